@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A conversation made ready for the model: its token ids and the turns the transcript shows of them. Pure
+// functions, any thread: long texts are encoded away from the GUI thread.
+#pragma once
+
+#include "app/chat/conversation.h"
+#include "app/chat/transcript_document.h"
+#include "engine/generate/opened_model.h"
+
+#include <QStringList>
+
+namespace ergosphere {
+
+struct Prompt {
+    std::vector<std::int32_t> ids;
+    QVector<TranscriptTurn> turns; ///< one a message, and an open one for the reply when it was asked for
+    QStringList texts;             ///< of every id, with real spaces and newlines
+};
+
+/// `reply`: the opening of an assistant's reply is appended. Throws ergo::Error.
+Prompt makePrompt(const ergo::OpenedModel& opened, const Conversation& conversation, bool reply);
+
+/// What a view shows of a single token: its text, or ‹E2› where it is a part of a character.
+QString tokenText(const ergo::Tokenizer& tokenizer, std::int32_t id);
+QString tokenPiece(const ergo::Tokenizer& tokenizer, std::int32_t id);
+
+} // namespace ergosphere

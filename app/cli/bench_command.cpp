@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/cli/commands.h"
+
+#include "engine/base/error.h"
+#include "engine/lab/bench.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace ergo::cli {
+
+namespace {
+
+using nlohmann::json;
+
+json to_json(const BenchResult& r, bool observed) {
+    json out{{"prompt_tokens_per_second", r.prompt_tokens_per_second},
+             {"generate_tokens_per_second", r.generate_tokens_per_second},
+             {"bytes_per_token", r.bytes_per_token},
+             {"bandwidth_bytes_per_second", r.bandwidth},
+             {"bandwidth_share", r.bandwidth_share},
+             {"peak_memory", r.peak_memory},
+             {"weight_bytes_read", r.weight_bytes_read},
+             {"host_ops", r.host_ops}};
+    if (observed) {
+        out["unobserved_tokens_per_second"] = r.unobserved_tokens_per_second;
+        out["observed_share"] = r.observed_share;
+        out["captured_bytes_per_token"] = r.captured_bytes_per_token;
+    }
+    return out;
+}
+
+std::string row(const char* name, double value, const char* unit, int digits) {
+    char text[128];
+    std::snprintf(text, sizeof text, "%-28s %12.*f %s\n", name, digits, value, unit);
+    return text;
+}
+
+std::string table(const BenchResult& r, bool observed) {
+    constexpr double giga = 1e9, mebi = 1 << 20;
+    std::string out = row("prompt", r.prompt_tokens_per_second, "tokens/s", 1) +
+                      row("generation", r.generate_tokens_per_second, "tokens/s", 1);
+    if (observed) {
+        out += row("generation, not observed", r.unobserved_tokens_per_second, "tokens/s", 1) +
+               row("observed / not observed", 100 * r.observed_share, "%", 1) +
+               row("captured", static_cast<double>(r.captured_bytes_per_token) / 1e3, "kB a token", 1);
+    }
+    return out + row("weights read", static_cast<double>(r.bytes_per_token) / 1e6, "MB a token", 2) +
+           row("memory bandwidth", r.bandwidth / giga, "GB/s (measured)", 1) +
+           row("share used", 100 * r.bandwidth_share, "%", 1) +
+           row("peak memory", static_cast<double>(r.peak_memory) / mebi, "MiB", 1) +
+           row("operations on the host", static_cast<double>(r.host_ops), "", 0);
+}
+
+std::string comparison(const json& now, const json& before) {
+    std::string out = "\ncompared with the earlier run:\n";
+    for (const char* key : {"prompt_tokens_per_second", "generate_tokens_per_second"}) {
+        const double old_value = before.value(key, 0.0), new_value = now.value(key, 0.0);
+        if (old_value > 0) {
+            out += row(key, new_value / old_value, "times", 3);
+        }
+    }
+    return out;
+}
+
+} // namespace
+
+Syntax bench_syntax() {
+    return {"bench",
+            "Speed of prompt and generation, memory, share of the machine's measured bandwidth.\n"
+            "With --observe each step runs observed and not observed in turn.",
+            {"MODEL"},
+            with_model_options({{"-p", "N", "tokens of prompt (default 128)"},
+                                {"-n", "N", "tokens to generate (default 64)"},
+                                {"-t", "THREADS", "the same as --threads"},
+                                {"--observe", "LIST", "observables to capture, with globs; 'lenses': what the window shows"},
+                                {"--repetitions", "R", "counted rounds (default 3); medians are printed"},
+                                {"--compare", "FILE", "an earlier --json output to compare with"},
+                                {"--json", "", "print one JSON object"}})};
+}
+
+int bench_command(const Arguments& arguments, const Context& context) {
+    OpenModelOptions options = parse_model_options(arguments);
+    options.threads = static_cast<int>(arguments.integer("-t", options.threads, 1, 1024));
+    BenchRequest request;
+    request.prompt = arguments.integer("-p", 128, 0, 1 << 24);
+    request.generate = arguments.integer("-n", 64, 0, 1 << 24);
+    request.repetitions = arguments.integer("--repetitions", 3, 1, 1000);
+    std::istringstream list(arguments.text("--observe"));
+    for (std::string pattern; std::getline(list, pattern, ',');) {
+        request.observe.push_back(pattern);
+    }
+    json before;
+    if (arguments.has("--compare")) {
+        before = json::parse(read_text_file(arguments.text("--compare"), 1 << 20), nullptr, false);
+        if (!before.is_object()) {
+            throw Error(ErrorKind::format, "This is not the --json output of an earlier bench.",
+                        {.file = arguments.text("--compare")});
+        }
+    }
+    const auto opened = open_all(*arguments.positional(0), options, progress_line(), context.cancel);
+    const BenchResult result = run_bench(opened, request, progress_line(), context.cancel);
+    const json now = to_json(result, !request.observe.empty());
+    if (arguments.has("--json")) {
+        print(now.dump(1) + "\n");
+    } else {
+        print(table(result, !request.observe.empty()) + (before.is_object() ? comparison(now, before) : ""));
+    }
+    return 0;
+}
+
+Syntax devices_syntax() {
+    return {"devices",
+            "Backends found on this machine, with features and memory.",
+            {},
+            {{"--json", "", "print one JSON object"}}};
+}
+
+int devices_command(const Arguments& arguments, const Context&) {
+    json list = json::array();
+    std::string text;
+    int vulkan = 0;
+    for (const DeviceInfo& device : all_devices()) {
+        const std::string name = device.backend == "vulkan" ? "vulkan:" + std::to_string(vulkan++) : device.backend;
+        list.push_back({{"backend", name},
+                        {"name", device.name},
+                        {"driver", device.driver},
+                        {"memory", device.memory_bytes},
+                        {"features", device.features},
+                        {"software", device.software}});
+        char memory[32];
+        std::snprintf(memory, sizeof memory, "%.1f GiB", static_cast<double>(device.memory_bytes) / (1 << 30));
+        text += name + "\t" + device.name + "\t" + memory + (device.software ? "\tsoftware, for tests" : "") + "\n";
+    }
+    print(arguments.has("--json") ? json{{"devices", list}}.dump(1) + "\n" : text);
+    return 0;
+}
+
+} // namespace ergo::cli

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/cli/figure_command.h"
+
+#include "app/figure/export.h"
+#include "app/figure/palette.h"
+#include "app/figure/trace_figure.h"
+#include "engine/base/error.h"
+#include "engine/lab/trace.h"
+
+#include <QApplication>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+namespace ergo::cli {
+
+namespace {
+
+using namespace ergosphere;
+
+/// Fonts need Qt's application object, and that needs a platform: none with a screen unless one was asked
+/// for.
+class Offscreen {
+  public:
+    Offscreen() {
+        if (!qEnvironmentVariableIsSet("QT_QPA_PLATFORM")) {
+            qputenv("QT_QPA_PLATFORM", "offscreen");
+        }
+        before_ = qInstallMessageHandler([](QtMsgType type, const QMessageLogContext&, const QString& text) {
+            if (type == QtCriticalMsg || type == QtFatalMsg) { // stderr belongs to our one sentence
+                std::fprintf(stderr, "ergo: %s\n", qPrintable(text));
+            }
+        });
+        if (!QCoreApplication::instance()) {
+            application_ = std::make_unique<QApplication>(count_, words_);
+        }
+    }
+    ~Offscreen() {
+        application_.reset();
+        qInstallMessageHandler(before_);
+    }
+    Offscreen(const Offscreen&) = delete;
+    Offscreen& operator=(const Offscreen&) = delete;
+
+  private:
+    char name_[5] = "ergo";
+    char* words_[2] = {name_, nullptr};
+    int count_ = 1;
+    std::unique_ptr<QApplication> application_;
+    QtMessageHandler before_ = nullptr;
+};
+
+std::string stage_from(const Arguments& arguments) {
+    const std::string layer = arguments.text("--layer");
+    const bool digits = !layer.empty() &&
+                        std::all_of(layer.begin(), layer.end(), [](char c) { return c >= '0' && c <= '9'; });
+    return digits ? "layers." + layer : layer;
+}
+
+TraceQuery query_from(const Arguments& arguments) {
+    TraceQuery query;
+    query.view = arguments.required("--view");
+    if (query.view != "attention" && query.view != "router" && query.view != "balls") {
+        throw UsageError("--view is attention, router or balls, not '" + printable(query.view) + "'.");
+    }
+    query.stage = stage_from(arguments);
+    query.site = arguments.text("--site");
+    query.head = static_cast<int>(arguments.integer("--head", -1, -1, 4095));
+    return query;
+}
+
+FigureSpec spec_from(const Arguments& arguments) {
+    FigureSpec spec;
+    const auto text = [&](const char* name) { return QString::fromStdString(arguments.text(name)); };
+    if (arguments.has("--width")) {
+        spec.width_mm = parse_length_mm(text("--width"));
+    }
+    if (arguments.has("--height")) {
+        spec.height_mm = parse_length_mm(text("--height"));
+    }
+    spec.dpi = static_cast<int>(arguments.integer("--dpi", spec.dpi, 36, 2400));
+    spec.colormap = text("--colormap");
+    if (!spec.colormap.isEmpty()) {
+        Colormap::named(spec.colormap); // refuses an unknown one before any work
+    }
+    if (arguments.has("--font")) {
+        spec.font_family = text("--font");
+    }
+    spec.font_pt = arguments.real("--font-size", spec.font_pt);
+    if (arguments.has("--black")) {
+        spec.black = arguments.real("--black", 0);
+    }
+    if (arguments.has("--white")) {
+        spec.white = arguments.real("--white", 0);
+    }
+    spec.title = text("--title");
+    validate(spec);
+    return spec;
+}
+
+/// What to trace for the figure: only what it needs.
+std::vector<std::string> needed(const Model& model, TraceQuery& query) {
+    const ModelInfo& info = model.info();
+    std::vector<std::string> names;
+    if (query.view == "attention") {
+        const auto fits = [&](const AttentionSite& site) {
+            return (query.stage.empty() || site.stage == query.stage) &&
+                   (query.site.empty() || site.site == query.site);
+        };
+        const auto site = std::find_if(info.attentions.begin(), info.attentions.end(), fits);
+        if (site == info.attentions.end()) {
+            std::string known;
+            for (const AttentionSite& each : info.attentions) {
+                known +=
+                    (known.empty() ? "" : ", ") + each.stage + (each.site.empty() ? "" : " " + each.site);
+            }
+            throw Error(ErrorKind::usage,
+                        "The model has no attention at " + printable(query.stage) + " " +
+                            printable(query.site) + ".",
+                        {.code = "FIG-SITE", .advice = "It has " + known + "."});
+        }
+        if (query.head >= site->heads) {
+            throw Error(ErrorKind::usage, "There is no head " + std::to_string(query.head) + ".",
+                        {.code = "FIG-HEAD",
+                         .advice = site->label + " has heads 0 to " + std::to_string(site->heads - 1) + "."});
+        }
+        query.stage = site->stage;
+        query.site = site->site;
+        return {site->name("attention")};
+    }
+    for (const RouterSite& router : info.routers) {
+        if (query.view == "router") {
+            names.push_back(router.shares);
+        }
+    }
+    for (const AttentionSite& site : info.attentions) {
+        for (const char* quantity : {"radius", "alpha", "kept_share"}) {
+            if (query.view == "balls" && site.has_ball &&
+                find_observable(model.observables(), site.name(quantity)) >= 0) {
+                names.push_back(site.name(quantity));
+            }
+        }
+    }
+    if (names.empty()) {
+        throw Error(ErrorKind::usage,
+                    query.view == "balls" ? "No attention of this model has a ball."
+                                          : "This model has no router.",
+                    {.code = "FIG-VIEW"});
+    }
+    return names;
+}
+
+std::vector<std::int32_t> tokens_from(const Arguments& arguments, const OpenedModel& opened) {
+    if (arguments.has("--tokens")) {
+        return parse_ids(arguments.text("--tokens"));
+    }
+    if (!arguments.has("-p")) {
+        throw UsageError("A figure of a model needs --tokens or -p.");
+    }
+    EncodeOptions options;
+    options.add_special_tokens = true;
+    return tokenizer_of(opened).encode(arguments.text("-p"), options);
+}
+
+FigureData from_model(const Arguments& arguments, const Context& context, TraceQuery query,
+                      FigureSpec& spec) {
+    const auto opened = open_for(arguments, context);
+    TraceRequest request;
+    request.tokens = tokens_from(arguments, *opened);
+    request.observe = needed(*opened->model, query);
+    if (opened->tokenizer) {
+        for (const std::int32_t id : request.tokens) {
+            query.tokens.append(QString::fromStdString(opened->tokenizer->decode({&id, 1})));
+        }
+    }
+    TraceArrays arrays;
+    for (auto& [name, array] :
+         run_trace(*opened->model, *opened->backend, request, context.cancel, progress_line())) {
+        arrays.insert_or_assign(name, std::move(array));
+    }
+    spec.provenance =
+        QString::fromStdString(opened->model->info().name + ", " + opened->backend->info().name + ", f32");
+    return figure_from_trace(arrays, query);
+}
+
+FigureData from_trace(const Arguments& arguments, const std::string& path, TraceQuery query,
+                      FigureSpec& spec) {
+    if (arguments.has("-p") || arguments.has("--tokens")) {
+        throw UsageError("A trace has its tokens already: leave out --tokens and -p.");
+    }
+    spec.provenance = QString::fromStdString(printable(std::filesystem::path(path).filename().string()));
+    return figure_from_trace(read_npz(path), query);
+}
+
+} // namespace
+
+Syntax figure_syntax() {
+    return {"figure",
+            "The figure that the window exports, as .pdf, .svg, .png or .csv.\n"
+            "SOURCE is a trace (.npz) or a MODEL with --tokens or -p.",
+            {"SOURCE"},
+            with_model_options(
+                {{"--view", "VIEW", "attention, router or balls"},
+                 {"-o", "FILE", "where to write; the extension decides the form"},
+                 {"--tokens", "IDS", "token ids: 1,2,3 or @FILE with one per line"},
+                 {"-p", "TEXT", "text instead of token ids"},
+                 {"--layer", "L", "attention: layer number or stage (lm_head); default the first"},
+                 {"--site", "NAME", "attention: metric_attention, metric_mqa …; default the first"},
+                 {"--head", "H", "attention: head; default all heads averaged"},
+                 {"--width", "LENGTH", "3.25in, 89mm (default), 8.9cm"},
+                 {"--height", "LENGTH", "default: by the picture's proportions"},
+                 {"--dpi", "N", "pixels an inch of .png, 36 to 2400; default 300"},
+                 {"--colormap", "NAME", "cividis, viridis, magma, diverging"},
+                 {"--black", "X", "value drawn with the map's first colour"},
+                 {"--white", "X", "value drawn with the map's last colour"},
+                 {"--font", "FAMILY", "default Inter"},
+                 {"--font-size", "PT", "5 to 72, default 7"},
+                 {"--title", "TEXT", "above the picture; default what and where, \"\" for none"}})};
+}
+
+int figure_command(const Arguments& arguments, const Context& context) {
+    const auto source = arguments.positional(0);
+    if (!source) {
+        throw UsageError("SOURCE is missing: a trace (.npz) or a model.");
+    }
+    const std::string out = arguments.required("-o");
+    const TraceQuery query = query_from(arguments);
+    FigureSpec spec = spec_from(arguments);
+    const FigureData figure = source->ends_with(".npz") ? from_trace(arguments, *source, query, spec)
+                                                        : from_model(arguments, context, query, spec);
+    if (!arguments.has("--title")) {
+        const auto* attention = std::get_if<AttentionFigure>(&figure);
+        spec.title = attention                ? attention->place
+                     : query.view == "router" ? QStringLiteral("Shares of the paths")
+                                              : QStringLiteral("Ball radius");
+    }
+    const Offscreen application;
+    export_figure(spec, figure, QString::fromStdString(out));
+    return 0;
+}
+
+} // namespace ergo::cli

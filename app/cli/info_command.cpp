@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/cli/commands.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace ergo::cli {
+
+namespace {
+
+using nlohmann::json;
+
+struct Opened {
+    std::shared_ptr<const Checkpoint> checkpoint;
+    std::shared_ptr<const Model> model;
+    std::shared_ptr<const Tokenizer> tokenizer;
+    std::int64_t context = 0;
+};
+
+Opened open_headers(const Arguments& arguments) {
+    const OpenModelOptions options = parse_model_options(arguments);
+    Opened opened;
+    opened.checkpoint = open_checkpoint(*arguments.positional(0));
+    OpenOptions model_options = options.model;
+    model_options.context = options.context;
+    opened.model = open_model(opened.checkpoint, model_options);
+    opened.tokenizer = open_tokenizer(*opened.checkpoint);
+    opened.context = options.context > 0 ? options.context : opened.model->info().context;
+    return opened;
+}
+
+json tokenizer_json(const Tokenizer* tokenizer) {
+    if (!tokenizer) {
+        return nullptr;
+    }
+    json out{{"kind", tokenizer->kind()}, {"vocab", tokenizer->vocab_size()}};
+    const auto add = [&](const char* name, std::optional<std::int32_t> id) {
+        out[name] = id ? json(*id) : json(nullptr);
+    };
+    add("bos", tokenizer->bos());
+    add("eos", tokenizer->eos());
+    add("pad", tokenizer->pad());
+    add("unk", tokenizer->unk());
+    return out;
+}
+
+json info_json(const Opened& opened) {
+    const ModelInfo& info = opened.model->info();
+    json out{{"name", info.name},          {"family", info.family},   {"variant", info.variant},
+             {"why", info.why},            {"parameters", info.parameters}, {"layers", info.layers},
+             {"heads", info.heads},        {"width", info.width},     {"vocab", info.vocabulary},
+             {"context", info.context},    {"dtype", info.dtype},     {"problems", info.problems},
+             {"settings", info.settings},  {"tokenizer", tokenizer_json(opened.tokenizer.get())}};
+    for (const auto& [name, count] : info.components) {
+        out["components"][name] = count;
+    }
+    out["chat_format"] =
+        opened.tokenizer ? json(ChatFormat::detect(opened.tokenizer).name()) : json(nullptr);
+    std::uint64_t total = 0;
+    json items = json::object();
+    for (const MemoryItem& item : opened.model->memory(opened.context)) {
+        items[item.what] = item.bytes;
+        total += item.bytes;
+    }
+    items["total"] = total;
+    out["memory"] = {{"context", opened.context}, {"cpu", {{info.dtype, items}}}};
+    return out;
+}
+
+std::string grouped(std::int64_t n) {
+    std::string digits = std::to_string(n);
+    for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) {
+        digits.insert(static_cast<std::size_t>(at), ",");
+    }
+    return digits;
+}
+
+std::string mebibytes(std::uint64_t bytes) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1f MiB", static_cast<double>(bytes) / (1 << 20));
+    return text;
+}
+
+std::string info_text(const Opened& opened) {
+    const ModelInfo& info = opened.model->info();
+    std::string out = info.name + "\n";
+    const auto line = [&out](const std::string& name, const std::string& value) {
+        out += "  " + name + std::string(name.size() < 14 ? 14 - name.size() : 1, ' ') + value + "\n";
+    };
+    line("family", info.family + ", " + info.variant + " (" + info.why + ")");
+    line("parameters", grouped(info.parameters) + " in " + info.dtype);
+    for (const auto& [name, count] : info.components) {
+        line("  " + name, grouped(count));
+    }
+    line("shape", std::to_string(info.layers) + " layers, width " + std::to_string(info.width) + ", " +
+                      std::to_string(info.heads) + " heads, vocabulary " + grouped(info.vocabulary));
+    line("context", grouped(info.context) + " tokens");
+    if (opened.tokenizer) {
+        line("tokenizer", opened.tokenizer->kind() + ", " + grouped(opened.tokenizer->vocab_size()) + " tokens");
+        line("chat format", ChatFormat::detect(opened.tokenizer).name());
+    } else {
+        line("tokenizer", "none: token ids in, numbers out");
+    }
+    std::uint64_t total = 0;
+    for (const MemoryItem& item : opened.model->memory(opened.context)) {
+        line("memory", mebibytes(item.bytes) + " " + item.what);
+        total += item.bytes;
+    }
+    line("", mebibytes(total) + " in all at " + grouped(opened.context) + " tokens");
+    for (const std::string& problem : info.problems) {
+        line("problem", problem);
+    }
+    return out;
+}
+
+std::string observables_text(const Model& model, bool as_json) {
+    json list = json::array();
+    std::string text;
+    for (const Observable& observable : model.observables()) {
+        json shape = json::array();
+        std::string words = "[";
+        for (const std::int64_t n : observable.shape) {
+            shape.push_back(n < 0 ? json("n") : json(n));
+            words += (words.size() > 1 ? ", " : "") + (n < 0 ? std::string("n") : std::to_string(n));
+        }
+        list.push_back({{"name", observable.name}, {"shape", shape}, {"unit", observable.unit}});
+        text += observable.name + "  " + words + "]" + (observable.unit.empty() ? "" : "  " + observable.unit) + "\n";
+    }
+    return as_json ? json{{"observables", list}}.dump(1) + "\n" : text;
+}
+
+} // namespace
+
+Syntax info_syntax() {
+    return {"info",
+            "What a checkpoint is: family, parameters, tokenizer, memory, problems. Opens headers only.",
+            {"MODEL"},
+            with_model_options({{"--json", "", "print one JSON object"},
+                                {"--observables", "", "list what can be observed, with shape and unit"}})};
+}
+
+int info_command(const Arguments& arguments, const Context&) {
+    const Opened opened = open_headers(arguments);
+    const bool as_json = arguments.has("--json");
+    if (arguments.has("--observables")) {
+        print(observables_text(*opened.model, as_json));
+    } else {
+        print(as_json ? info_json(opened).dump(1) + "\n" : info_text(opened));
+    }
+    return 0;
+}
+
+} // namespace ergo::cli

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/cli/commands.h"
+
+#include "engine/base/error.h"
+
+#include <cstdio>
+#include <unistd.h>
+
+namespace ergo::cli {
+
+std::vector<Option> model_options() {
+    return {
+        {"--backend", "NAME", "auto, cpu, vulkan or vulkan:N (default auto: a GPU if there is one)"},
+        {"--threads", "N", "CPU threads (default: one a core)"},
+        {"--context", "N", "positions to make room for (default: the model's own)"},
+        {"--allow-unused", "", "accept tensors that no role claims"},
+        {"--set", "NAME=VALUE",
+         "change the model for this run: knob.NAME=VALUE for a semantic knob, else a parameter's name with globs and "
+         "an optional [index]; = pins, *= scales",
+         true},
+    };
+}
+
+std::vector<Option> with_model_options(std::vector<Option> own) {
+    const auto common = model_options();
+    own.insert(own.end(), common.begin(), common.end());
+    return own;
+}
+
+OpenModelOptions parse_model_options(const Arguments& arguments) {
+    OpenModelOptions options;
+    options.backend = arguments.text("--backend", "auto");
+    options.threads = static_cast<int>(arguments.integer("--threads", 0, 1, 1024));
+    options.context = arguments.integer("--context", 0, 1, std::int64_t{1} << 24);
+    options.model.allow_unused = arguments.has("--allow-unused");
+    for (const std::string& assignment : arguments.all("--set")) {
+        const auto equals = assignment.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            throw UsageError("--set '" + printable(assignment) + "' is not of the form NAME=VALUE.");
+        }
+        if (assignment.starts_with("knob.")) {
+            options.model.knobs[assignment.substr(5, equals - 5)] = assignment.substr(equals + 1);
+        } else {
+            options.model.interventions.push_back(assignment);
+        }
+    }
+    return options;
+}
+
+Progress progress_line() {
+    if (!isatty(STDERR_FILENO)) {
+        return {};
+    }
+    return [](double done, double total, const std::string& what) {
+        if (done >= total) {
+            std::fprintf(stderr, "\r\033[K");
+        } else {
+            std::fprintf(stderr, "\r\033[K%s: %.0f %%", what.c_str(), total > 0 ? 100 * done / total : 0);
+        }
+        std::fflush(stderr);
+    };
+}
+
+std::shared_ptr<const OpenedModel> open_for(const Arguments& arguments, const Context& context) {
+    return open_all(*arguments.positional(0), parse_model_options(arguments), progress_line(), context.cancel);
+}
+
+const Tokenizer& tokenizer_of(const OpenedModel& opened) {
+    if (!opened.tokenizer) {
+        throw Error(ErrorKind::usage, "This checkpoint has no tokenizer, so text cannot be read or written.",
+                    {.advice = "Give token ids with --tokens, or put its tokenizer.json beside the weights."});
+    }
+    return *opened.tokenizer;
+}
+
+void print(const std::string& text) {
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+        throw Error(ErrorKind::io, "Standard output cannot be written.");
+    }
+}
+
+} // namespace ergo::cli

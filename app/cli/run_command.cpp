@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/cli/commands.h"
+
+#include "engine/base/error.h"
+#include "engine/generate/generation.h"
+
+#include <cstdio>
+
+namespace ergo::cli {
+
+namespace {
+
+SamplingParams sampling_from(const Arguments& arguments) {
+    SamplingParams sampling;
+    sampling.temperature = arguments.real("--temperature", 0);
+    sampling.top_k = static_cast<std::int32_t>(arguments.integer("--top-k", 0, 0, 1 << 24));
+    sampling.top_p = arguments.real("--top-p", 1);
+    sampling.min_p = arguments.real("--min-p", 0);
+    sampling.repeat_penalty = arguments.real("--repeat-penalty", 1);
+    sampling.seed = static_cast<std::uint64_t>(arguments.integer("--seed", 0, 0, INT64_MAX));
+    validate(sampling);
+    return sampling;
+}
+
+GenerateRequest request_from(const Arguments& arguments, const OpenedModel& opened) {
+    GenerateRequest request;
+    request.sampling = sampling_from(arguments);
+    request.max_tokens = arguments.integer("-n", 256, 0, 1 << 24);
+    request.stop = arguments.all("--stop");
+    if (arguments.has("--tokens")) {
+        request.prompt = parse_ids(arguments.text("--tokens"));
+    } else if (arguments.has("--chat")) {
+        tokenizer_of(opened);
+        if (!opened.chat->can_chat()) {
+            throw Error(ErrorKind::usage, "This model has no chat format; it continues text.",
+                        {.advice = "Leave --chat out."});
+        }
+        std::vector<ChatMessage> messages;
+        if (arguments.has("--system")) {
+            messages.push_back({Role::system, arguments.text("--system"), {}});
+        }
+        messages.push_back({Role::user, arguments.required("-p"), {}});
+        request.prompt = opened.chat->render(messages, true).ids;
+        request.stop_ids = opened.chat->stop_ids();
+    } else {
+        EncodeOptions options;
+        options.add_special_tokens = true;
+        request.prompt = tokenizer_of(opened).encode(arguments.required("-p"), options);
+        if (const auto eos = opened.tokenizer->eos()) {
+            request.stop_ids.push_back(*eos);
+        }
+    }
+    return request;
+}
+
+const char* reason_in_words(EventFinished::Reason reason) {
+    switch (reason) {
+    case EventFinished::Reason::stop_token:
+        return "end of text";
+    case EventFinished::Reason::stop_string:
+        return "stop string";
+    case EventFinished::Reason::length:
+        return "length limit";
+    case EventFinished::Reason::context_full:
+        return "context full";
+    case EventFinished::Reason::cancelled:
+        return "interrupted";
+    case EventFinished::Reason::failed:
+        break;
+    }
+    return "failed";
+}
+
+} // namespace
+
+Syntax run_syntax() {
+    return {"run",
+            "Generates text, streaming to stdout; speed and context use go to stderr.\nCtrl-C stops cleanly.",
+            {"MODEL"},
+            with_model_options({{"-p", "TEXT", "the prompt"},
+                                {"--tokens", "IDS", "the prompt as token ids: 1,2,3 or @FILE"},
+                                {"--chat", "", "apply the model's chat format to the prompt"},
+                                {"--system", "TEXT", "system prompt, with --chat"},
+                                {"-n", "N", "write at most N tokens (default 256)"},
+                                {"--temperature", "T", "0 (default) is greedy"},
+                                {"--top-k", "K", "only the K likeliest tokens (0: off)"},
+                                {"--top-p", "P", "only the likeliest tokens that make up P (1: off)"},
+                                {"--min-p", "P", "only tokens with at least P times the likeliest's chance (0: off)"},
+                                {"--repeat-penalty", "R", "makes recent tokens less likely (1: off)"},
+                                {"--seed", "S", "same seed, same text (default 0)"},
+                                {"--stop", "S", "end when this text appears", true}})};
+}
+
+int run_command(const Arguments& arguments, const Context& context) {
+    const auto opened = open_for(arguments, context);
+    const GenerateRequest request = request_from(arguments, *opened);
+    Session session(opened);
+    GenerationHooks hooks;
+    EventPrompt prompt;
+    hooks.progress = progress_line();
+    hooks.prompt = [&](const EventPrompt& event) { prompt = event; };
+    bool first = true;
+    hooks.token = [&](EventToken&& token) {
+        if (opened->tokenizer) {
+            print(token.text);
+        } else {
+            print((first ? "" : ",") + std::to_string(token.choice.id));
+        }
+        first = false;
+    };
+    const EventFinished end = generate_reply(session, *opened, request, hooks, context.cancel);
+    print(end.trailing_text + "\n");
+    std::fprintf(stderr,
+                 "prompt %lld tokens in %.2f s · wrote %lld tokens at %.1f tokens/s · context %lld of %lld · %s\n",
+                 static_cast<long long>(prompt.tokens), prompt.seconds, static_cast<long long>(end.tokens),
+                 end.seconds > 0 ? static_cast<double>(end.tokens) / end.seconds : 0.0,
+                 static_cast<long long>(session.length()), static_cast<long long>(session.capacity()),
+                 reason_in_words(end.reason));
+    return 0;
+}
+
+} // namespace ergo::cli

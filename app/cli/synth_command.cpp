@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/cli/commands.h"
+
+#include "engine/base/error.h"
+#include "engine/lab/synth.h"
+
+namespace ergo::cli {
+
+namespace {
+
+DType parse_dtype(const std::string& name) {
+    for (const DType type : {DType::f32, DType::bf16, DType::f16}) {
+        if (name == dtype_name(type)) {
+            return type;
+        }
+    }
+    throw UsageError("--dtype is '" + printable(name) + "'; it must be f32, bf16 or f16.");
+}
+
+} // namespace
+
+Syntax synth_syntax() {
+    std::string names;
+    for (const std::string& name : synth_names()) {
+        names += (names.empty() ? "" : ", ") + name;
+    }
+    return {"synth",
+            "Writes a random-weight checkpoint of an exact shape in the published layout.",
+            {},
+            {{"--like", "NAME", "a published model: " + names},
+             {"--config", "FILE.json", "a config.json instead"},
+             {"--preset", "NAME", "schema of the tensors (default: the one of --like, else moa-2026)"},
+             {"--set", "knob.NAME=VALUE", "a semantic knob over the preset", true},
+             {"--out", "DIR", "folder to write (made if absent)"},
+             {"--dtype", "D", "f32 (default), bf16 or f16"},
+             {"--seed", "S", "seed of the weights (default 1)"}}};
+}
+
+int synth_command(const Arguments& arguments, const Context& context) {
+    if (arguments.has("--like") == arguments.has("--config")) {
+        throw UsageError("Give either --like NAME or --config FILE.json.");
+    }
+    SynthRequest request;
+    request.like = arguments.text("--like");
+    if (arguments.has("--config")) {
+        request.config = read_text_file(arguments.text("--config"), 64 << 20);
+    }
+    request.preset = arguments.text("--preset");
+    for (const std::string& assignment : arguments.all("--set")) {
+        const auto equals = assignment.find('=');
+        if (!assignment.starts_with("knob.") || equals == std::string::npos) {
+            throw UsageError("--set '" + printable(assignment) + "' is not of the form knob.NAME=VALUE.");
+        }
+        request.knobs[assignment.substr(5, equals - 5)] = assignment.substr(equals + 1);
+    }
+    request.dtype = parse_dtype(arguments.text("--dtype", "f32"));
+    request.seed = static_cast<std::uint64_t>(arguments.integer("--seed", 1, 0, INT64_MAX));
+    synth(request, arguments.required("--out"), progress_line(), context.cancel);
+    return 0;
+}
+
+} // namespace ergo::cli

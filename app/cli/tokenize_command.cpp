@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/cli/commands.h"
+
+#include "engine/base/error.h"
+
+#include <nlohmann/json.hpp>
+
+namespace ergo::cli {
+
+namespace {
+
+std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& source) {
+    // A tokenizer's own folder will do too: nothing here needs weights.
+    if (!source.starts_with("demo:")) {
+        std::error_code ignored;
+        if (std::filesystem::is_directory(source, ignored)) {
+            if (auto tokenizer = Tokenizer::from_folder(source)) {
+                return tokenizer;
+            }
+        }
+    }
+    if (auto tokenizer = open_tokenizer(*open_checkpoint(source))) {
+        return tokenizer;
+    }
+    throw Error(ErrorKind::usage, "This checkpoint has no tokenizer.",
+                {.advice = "Put its tokenizer.json, or vocab.json and merges.txt, beside the weights."});
+}
+
+std::string comma_separated(const std::vector<std::int32_t>& ids) {
+    std::string line;
+    for (const std::int32_t id : ids) {
+        line += (line.empty() ? "" : ",") + std::to_string(id);
+    }
+    return line;
+}
+
+} // namespace
+
+Syntax tokenize_syntax() {
+    return {"tokenize",
+            "Text to token ids. Added tokens in the text are matched.",
+            {"MODEL", "[TEXT]"},
+            {{"-f", "FILE", "read the text from a file instead"},
+             {"--special", "", "add what the tokenizer's post-processor adds"},
+             {"--json", "", "print {\"ids\": […], \"tokens\": […]}"}}};
+}
+
+int tokenize_command(const Arguments& arguments, const Context&) {
+    const auto text = arguments.positional(1);
+    if (text.has_value() == arguments.has("-f")) {
+        throw UsageError("Give the text either as an argument or with -f FILE.");
+    }
+    const auto tokenizer = load_tokenizer(*arguments.positional(0));
+    EncodeOptions options;
+    options.add_special_tokens = arguments.has("--special");
+    const auto ids = tokenizer->encode(text ? *text : read_text_file(arguments.text("-f")), options);
+    if (arguments.has("--json")) {
+        nlohmann::json out{{"ids", ids}, {"tokens", nlohmann::json::array()}};
+        for (const std::int32_t id : ids) {
+            out["tokens"].push_back(tokenizer->token_text(id));
+        }
+        print(out.dump() + "\n");
+    } else {
+        print(comma_separated(ids) + "\n");
+    }
+    return 0;
+}
+
+Syntax detokenize_syntax() {
+    return {"detokenize",
+            "Token ids to text; bytes that are no UTF-8 become U+FFFD.",
+            {"MODEL", "IDS"},
+            {{"--skip-special", "", "leave special tokens out"}, {"--json", "", "print {\"text\": …}"}}};
+}
+
+int detokenize_command(const Arguments& arguments, const Context&) {
+    const auto ids = parse_ids(*arguments.positional(1));
+    const auto tokenizer = load_tokenizer(*arguments.positional(0));
+    const std::string text = tokenizer->decode(ids, arguments.has("--skip-special"));
+    print((arguments.has("--json") ? nlohmann::json{{"text", text}}.dump() : text) + "\n");
+    return 0;
+}
+
+} // namespace ergo::cli

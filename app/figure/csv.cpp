@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/figure/csv.h"
+
+#include <charconv>
+#include <cmath>
+
+namespace ergosphere {
+
+namespace {
+
+QByteArray number(float value) {
+    if (std::isnan(value)) {
+        return {};
+    }
+    char text[32];
+    const auto end = std::to_chars(text, text + sizeof text, value);
+    return QByteArray(text, end.ptr - text);
+}
+
+void write(QByteArray& out, std::initializer_list<QByteArray> fields) {
+    bool first = true;
+    for (const QByteArray& field : fields) {
+        if (!first) {
+            out += ',';
+        }
+        out += field;
+        first = false;
+    }
+    out += "\r\n";
+}
+
+QByteArray table(const AttentionFigure& figure) {
+    QByteArray out;
+    write(out, {"query", "query_token", "key", "key_token", csv_field(figure.quantity)});
+    for (int row = 0; row < figure.values.rows; ++row) {
+        for (int column = 0; column < figure.values.columns; ++column) {
+            const float value = figure.values.at(row, column);
+            if (!std::isnan(value)) {
+                write(out,
+                      {QByteArray::number(figure.first_query + row), csv_field(figure.queries.value(row)),
+                       QByteArray::number(figure.first_key + column), csv_field(figure.keys.value(column)),
+                       number(value)});
+            }
+        }
+    }
+    return out;
+}
+
+QByteArray table(const RouterFigure& figure) {
+    QByteArray out;
+    write(out, {"layer", "position", "token", "path", "share"});
+    for (const RouterFigure::Layer& layer : figure.layers) {
+        const auto paths = static_cast<std::size_t>(layer.paths.size());
+        for (std::size_t at = 0; at < layer.shares.size(); ++at) {
+            const auto token = static_cast<qsizetype>(at / paths);
+            if (!std::isnan(layer.shares[at])) {
+                write(out,
+                      {csv_field(layer.label), QByteArray::number(figure.first + token),
+                       csv_field(figure.tokens.value(token)),
+                       csv_field(layer.paths[static_cast<qsizetype>(at % paths)]), number(layer.shares[at])});
+            }
+        }
+    }
+    return out;
+}
+
+QByteArray table(const BallsFigure& figure) {
+    QByteArray out;
+    write(out, {"site", "head", "radius", "kept_share"});
+    for (int site = 0; site < figure.radius.rows; ++site) {
+        for (int head = 0; head < figure.radius.columns; ++head) {
+            const float radius = figure.radius.at(site, head);
+            const bool known = site < figure.kept.rows && head < figure.kept.columns;
+            if (!std::isnan(radius)) {
+                write(out, {csv_field(figure.sites.value(site)), QByteArray::number(head), number(radius),
+                            number(known ? figure.kept.at(site, head) : masked)});
+            }
+        }
+    }
+    return out;
+}
+
+} // namespace
+
+QByteArray csv_field(const QString& text) {
+    QByteArray bytes = text.toUtf8();
+    const bool plain = !bytes.contains(',') && !bytes.contains('"') && !bytes.contains('\n') &&
+                       !bytes.contains('\r') && !bytes.startsWith(' ') && !bytes.endsWith(' ');
+    if (plain) {
+        return bytes;
+    }
+    return '"' + bytes.replace("\"", "\"\"") + '"';
+}
+
+QByteArray to_csv(const FigureData& data) {
+    return std::visit([](const auto& figure) { return table(figure); }, data);
+}
+
+} // namespace ergosphere

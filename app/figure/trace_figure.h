@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Figures from the arrays of a trace (`ergo trace`), by the observables' names. Free functions, any thread.
+#pragma once
+
+#include "app/figure/figure.h"
+#include "engine/tensor/npy.h"
+
+#include <map>
+#include <string>
+
+namespace ergosphere {
+
+using TraceArrays = std::map<std::string, ergo::NpyArray>;
+
+/// What of a trace to draw.
+struct TraceQuery {
+    std::string view;   ///< "attention", "router", "balls"
+    std::string stage;  ///< attention: "layers.0", "lm_head"; empty: the first that has attention
+    std::string site;   ///< attention: "metric_attention"; empty: the stage's first
+    int head = -1;      ///< attention: -1 averages all heads
+    QStringList tokens; ///< texts for the axes; empty: the ids of "tokens", else positions
+};
+
+/// Throws ergo::Error(usage) naming what the trace lacks and what it has, (format) for arrays of the wrong
+/// shape.
+FigureData figure_from_trace(const TraceArrays& arrays, const TraceQuery& query);
+
+/// "layers.3" → "layer 3", "lm_head" → "LM head".
+QString stage_title(const std::string& stage);
+/// "metric_attention" → "MetricMH"; unknown ones as they are.
+QString site_title(const std::string& site);
+/// "layer 3 · MetricMQA · head 5", "… · all heads".
+QString attention_place(const QString& site_label, int head);
+
+} // namespace ergosphere

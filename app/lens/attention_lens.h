@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Who looks at whom: the pair map of one attention site, thumbnails of its heads, a range bar. GUI thread.
+#pragma once
+
+#include "app/lens/lens.h"
+#include "app/lens/pair_picture.h"
+
+class QComboBox;
+class QLabel;
+class QToolButton;
+
+namespace ergosphere {
+
+class HeadGrid;
+class MatrixView;
+class RangeBar;
+
+class AttentionLens : public Lens {
+    Q_OBJECT
+
+  public:
+    AttentionLens(LensData* lens_data, Selection* selection, QWidget* parent = nullptr);
+    QString name() const override;
+    std::optional<FigureData> figure() const override;
+    FigureSpec figureSpec() const override;
+    /// Shows the selected head alone, without the thumbnails, or all of them again.
+    void setSolo(bool solo);
+
+  protected:
+    void refresh() override;
+    QString emptyText() const override;
+    bool hasPicture() const override;
+    void keyPressEvent(QKeyEvent* event) override; ///< F fits, R fits the range, + and - zoom
+
+  private:
+    const ergo::AttentionSite* site() const;
+    PairSource source() const;
+    QWidget* makeControls();
+    void fillPickers();
+    void fitRange(const std::vector<float>& values);
+    void fitAgain();
+    void recolor();
+    QString summary() const;
+    bool isRecomputed() const;
+
+    QComboBox *site_ = nullptr, *head_ = nullptr, *colormap_ = nullptr;
+    QToolButton *thumbnails_ = nullptr, *fit_ = nullptr;
+    HeadGrid* grid_ = nullptr;
+    MatrixView* view_ = nullptr;
+    RangeBar* range_ = nullptr;
+    QLabel* readout_ = nullptr;
+    PairImage image_;
+    Coloring coloring_;
+    bool automatic_ = true; // the range follows the data …
+    bool refit_ = true;     // … and is fitted at the next refresh even if it is nearly right
+};
+
+} // namespace ergosphere

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Says where a dragged folder or file may be dropped and what happens then. Covers its parent; GUI thread.
+#pragma once
+
+#include <QWidget>
+
+namespace ergosphere {
+
+class DropOverlay : public QWidget {
+    Q_OBJECT
+
+  public:
+    explicit DropOverlay(QWidget* parent);
+    /// Shows over the whole parent.
+    void cover(const QString& what);
+
+  protected:
+    void paintEvent(QPaintEvent* event) override;
+
+  private:
+    QString what_;
+};
+
+} // namespace ergosphere

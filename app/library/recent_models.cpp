@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/library/recent_models.h"
+
+#include <QCoreApplication>
+#include <QDir>
+#include <QFileInfo>
+#include <QSettings>
+
+namespace ergosphere {
+
+namespace {
+
+constexpr const char* key = "library/recent";
+
+} // namespace
+
+QStringList RecentModels::sources() const {
+    return settings_.value(key).toStringList();
+}
+
+void RecentModels::add(const QString& source) {
+    if (source.startsWith("demo:")) {
+        return;
+    }
+    QStringList all = sources();
+    all.removeAll(source);
+    all.prepend(source);
+    while (all.size() > most) {
+        all.removeLast();
+    }
+    settings_.setValue(key, all);
+}
+
+void RecentModels::remove(const QString& source) {
+    QStringList all = sources();
+    all.removeAll(source);
+    settings_.setValue(key, all);
+}
+
+QString modelTitle(const QString& source) {
+    if (source == "demo:moa") {
+        return QCoreApplication::translate("RecentModels", "Demo model (MoA)");
+    }
+    if (source.startsWith("demo:")) {
+        return QCoreApplication::translate("RecentModels", "Demo: %1").arg(source.mid(5));
+    }
+    const QFileInfo info(source);
+    const bool generic =
+        info.fileName().startsWith("model.safetensors") || info.fileName().startsWith("model-0");
+    return generic ? info.dir().dirName() : info.fileName().isEmpty() ? source : info.fileName();
+}
+
+} // namespace ergosphere

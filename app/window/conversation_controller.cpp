@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/window/conversation_controller.h"
+
+#include "engine/base/error.h"
+
+#include <QLocale>
+#include <QMetaObject>
+#include <QPointer>
+#include <QThreadPool>
+
+#include <algorithm>
+#include <ctime>
+
+namespace ergosphere {
+
+namespace {
+
+constexpr int drain_ms = 33;          // what the eye needs; the engine never waits for it
+constexpr double frame_budget_ms = 6; // of one event handler, the rest waits for the next turn of the loop
+
+double threadMilliseconds() {
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return double(now.tv_sec) * 1e3 + double(now.tv_nsec) * 1e-6;
+}
+
+QString stopName(ergo::EventFinished::Reason reason) {
+    using Reason = ergo::EventFinished::Reason;
+    switch (reason) {
+    case Reason::stop_token:
+        return "stop_token";
+    case Reason::stop_string:
+        return "stop_string";
+    case Reason::length:
+        return "length";
+    case Reason::context_full:
+        return "context_full";
+    case Reason::cancelled:
+        return "cancelled";
+    case Reason::failed:
+        break;
+    }
+    return "failed";
+}
+
+} // namespace
+
+ConversationController::ConversationController(TranscriptDocument* document, LensData* data,
+                                               Selection* selection, QObject* parent)
+    : QObject(parent), document_(document), data_(data), selection_(selection) {
+    drain_timer_.setSingleShot(true);
+    drain_timer_.setTimerType(Qt::PreciseTimer);
+    connect(&drain_timer_, &QTimer::timeout, this, &ConversationController::drain);
+    // A command that was still waiting when Stop came is dropped without an event.
+    stop_timer_.setInterval(20);
+    connect(&stop_timer_, &QTimer::timeout, this, [this] {
+        const bool busy = worker_->busy();
+        drain();
+        if (!generating_ || !busy) {
+            stop_timer_.stop();
+            abandon();
+        }
+    });
+    connect(selection_, &Selection::siteChanged, this, &ConversationController::observe);
+    last_drain_.start();
+    worker_ = std::make_unique<ergo::Worker>(
+        [this] { QMetaObject::invokeMethod(this, &ConversationController::wake, Qt::QueuedConnection); });
+}
+
+ConversationController::~ConversationController() = default;
+
+void ConversationController::setState(State state) {
+    if (state_ != state) {
+        state_ = state;
+        emit stateChanged();
+    }
+}
+
+bool ConversationController::canRegenerate() const {
+    return state_ == State::idle && !conversation_.messages.isEmpty();
+}
+
+void ConversationController::setSampling(const ergo::SamplingParams& sampling, qint64 max_tokens) {
+    sampling_ = sampling;
+    max_tokens_ = max_tokens;
+}
+
+void ConversationController::setSystemPrompt(const QString& text) {
+    system_ = text;
+}
+
+void ConversationController::setStoredId(quint64 tag, qint64 id) {
+    if (tag == conversation_tag_) {
+        conversation_.id = id;
+    }
+}
+
+void ConversationController::observe() {
+    if (const ergo::ModelInfo* info = data_->info()) {
+        const QVector<ergo::Observe> wanted = subscriptions(*selection_, *info);
+        worker_->observe({wanted.begin(), wanted.end()});
+        data_->retain(wanted);
+    }
+}
+
+// ---- commands
+// -----------------------------------------------------------------------------------------------
+
+void ConversationController::openModel(const QString& source, const ergo::OpenModelOptions& options) {
+    abandon();
+    opening_source_ = source;
+    worker_->open(source.toStdString(), options);
+    setState(State::opening);
+}
+
+void ConversationController::send(const QString& text) {
+    if (state_ != State::idle) {
+        return;
+    }
+    conversation_.messages.push_back({ergo::Role::user, text, {}, {}});
+    if (conversation_.title.isEmpty()) {
+        conversation_.title = titleFrom(text);
+    }
+    regenerations_ = 0;
+    prepare(true);
+}
+
+void ConversationController::regenerate() {
+    if (!canRegenerate()) {
+        return;
+    }
+    if (conversation_.messages.last().role == ergo::Role::assistant) {
+        conversation_.messages.removeLast();
+    }
+    ++regenerations_; // another seed, or the same words would come again
+    prepare(true);
+}
+
+void ConversationController::stop() {
+    if (state_ == State::preparing) {
+        ++job_; // what is being prepared is of no use any more
+        setState(State::idle);
+        if (!conversation_.messages.isEmpty() && conversation_.messages.last().role == ergo::Role::user) {
+            emit returned(conversation_.messages.takeLast().text);
+        }
+    } else if (generating_ || state_ == State::opening) {
+        worker_->stop();
+        if (generating_) {
+            stop_timer_.start();
+        } else if (!worker_->busy()) { // an opening that had not begun
+            setState(opened_ ? State::idle : State::no_model);
+        }
+    }
+}
+
+// Later events of what was being written are ignored.
+void ConversationController::abandon() {
+    if (state_ == State::preparing) {
+        stop();
+    }
+    if (generating_) {
+        worker_->stop();
+        ReplyStats stats = prompt_stats_;
+        stats.seconds = written_ > 0 ? double(writing_clock_.elapsed()) * 1e-3 : 0;
+        stats.stop = "cancelled";
+        finish(stats, {});
+        ++job_;
+    }
+}
+
+void ConversationController::newChat() {
+    abandon();
+    worker_->forget();
+    clearConversation();
+    emit conversationReplaced();
+}
+
+void ConversationController::clearConversation() {
+    ++job_;
+    ++conversation_tag_;
+    regenerations_ = 0;
+    tokens_per_second_ = 0;
+    conversation_ = {};
+    if (opened_) {
+        conversation_.model_source = QString::fromStdString(opened_->source);
+        conversation_.model_name = QString::fromStdString(opened_->model->info().name);
+    }
+    while (worker_->take_frame()) { // of the conversation that was
+    }
+    document_->clear();
+    data_->clear();
+    selection_->setLength(0);
+    emit meterChanged();
+}
+
+void ConversationController::resume(const Conversation& conversation) {
+    if (!opened_ || QString::fromStdString(opened_->source) != conversation.model_source) {
+        resume_after_open_ = conversation;
+        openModel(conversation.model_source);
+        return;
+    }
+    newChat();
+    conversation_ = conversation;
+    system_ = conversation.system;
+    emit conversationReplaced();
+    prepare(false);
+}
+
+// ---- a prompt
+// -----------------------------------------------------------------------------------------------
+
+void ConversationController::prepare(bool reply) {
+    conversation_.system = system_;
+    const std::uint64_t job = ++job_;
+    if (reply) {
+        setState(State::preparing);
+    }
+    prompt_stats_ = {};
+    QThreadPool::globalInstance()->start([self = QPointer(this), opened = opened_,
+                                          conversation = conversation_, job, reply] {
+        Prompt prompt;
+        QString problem;
+        try {
+            prompt = makePrompt(*opened, conversation, reply);
+        } catch (const std::exception& error) {
+            problem = QString::fromUtf8(error.what());
+        }
+        // The receiver may be gone by now; the application object is not.
+        QMetaObject::invokeMethod(qApp, [self, job, reply, prompt = std::move(prompt), problem]() mutable {
+            if (!self || self->job_ != job) {
+                return;
+            }
+            if (problem.isEmpty()) {
+                self->prepared(job, reply, std::move(prompt));
+            } else {
+                self->setState(State::idle);
+                if (reply && !self->conversation_.messages.isEmpty()) {
+                    emit self->returned(self->conversation_.messages.takeLast().text);
+                }
+                emit self->failed(problem);
+            }
+        });
+    });
+}
+
+void ConversationController::prepared(std::uint64_t job, bool reply, Prompt prompt) {
+    const auto size = static_cast<qint64>(prompt.ids.size());
+    if (reply && size >= contextSize()) {
+        setState(State::idle);
+        if (conversation_.messages.last().role == ergo::Role::user) {
+            emit returned(conversation_.messages.takeLast().text);
+        }
+        const QLocale locale;
+        emit failed(tr("The context is full: with this message the conversation is %1 tokens long and the "
+                       "model holds "
+                       "%2, a reply included. Shorten the message or start a new chat (Ctrl+N).")
+                        .arg(locale.toString(size))
+                        .arg(locale.toString(contextSize())));
+        emit meterChanged();
+        return;
+    }
+    std::vector<std::int32_t> ids = prompt.ids;
+    show(std::move(prompt));
+    if (!reply) {
+        return;
+    }
+    ergo::GenerateRequest request;
+    request.tag = job;
+    request.prompt = std::move(ids);
+    request.sampling = sampling_;
+    request.sampling.seed += regenerations_;
+    request.max_tokens = max_tokens_;
+    request.stop_ids = opened_->chat->stop_ids();
+    used_sampling_ = request.sampling;
+    written_ = 0;
+    generating_ = true;
+    setState(State::reading);
+    worker_->generate(std::move(request));
+}
+
+void ConversationController::show(Prompt prompt) {
+    // What is known of tokens that were written before stays known.
+    const auto& before = document_->turns();
+    for (qsizetype t = 0; t < std::min(before.size(), prompt.turns.size()); ++t) {
+        auto& tokens = prompt.turns[t].tokens;
+        const auto& old = before[t].tokens;
+        for (qsizetype i = 0; i < std::min(old.size(), tokens.size()) && old[i].id == tokens[i].id; ++i) {
+            tokens[i].probability = old[i].probability;
+            tokens[i].alternatives = old[i].alternatives;
+        }
+        if (!tokens.isEmpty() && tokens.size() == old.size() && prompt.turns[t].role == before[t].role) {
+            prompt.turns[t].note = before[t].note;
+        }
+    }
+    drainFrames();
+    const auto& known = data_->tokens();
+    const auto differs = std::mismatch(known.begin(), known.end(), prompt.texts.begin(), prompt.texts.end());
+    data_->truncate(differs.first - known.begin());
+    data_->setTokens(prompt.texts);
+    document_->reset(std::move(prompt.turns));
+    selection_->setLength(document_->length());
+    emit meterChanged();
+}
+
+// ---- what the engine says
+// -----------------------------------------------------------------------------------
+
+void ConversationController::wake() {
+    if (!drain_timer_.isActive()) {
+        drain_timer_.start(int(std::clamp<qint64>(drain_ms - last_drain_.elapsed(), 0, drain_ms)));
+    }
+}
+
+void ConversationController::drain() {
+    last_drain_.restart();
+    for (ergo::Event& event : worker_->take_events()) {
+        std::visit([this](auto& e) { handle(e); }, event);
+    }
+    drainFrames();
+}
+
+void ConversationController::drainFrames() {
+    const double start = threadMilliseconds();
+    while (std::optional<ergo::Frame> frame = worker_->take_frame()) {
+        data_->add(std::move(*frame));
+        if (threadMilliseconds() - start > frame_budget_ms) {
+            drain_timer_.start(0);
+            return;
+        }
+    }
+}
+
+void ConversationController::handle(ergo::EventProgress& event) {
+    emit progress(QString::fromStdString(event.what), event.done, event.total);
+}
+
+void ConversationController::handle(ergo::EventOpened& event) {
+    opened_ = event.model;
+    clearConversation();
+    data_->setModel(opened_);
+    QVector<int> heads;
+    for (const ergo::AttentionSite& site : opened_->model->info().attentions) {
+        heads.append(site.heads);
+    }
+    selection_->setHeads(heads);
+    observe();
+    setState(State::idle);
+    emit modelOpened();
+    emit conversationReplaced();
+    if (resume_after_open_) {
+        const Conversation conversation = *std::exchange(resume_after_open_, std::nullopt);
+        resume(conversation);
+    }
+}
+
+void ConversationController::handle(ergo::EventPrompt& event) {
+    if (event.tag == job_) {
+        prompt_stats_.prompt_tokens = event.tokens;
+        prompt_stats_.prompt_reused = event.reused;
+    }
+}
+
+void ConversationController::handle(ergo::EventToken& event) {
+    if (event.tag != job_ || !generating_) {
+        return;
+    }
+    if (written_++ == 0) {
+        writing_clock_.start();
+        setState(State::writing);
+    } else if (const qint64 ms = writing_clock_.elapsed(); ms > 0) {
+        tokens_per_second_ = double(written_ - 1) * 1e3 / double(ms);
+    }
+    TranscriptToken token;
+    token.id = event.choice.id;
+    token.position = event.position;
+    token.text = QString::fromStdString(event.text);
+    token.piece = tokenPiece(*opened_->tokenizer, token.id);
+    token.probability = event.choice.probability;
+    token.alternatives = std::move(event.choice.alternatives);
+    document_->appendToken(std::move(token));
+    data_->appendToken(tokenText(*opened_->tokenizer, event.choice.id));
+    selection_->setLength(document_->length());
+    emit meterChanged();
+}
+
+void ConversationController::handle(ergo::EventFinished& event) {
+    if (event.tag != job_ || !generating_) {
+        return;
+    }
+    ReplyStats stats = prompt_stats_;
+    stats.tokens = event.tokens;
+    stats.seconds = event.seconds;
+    stats.first_token_seconds = event.first_token_seconds;
+    stats.stop = stopName(event.reason);
+    finish(stats, QString::fromStdString(event.trailing_text));
+}
+
+void ConversationController::finish(const ReplyStats& result, const QString& trailing_text) {
+    generating_ = false;
+    ReplyStats stats = result;
+    stats.tokens = written_;
+    stats.temperature = used_sampling_.temperature;
+    stats.seed = used_sampling_.seed;
+    if (stats.seconds > 0 && stats.tokens > 0) {
+        tokens_per_second_ = stats.tokensPerSecond();
+    }
+    Message message{ergo::Role::assistant, {}, {}, stats};
+    document_->changeLast([&](TranscriptTurn& turn) {
+        turn.writing = false;
+        if (!turn.tokens.isEmpty() && written_ > 0) {
+            turn.tokens.last().text += trailing_text;
+        }
+        turn.stats = statsLine(stats);
+        if (stats.stop == "context_full") {
+            turn.note =
+                tr("The context is full (%1 of %2 tokens), so the reply ends here. Ctrl+N starts a new chat.")
+                    .arg(QLocale().toString(contextUsed()))
+                    .arg(QLocale().toString(contextSize()));
+        } else if (stats.stop == "length") {
+            turn.note = tr("The reply reached the limit of %1 tokens set under Sampling.")
+                            .arg(QLocale().toString(max_tokens_));
+        }
+        for (const TranscriptToken& token : turn.tokens) {
+            if (!token.marker) {
+                message.text += token.text;
+                message.ids.push_back(token.id);
+            }
+        }
+    });
+    if (written_ > 0) {
+        conversation_.messages.push_back(std::move(message));
+    }
+    if (state_ != State::opening) {
+        setState(State::idle);
+    }
+    emit meterChanged();
+    emit replyFinished();
+}
+
+void ConversationController::handle(ergo::EventFailed& event) {
+    const bool cancelled = event.kind == ergo::ErrorKind::cancelled;
+    if (event.what.starts_with("open")) {
+        const QString source = std::exchange(opening_source_, {});
+        resume_after_open_.reset();
+        setState(opened_ ? State::idle : State::no_model);
+        if (!cancelled) {
+            emit openFailed(source, QString::fromStdString(event.text));
+        }
+    } else if (!cancelled) {
+        emit failed(QString::fromStdString(event.text));
+    }
+}
+
+} // namespace ergosphere

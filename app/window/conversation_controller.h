@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Between the window and the engine: owns the worker of one conversation, turns its events into the
+// transcript and its frames into LensData. GUI thread; nothing here waits for the engine.
+#pragma once
+
+#include "app/chat/conversation.h"
+#include "app/chat/prompt.h"
+#include "app/chat/transcript_document.h"
+#include "app/lens/lens_data.h"
+#include "app/lens/selection.h"
+#include "engine/generate/worker.h"
+
+#include <QElapsedTimer>
+#include <QObject>
+#include <QTimer>
+
+#include <memory>
+#include <optional>
+
+namespace ergosphere {
+
+class ConversationController : public QObject {
+    Q_OBJECT
+
+  public:
+    enum class State {
+        no_model,
+        opening, ///< the old model, if any, is still there
+        idle,
+        preparing, ///< the text is being encoded
+        reading,   ///< the model reads the prompt
+        writing,
+    };
+
+    /// All three must outlive the controller.
+    ConversationController(TranscriptDocument* document, LensData* data, Selection* selection,
+                           QObject* parent = nullptr);
+    ~ConversationController() override;
+
+    State state() const { return state_; }
+    bool busy() const { return state_ >= State::preparing; }
+    const std::shared_ptr<const ergo::OpenedModel>& opened() const { return opened_; }
+    const Conversation& conversation() const { return conversation_; }
+    const TranscriptDocument& transcript() const { return *document_; }
+    /// Another number for every conversation of this run of the program.
+    quint64 tag() const { return conversation_tag_; }
+    bool canRegenerate() const;
+
+    qint64 contextUsed() const { return document_->length(); }
+    qint64 contextSize() const { return opened_ ? opened_->context : 0; }
+    /// Of the reply being written, else of the last one; 0 before any.
+    double tokensPerSecond() const { return tokens_per_second_; }
+    std::size_t droppedFrames() const { return worker_->dropped_frames(); }
+
+    /// Used from the next reply on.
+    void setSampling(const ergo::SamplingParams& sampling, qint64 max_tokens);
+    void setSystemPrompt(const QString& text);
+    /// Ends what is being written here and now and keeps what is there; replyFinished() comes before this
+    /// returns.
+    void abandon();
+    /// The store's id of the conversation `tag`.
+    void setStoredId(quint64 tag, qint64 id);
+
+  public slots:
+    void openModel(const QString& source, const ergo::OpenModelOptions& options = {});
+    void send(const QString& text);
+    void stop();
+    void regenerate();
+    void newChat();
+    /// Shows a stored conversation; its model is opened when another one is. Read by the model when it goes
+    /// on.
+    void resume(const ergosphere::Conversation& conversation);
+
+  signals:
+    void stateChanged();
+    void modelOpened();
+    void openFailed(const QString& source, const QString& text);
+    /// Something else went wrong; one text for people.
+    void failed(const QString& text);
+    /// `text` could not be sent and goes back to where it was written.
+    void returned(const QString& text);
+    void progress(const QString& what, double done, double total);
+    void meterChanged();
+    void conversationReplaced(); ///< another one is shown
+    void replyFinished();        ///< the conversation has a new reply and is worth storing
+
+  private:
+    void wake();
+    void drain();
+    void drainFrames();
+    void handle(ergo::EventProgress& event);
+    void handle(ergo::EventOpened& event);
+    void handle(ergo::EventPrompt& event);
+    void handle(ergo::EventToken& event);
+    void handle(ergo::EventFinished& event);
+    void handle(ergo::EventFailed& event);
+    void prepare(bool reply);
+    void prepared(std::uint64_t job, bool reply, Prompt prompt);
+    void show(Prompt prompt);
+    void finish(const ReplyStats& stats, const QString& trailing_text);
+    void setState(State state);
+    void observe();
+    void clearConversation();
+
+    TranscriptDocument* document_;
+    LensData* data_;
+    Selection* selection_;
+    std::shared_ptr<const ergo::OpenedModel> opened_;
+    Conversation conversation_;
+    std::optional<Conversation> resume_after_open_;
+    QString opening_source_, system_;
+    ergo::SamplingParams sampling_, used_sampling_;
+    qint64 max_tokens_ = 512;
+    State state_ = State::no_model;
+    std::uint64_t job_ = 0; ///< the reply being prepared or written
+    quint64 conversation_tag_ = 1;
+    quint64 regenerations_ = 0;
+    ReplyStats prompt_stats_;
+    bool generating_ = false; ///< the worker has the request and has not said that it is done
+    qint64 written_ = 0;
+    double tokens_per_second_ = 0;
+    QElapsedTimer writing_clock_, last_drain_;
+    QTimer drain_timer_, stop_timer_;
+    std::unique_ptr<ergo::Worker> worker_; // last: its thread calls wake()
+};
+
+} // namespace ergosphere

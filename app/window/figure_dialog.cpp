@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/figure/export.h"
+#include "app/figure/palette.h"
+#include "app/window/dialogs.h"
+#include "app/window/message_bar.h"
+#include "engine/base/error.h"
+
+#include <QComboBox>
+#include <QDialogButtonBox>
+#include <QDir>
+#include <QDoubleSpinBox>
+#include <QFileDialog>
+#include <QFileInfo>
+#include <QFormLayout>
+#include <QGuiApplication>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QLineEdit>
+#include <QLocale>
+#include <QPushButton>
+#include <QSpinBox>
+#include <QVBoxLayout>
+
+namespace ergosphere {
+
+namespace {
+
+struct WidthPreset {
+    const char* text;
+    double mm;
+};
+// Column widths of the venues this is for (inches as their style files give them).
+constexpr WidthPreset width_presets[] = {{"3.25 in", 82.55},   {"6.75 in", 171.45}, {"3.5 in", 88.9},
+                                         {"7.16 in", 181.864}, {"89 mm", 89},       {"183 mm", 183}};
+constexpr const char* formats[] = {"pdf", "svg", "png", "csv"};
+
+} // namespace
+
+FigureDialog::FigureDialog(FigureData figure, FigureSpec spec, const QString& name, const QString& folder,
+                           QWidget* parent)
+    : QDialog(parent), data_(std::move(figure)), spec_(std::move(spec)) {
+    setObjectName("figure_dialog");
+    setAttribute(Qt::WA_DeleteOnClose);
+    setWindowTitle(tr("Export figure"));
+    format_ = new QComboBox;
+    format_->setObjectName("format");
+    format_->addItem(tr("PDF, vector"), "pdf");
+    format_->addItem(tr("SVG, vector"), "svg");
+    format_->addItem(tr("PNG, pixels"), "png");
+    format_->addItem(tr("CSV, the numbers"), "csv");
+    width_ = new QComboBox;
+    width_->setObjectName("width");
+    for (const WidthPreset& preset : width_presets) {
+        width_->addItem(preset.text, preset.mm);
+    }
+    width_->addItem(tr("custom"), 0.0);
+    width_mm_ = new QDoubleSpinBox;
+    width_mm_->setRange(10, 2000);
+    width_mm_->setDecimals(1);
+    width_mm_->setSuffix(tr(" mm"));
+    font_pt_ = new QDoubleSpinBox;
+    font_pt_->setRange(5, 72);
+    font_pt_->setDecimals(1);
+    font_pt_->setSuffix(tr(" pt"));
+    font_pt_->setValue(spec_.font_pt);
+    dpi_ = new QSpinBox;
+    dpi_->setObjectName("dpi");
+    dpi_->setRange(36, 2400);
+    dpi_->setSingleStep(100);
+    dpi_->setValue(spec_.dpi);
+    dpi_->setSuffix(tr(" dpi"));
+    colormap_ = new QComboBox;
+    colormap_->setObjectName("colormap");
+    colormap_->addItems(Colormap::names());
+    colormap_->setEnabled(!std::holds_alternative<RouterFigure>(data_));
+    if (const int at = colormap_->findText(spec_.colormap); at >= 0) {
+        colormap_->setCurrentIndex(at);
+    }
+    title_ = new QLineEdit(spec_.title);
+    title_->setPlaceholderText(tr("none"));
+    path_ = new QLineEdit(QDir(folder).filePath(name + ".pdf"));
+    path_->setObjectName("path");
+    path_->setMinimumWidth(340);
+    auto* choose = new QPushButton(tr("Choose…"));
+    choose->setAutoDefault(false);
+    hint_ = new QLabel;
+    hint_->setForegroundRole(QPalette::PlaceholderText);
+    hint_->setWordWrap(true);
+    message_ = new MessageBar;
+
+    auto* width_row = new QHBoxLayout;
+    width_row->setSpacing(8);
+    width_row->addWidget(width_);
+    width_row->addWidget(width_mm_);
+    width_row->addStretch();
+    auto* path_row = new QHBoxLayout;
+    path_row->setSpacing(8);
+    path_row->addWidget(path_, 1);
+    path_row->addWidget(choose);
+    auto* form = new QFormLayout;
+    form->setHorizontalSpacing(16);
+    form->setVerticalSpacing(8);
+    form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
+    form->addRow(tr("Format"), format_);
+    form->addRow(tr("Width"), width_row);
+    form->addRow(tr("Resolution"), dpi_);
+    form->addRow(tr("Type"), font_pt_);
+    form->addRow(tr("Colour map"), colormap_);
+    form->addRow(tr("Title"), title_);
+    form->addRow(tr("File"), path_row);
+    auto* buttons = new QDialogButtonBox;
+    auto* go = buttons->addButton(tr("Export"), QDialogButtonBox::AcceptRole);
+    go->setObjectName("export");
+    go->setDefault(true);
+    buttons->addButton(QDialogButtonBox::Cancel);
+    auto* column = new QVBoxLayout(this);
+    column->setContentsMargins(24, 20, 24, 16);
+    column->setSpacing(12);
+    column->addLayout(form);
+    column->addWidget(hint_);
+    column->addWidget(message_);
+    column->addWidget(buttons);
+
+    connect(format_, &QComboBox::currentIndexChanged, this, &FigureDialog::formatChanged);
+    connect(width_, &QComboBox::currentIndexChanged, this, [this] {
+        if (const double mm = width_->currentData().toDouble(); mm > 0) {
+            width_mm_->setValue(mm);
+        }
+        width_mm_->setEnabled(width_->currentData().toDouble() <= 0);
+        updateHint();
+    });
+    connect(dpi_, &QSpinBox::valueChanged, this, &FigureDialog::updateHint);
+    connect(width_mm_, &QDoubleSpinBox::valueChanged, this, &FigureDialog::updateHint);
+    connect(choose, &QPushButton::clicked, this, &FigureDialog::browse);
+    connect(buttons, &QDialogButtonBox::accepted, this, &FigureDialog::exportNow);
+    connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
+    width_mm_->setValue(spec_.width_mm);
+    width_->setCurrentIndex(width_->findText("89 mm"));
+    formatChanged();
+}
+
+void FigureDialog::formatChanged() {
+    const QString format = format_->currentData().toString();
+    const QFileInfo info(path_->text());
+    const bool known = std::any_of(std::begin(formats), std::end(formats),
+                                   [&](const char* f) { return info.suffix().toLower() == f; });
+    if (known) {
+        path_->setText(path_->text().chopped(info.suffix().size()) + format);
+    } else {
+        path_->setText(path_->text() + "." + format);
+    }
+    const bool drawn = format != "csv";
+    for (QWidget* w : std::initializer_list<QWidget*>{width_, font_pt_, title_}) {
+        w->setEnabled(drawn);
+    }
+    width_mm_->setEnabled(drawn && width_->currentData().toDouble() <= 0);
+    colormap_->setEnabled(drawn && !std::holds_alternative<RouterFigure>(data_));
+    dpi_->setEnabled(format == "png");
+    updateHint();
+}
+
+void FigureDialog::updateHint() {
+    const QString format = format_->currentData().toString();
+    if (format == "csv") {
+        hint_->setText(tr("The numbers of the view, one row a line, with the token texts."));
+    } else if (format == "png") {
+        hint_->setText(
+            tr("%1 pixels wide.").arg(QLocale().toString(qRound(width_mm_->value() / 25.4 * dpi_->value()))));
+    } else {
+        hint_->setText(
+            tr("Paper is white whatever the theme. Large matrices are kept as one lossless image."));
+    }
+}
+
+FigureSpec FigureDialog::spec() const {
+    FigureSpec spec = spec_;
+    spec.width_mm = width_mm_->value();
+    spec.height_mm = 0;
+    spec.dpi = dpi_->value();
+    spec.font_pt = font_pt_->value();
+    spec.title = title_->text();
+    if (colormap_->currentText() != spec_.colormap && !std::holds_alternative<RouterFigure>(data_)) {
+        spec.colormap = colormap_->currentText();
+    }
+    return spec;
+}
+
+QString FigureDialog::path() const {
+    return path_->text().trimmed();
+}
+void FigureDialog::setPath(const QString& path) {
+    path_->setText(path);
+}
+
+void FigureDialog::browse() {
+    auto* dialog = new QFileDialog(this, tr("Export figure"), QFileInfo(path()).absolutePath());
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    dialog->setAcceptMode(QFileDialog::AcceptSave);
+    dialog->selectFile(QFileInfo(path()).fileName());
+    dialog->setDefaultSuffix(format_->currentData().toString());
+    connect(dialog, &QFileDialog::fileSelected, this, &FigureDialog::setPath);
+    dialog->open();
+}
+
+void FigureDialog::exportNow() {
+    const QString file = path();
+    QGuiApplication::setOverrideCursor(Qt::WaitCursor);
+    QString problem;
+    try {
+        export_figure(spec(), data_, file);
+    } catch (const std::exception& error) {
+        problem = QString::fromUtf8(error.what());
+    }
+    QGuiApplication::restoreOverrideCursor();
+    if (problem.isEmpty()) {
+        emit exported(file);
+        accept();
+    } else {
+        message_->showError(problem);
+    }
+}
+
+} // namespace ergosphere

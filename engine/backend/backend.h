@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The interface between models and machines. A Backend belongs to the process; a LoadedModel holds a model's
+// weights on it; an Executor holds one session's state and parameters. An Executor is used by one thread at a
+// time (its session's worker); a LoadedModel may serve several executors.
+#pragma once
+
+#include "engine/backend/plan.h"
+#include "engine/base/cancel.h"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace ergo {
+
+struct DeviceInfo {
+    std::string backend; ///< "cpu" or "vulkan"
+    std::string name;    ///< "AMD EPYC, 2 threads, AVX-512"
+    std::string driver;
+    std::uint64_t memory_bytes = 0;
+    std::vector<std::string> features;
+    bool software = false; ///< a software Vulkan device
+};
+
+/// Weights read and rows evaluated since the executor was made: proves that skipped paths are skipped.
+struct Counters {
+    std::uint64_t weight_bytes_read = 0;
+    std::uint64_t forward_passes = 0;
+    std::uint64_t host_ops = 0;
+};
+
+/// A plan made ready for one executor. Owned by the caller, must not outlive its executor.
+class Program {
+  public:
+    virtual ~Program() = default;
+};
+
+/// A session's state, backend-neutral: [states][position * width]. For branches, a switch of backend, a lost
+/// device.
+struct StateSnapshot {
+    std::int64_t length = 0; ///< positions
+    std::vector<std::vector<float>> states;
+};
+
+class Executor {
+  public:
+    virtual ~Executor() = default;
+
+    /// Compiles or looks up `plan` (kept alive). Throws Error(unsupported) naming an op this backend lacks.
+    virtual std::unique_ptr<Program> prepare(std::shared_ptr<const Plan> plan) = 0;
+
+    /// Runs one step. step.rows() must be 1..max_rows and step.position + rows within the capacity.
+    /// Throws Error(cancelled) between ops when `cancel` is set; the state beyond step.position is then
+    /// undefined.
+    virtual void run(Program& program, const StepState& step, const CancelToken& cancel) = 0;
+
+    /// The buffer as the last run left it; valid until the next run of the same program.
+    virtual std::span<const float> read(Program& program, BufferId buffer) = 0;
+
+    /// Interventions: the parameter as later steps read it.
+    virtual void set_param(ParamId param, std::span<const float> values) = 0;
+    virtual std::vector<float> param(ParamId param) const = 0;
+
+    /// Rows [0, length) of one state, [length, width].
+    virtual std::vector<float> read_state(StateId state, std::int64_t length) = 0;
+    virtual StateSnapshot export_state(std::int64_t length) = 0;
+    virtual void import_state(const StateSnapshot& snapshot) = 0;
+
+    virtual std::int64_t capacity() const = 0; ///< positions
+    virtual Counters counters() const = 0;
+};
+
+class LoadedModel {
+  public:
+    virtual ~LoadedModel() = default;
+    virtual std::unique_ptr<Executor> create_executor(std::int64_t capacity) = 0;
+    virtual std::uint64_t weight_bytes() const = 0; ///< bytes of weights held or mapped
+};
+
+class Backend {
+  public:
+    virtual ~Backend() = default;
+    virtual DeviceInfo info() const = 0;
+    /// Makes the weights usable. `tables` must outlive the result.
+    virtual std::unique_ptr<LoadedModel> load(std::shared_ptr<const Tables> tables, const Progress& progress,
+                                              const CancelToken& cancel) = 0;
+};
+
+/// The CPU: `threads` 0 means one a physical core. Never fails.
+std::shared_ptr<Backend> make_cpu_backend(int threads = 0);
+
+} // namespace ergo

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/backend/backend.h"
+#include "engine/backend/cpu/cpu_executor.h"
+
+#include <unistd.h>
+
+#include <fstream>
+
+namespace ergo {
+
+namespace {
+
+std::string processor_name() {
+    std::ifstream file("/proc/cpuinfo");
+    for (std::string line; std::getline(file, line);) {
+        const std::size_t colon = line.find(':');
+        if (line.starts_with("model name") && colon != std::string::npos && colon + 2 < line.size()) {
+            return line.substr(colon + 2);
+        }
+    }
+    return "CPU";
+}
+
+std::uint64_t memory_bytes() {
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page) : 0;
+}
+
+class CpuLoadedModel final : public LoadedModel {
+  public:
+    CpuLoadedModel(std::shared_ptr<const cpu::CpuModel> model, std::shared_ptr<ThreadPool> pool)
+        : model_(std::move(model)), pool_(std::move(pool)) {}
+    std::unique_ptr<Executor> create_executor(std::int64_t capacity) override {
+        return std::make_unique<cpu::CpuExecutor>(model_, pool_, capacity);
+    }
+    std::uint64_t weight_bytes() const override { return model_->weight_bytes(); }
+
+  private:
+    std::shared_ptr<const cpu::CpuModel> model_;
+    std::shared_ptr<ThreadPool> pool_;
+};
+
+class CpuBackend final : public Backend {
+  public:
+    explicit CpuBackend(int threads)
+        : pool_(std::make_shared<ThreadPool>(threads > 0 ? threads : ThreadPool::physical_cores())) {}
+
+    DeviceInfo info() const override {
+        DeviceInfo info;
+        const std::string instructions = cpu::instruction_set();
+        const int threads = pool_->threads();
+        info.backend = "cpu";
+        info.name = processor_name() + ", " + std::to_string(threads) +
+                    (threads == 1 ? " thread, " : " threads, ") + instructions;
+        info.memory_bytes = memory_bytes();
+        info.features = {instructions};
+        return info;
+    }
+
+    std::unique_ptr<LoadedModel> load(std::shared_ptr<const Tables> tables, const Progress& progress,
+                                      const CancelToken& cancel) override {
+        return std::make_unique<CpuLoadedModel>(
+            std::make_shared<const cpu::CpuModel>(std::move(tables), memory_bytes() / 4, progress, cancel),
+            pool_);
+    }
+
+  private:
+    std::shared_ptr<ThreadPool> pool_;
+};
+
+} // namespace
+
+std::shared_ptr<Backend> make_cpu_backend(int threads) {
+    return std::make_shared<CpuBackend>(threads);
+}
+
+} // namespace ergo

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/backend/cpu/cpu_executor.h"
+
+#include "engine/base/error.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ergo::cpu {
+
+namespace {
+
+using Extent = BufferInfo::Extent;
+
+struct Entry {
+    CpuBuffer* shares = nullptr; // guard; null: always needed
+    std::int32_t path = 0;
+    bool last_row = false;
+    std::unique_ptr<CpuOp> op;
+};
+
+struct CpuProgram final : Program {
+    std::shared_ptr<const Plan> plan;
+    const CpuSession* session = nullptr;
+    std::vector<CpuBuffer> buffers;
+    std::vector<Entry> entries;
+    std::vector<std::int32_t> needed; // rows of the op at hand
+    std::int64_t rows = 0;            // of the last run
+};
+
+std::size_t size_of(std::int64_t count) {
+    return static_cast<std::size_t>(count);
+}
+
+CpuBuffer make_buffer(const BufferInfo& info, std::int64_t max_rows) {
+    CpuBuffer buffer;
+    buffer.extent = info.extent;
+    buffer.width = info.width;
+    if (info.extent == Extent::last_row) {
+        buffer.data.resize(size_of(info.width));
+    } else if (info.extent == Extent::rows) {
+        buffer.stride = info.width;
+        buffer.data.resize(size_of(info.width * max_rows));
+    } // rows_keys grow with the keys, see size_captures
+    return buffer;
+}
+
+void size_captures(CpuProgram& program, std::int64_t rows, std::int64_t keys) {
+    for (CpuBuffer& buffer : program.buffers) {
+        if (buffer.extent == Extent::rows_keys) {
+            buffer.stride = buffer.width * keys;
+            buffer.data.resize(std::max(buffer.data.size(), size_of(rows * buffer.stride)));
+        }
+    }
+}
+
+void find_needed(CpuProgram& program, const Entry& entry) {
+    program.needed.clear();
+    for (std::int64_t r = entry.last_row ? program.rows - 1 : 0; r < program.rows; ++r) {
+        if (!entry.shares || entry.shares->row(r)[entry.path] != 0) {
+            program.needed.push_back(static_cast<std::int32_t>(r));
+        }
+    }
+}
+
+} // namespace
+
+void Resolver::need_row(std::int64_t count) const {
+    for (WorkerScratch& scratch : session.scratch) {
+        scratch.row.resize(std::max(scratch.row.size(), size_of(count)));
+    }
+}
+
+CpuExecutor::CpuExecutor(std::shared_ptr<const CpuModel> model, std::shared_ptr<ThreadPool> pool,
+                         std::int64_t capacity)
+    : model_(std::move(model)), pool_(std::move(pool)) {
+    if (capacity < 1 || capacity > std::int64_t{1} << 30) {
+        throw Error(ErrorKind::usage,
+                    "a context of " + std::to_string(capacity) + " positions is not possible.");
+    }
+    session_.model = model_.get();
+    session_.pool = pool_.get();
+    session_.capacity = capacity;
+    for (const ParamInfo& info : model_->tables().params) {
+        session_.params.emplace_back();
+        session_.params.back().values = info.values;
+        session_.params.back().root.resize(info.values.size());
+        set_param(ParamId{static_cast<std::int32_t>(session_.params.size()) - 1}, info.values);
+    }
+    const auto blocks = static_cast<std::uint64_t>((capacity + state_block - 1) / state_block);
+    for (const StateInfo& info : model_->tables().states) {
+        const auto block_bytes = static_cast<std::uint64_t>(block_stride(info.width)) * sizeof(float);
+        session_.states.push_back({LazyMemory(blocks * block_bytes, "the session's state"), info.width});
+    }
+    const std::uint64_t row_bytes = blocks * state_block * sizeof(float);
+    for (int worker = 0; worker < pool_->threads(); ++worker) {
+        session_.scratch.push_back({LazyMemory(row_bytes, "scratch"), LazyMemory(row_bytes, "scratch"), {}});
+    }
+}
+
+std::unique_ptr<Program> CpuExecutor::prepare(std::shared_ptr<const Plan> plan) {
+    validate(*plan, model_->tables());
+    auto program = std::make_unique<CpuProgram>();
+    program->session = &session_;
+    for (const BufferInfo& info : plan->buffers) {
+        program->buffers.push_back(make_buffer(info, plan->max_rows));
+    }
+    program->needed.reserve(size_of(plan->max_rows));
+    const Resolver resolver{session_, program->buffers, plan->max_rows};
+    for (const Op& op : plan->ops) {
+        const CpuBuffer* out = resolver.buffer(main_output(op));
+        Entry& entry = program->entries.emplace_back();
+        entry.shares = resolver.buffer(op.when.shares);
+        entry.path = op.when.path;
+        entry.last_row = out && out->extent == Extent::last_row;
+        entry.op = std::visit([&](const auto& body) { return make_op(body, resolver); }, op.body);
+    }
+    program->plan = std::move(plan);
+    return program;
+}
+
+void CpuExecutor::run(Program& prepared, const StepState& step, const CancelToken& cancel) {
+    auto& program = static_cast<CpuProgram&>(prepared);
+    if (program.session != &session_) {
+        throw Error(ErrorKind::usage, "the program was prepared by another executor.");
+    }
+    validate_step(*program.plan, model_->tables(), step, session_.capacity);
+    program.rows = step.rows();
+    StepContext context{session_, step, cancel, step.position + step.rows(), {}};
+    size_captures(program, program.rows, context.keys);
+    for (Entry& entry : program.entries) {
+        cancel.check();
+        find_needed(program, entry);
+        if (!program.needed.empty()) {
+            context.rows = program.needed;
+            entry.op->run(context);
+            ++session_.counters.host_ops;
+        }
+    }
+    ++session_.counters.forward_passes;
+}
+
+std::span<const float> CpuExecutor::read(Program& prepared, BufferId id) {
+    auto& program = static_cast<CpuProgram&>(prepared);
+    if (id.index < 0 || size_of(id.index) >= program.buffers.size()) {
+        throw Error(ErrorKind::usage, "the plan has no buffer " + std::to_string(id.index) + ".");
+    }
+    const CpuBuffer& buffer = program.buffers[size_of(id.index)];
+    const std::int64_t count = buffer.extent == Extent::last_row
+                                   ? std::min<std::int64_t>(program.rows, 1) * buffer.width
+                                   : program.rows * buffer.stride;
+    return {buffer.data.data(), size_of(count)};
+}
+
+void CpuExecutor::set_param(ParamId id, std::span<const float> values) {
+    CpuParam& param = session_.params.at(size_of(id.index));
+    if (values.size() != param.values.size()) {
+        throw Error(ErrorKind::usage, "parameter '" + model_->tables().params[size_of(id.index)].name +
+                                          "' has " + std::to_string(param.values.size()) + " values, not " +
+                                          std::to_string(values.size()) + ".");
+    }
+    std::copy(values.begin(), values.end(), param.values.begin());
+    std::transform(values.begin(), values.end(), param.root.begin(),
+                   [](float m) { return std::sqrt(std::max(m, 0.0f)); });
+}
+
+std::vector<float> CpuExecutor::param(ParamId id) const {
+    return session_.params.at(size_of(id.index)).values;
+}
+
+void CpuExecutor::check_length(std::int64_t length) const {
+    if (length < 0 || length > session_.capacity) {
+        throw Error(ErrorKind::usage, "a session of " + std::to_string(session_.capacity) +
+                                          " positions has no length " + std::to_string(length) + ".");
+    }
+}
+
+std::vector<float> CpuExecutor::read_state(StateId id, std::int64_t length) {
+    check_length(length);
+    const CpuState& state = session_.states.at(size_of(id.index));
+    std::vector<float> rows(size_of(length * state.width));
+    for (std::int64_t t = 0; t < length; ++t) {
+        const float* from = state.at(t, 0);
+        for (std::int64_t c = 0; c < state.width; ++c) {
+            rows[size_of(t * state.width + c)] = from[c * state_block];
+        }
+    }
+    return rows;
+}
+
+StateSnapshot CpuExecutor::export_state(std::int64_t length) {
+    StateSnapshot snapshot{length, {}};
+    for (std::size_t s = 0; s < session_.states.size(); ++s) {
+        snapshot.states.push_back(read_state(StateId{static_cast<std::int32_t>(s)}, length));
+    }
+    return snapshot;
+}
+
+void CpuExecutor::import_state(const StateSnapshot& snapshot) {
+    check_length(snapshot.length);
+    bool fits = snapshot.states.size() == session_.states.size();
+    for (std::size_t s = 0; fits && s < session_.states.size(); ++s) {
+        fits = snapshot.states[s].size() == size_of(snapshot.length * session_.states[s].width);
+    }
+    if (!fits) {
+        throw Error(ErrorKind::usage, "the snapshot does not fit this model's states.");
+    }
+    for (std::size_t s = 0; s < session_.states.size(); ++s) {
+        write_state(s, snapshot.states[s]);
+    }
+}
+
+void CpuExecutor::write_state(std::size_t index, std::span<const float> rows) {
+    const CpuState& state = session_.states[index];
+    const auto length = static_cast<std::int64_t>(rows.size()) / state.width;
+    for (std::int64_t t = 0; t < length; ++t) {
+        float* to = state.at(t, 0);
+        for (std::int64_t c = 0; c < state.width; ++c) {
+            to[c * state_block] = rows[size_of(t * state.width + c)];
+        }
+    }
+}
+
+} // namespace ergo::cpu

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A plan's op made ready to run: handles resolved to pointers. Owned by a CpuProgram, run by its executor's
+// thread.
+#pragma once
+
+#include "engine/backend/cpu/cpu_model.h"
+#include "engine/backend/cpu/kernels.h"
+
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace ergo::cpu {
+
+/// A state in blocked layout (kernels.h), or a parameter with the root of its positive part.
+struct CpuState {
+    LazyMemory memory;
+    std::int64_t width = 0;
+    float* channel(std::int64_t c) const { return memory.floats() + c * state_block; }
+    std::int64_t stride() const { return block_stride(width); }
+    float* at(std::int64_t t, std::int64_t c) const {
+        return channel(c) + t / state_block * stride() + t % state_block;
+    }
+};
+
+struct CpuParam {
+    std::vector<float> values;
+    std::vector<float> root; ///< sqrt(max(value, 0)): what a metric's diagonal multiplies by
+};
+
+/// Scratch of one worker of the pool.
+struct WorkerScratch {
+    LazyMemory logits, scores; ///< capacity rounded up to blocks, floats
+    AlignedFloats row;         ///< as wide as any op asked for
+};
+
+/// One session's memory.
+struct CpuSession {
+    const CpuModel* model = nullptr;
+    ThreadPool* pool = nullptr;
+    std::int64_t capacity = 0;
+    std::vector<CpuParam> params;
+    std::vector<CpuState> states;
+    std::vector<WorkerScratch> scratch; ///< one a thread
+    Counters counters;
+
+    const CpuParam* param(ParamId id) const {
+        return id ? &params.at(static_cast<std::size_t>(id.index)) : nullptr;
+    }
+    const CpuState* state(StateId id) const {
+        return id ? &states.at(static_cast<std::size_t>(id.index)) : nullptr;
+    }
+};
+
+struct CpuBuffer {
+    BufferInfo::Extent extent = BufferInfo::Extent::rows;
+    std::int64_t width = 0;
+    std::int64_t stride = 0; ///< floats from row to row; 0 for last_row
+    AlignedFloats data;
+    float* row(std::int64_t r) { return data.data() + r * stride; }
+};
+
+/// What an op sees of the step being run.
+struct StepContext {
+    CpuSession& session;
+    const StepState& step;
+    const CancelToken& cancel;          ///< long ops look at it too: they may take longer than a person waits
+    std::int64_t keys = 0;              ///< position + rows
+    std::span<const std::int32_t> rows; ///< rows to compute, ascending, at least one
+    std::int64_t position(std::int64_t r) const { return step.position + r; }
+    void count_weight(std::uint64_t bytes) { session.counters.weight_bytes_read += bytes; }
+};
+
+class CpuOp {
+  public:
+    virtual ~CpuOp() = default;
+    virtual void run(StepContext& context) = 0;
+};
+
+/// Resolves the handles of one plan.
+struct Resolver {
+    CpuSession& session;
+    std::vector<CpuBuffer>& buffers; ///< never moves once the ops are made
+    std::int64_t max_rows = 1;
+
+    CpuBuffer* buffer(BufferId id) const {
+        return id ? &buffers.at(static_cast<std::size_t>(id.index)) : nullptr;
+    }
+    const CpuWeight* weight(WeightId id) const { return id ? &session.model->weight(id) : nullptr; }
+    const float* floats(WeightId id) const { return session.model->floats(id); }
+    /// Every worker's `row` scratch has room for `count` floats.
+    void need_row(std::int64_t count) const;
+};
+
+std::unique_ptr<CpuOp> make_op(const Embed& op, const Resolver& resolver);
+std::unique_ptr<CpuOp> make_op(const Norm& op, const Resolver& resolver);
+std::unique_ptr<CpuOp> make_op(const Linear& op, const Resolver& resolver);
+std::unique_ptr<CpuOp> make_op(const Gate& op, const Resolver& resolver);
+std::unique_ptr<CpuOp> make_op(const Append& op, const Resolver& resolver);
+std::unique_ptr<CpuOp> make_op(const Convolution& op, const Resolver& resolver);
+std::unique_ptr<CpuOp> make_op(const Rotate& op, const Resolver& resolver);
+std::unique_ptr<CpuOp> make_op(const AppendKeyValue& op, const Resolver& resolver);
+std::unique_ptr<CpuOp> make_op(const Attention& op, const Resolver& resolver);
+std::unique_ptr<CpuOp> make_op(const KeptShare& op, const Resolver& resolver);
+std::unique_ptr<CpuOp> make_op(const Route& op, const Resolver& resolver);
+std::unique_ptr<CpuOp> make_op(const Mix& op, const Resolver& resolver);
+
+} // namespace ergo::cpu

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The vector kernels of the CPU backend, compiled for every instruction set and chosen at run time. They work
+// on raw pointers that their callers have checked, touch nothing global and may run on any thread.
+//
+// Every output's sum is formed in an order that depends on its own length alone: splitting the outputs among
+// threads or the rows among steps changes no bit.
+#pragma once
+
+#include "engine/backend/op.h"
+#include "engine/tensor/dtype.h"
+
+#include <cstdint>
+#include <string>
+
+namespace ergo::cpu {
+
+/// Positions a block of a state holds. A state of width w keeps position t of channel c at
+/// (t / state_block) * block_stride(w) + c * state_block + t % state_block: vectors run over positions, so
+/// heads of any width are equally fast.
+inline constexpr std::int64_t state_block = 64;
+/// Floats from one block to the next; the odd number of cache lines keeps a head's blocks out of the same
+/// cache sets.
+inline constexpr std::int64_t block_stride(std::int64_t width) {
+    return width * state_block + 33 * 16;
+}
+
+/// out[r][o] = act(in[r] . weight[o] + bias[o])
+struct LinearArgs {
+    const void* weight = nullptr; // [outputs, inputs] of `type`, aligned to its element
+    DType type = DType::f32;      // f32, bf16 or f16
+    const float* bias = nullptr;  // [outputs] or null
+    Activation activation = Activation::identity;
+    std::int64_t inputs = 0, rows = 0;
+    const float* const* in = nullptr; // [rows]
+    float* const* out = nullptr;      // [rows]
+};
+/// Outputs [begin, end) of all rows.
+void linear(const LinearArgs& args, std::int64_t begin, std::int64_t end);
+
+/// out[i] = float(in[i]) of `type`
+void widen(DType type, const void* in, std::int64_t count, float* out);
+
+/// One row; in and out may be the same. bias may be null.
+void norm(Norm::Kind kind, float eps, std::int64_t width, const float* in, const float* weight,
+          const float* bias, float* out);
+
+/// out = act(a) * b; b may be null, out may be a or b.
+void gate(Activation activation, std::int64_t width, const float* a, const float* b, float* out);
+
+/// One part of a Mix row: scale * factor[c] * 2 sigmoid(gate[c]) * y[c]; factor and gate may be null.
+struct MixPart {
+    const float* y = nullptr;
+    float scale = 1;
+    const float* factor = nullptr;
+    const float* gate = nullptr;
+};
+/// out = residual + sum of parts; residual may be null or out.
+void mix(const MixPart* parts, std::int64_t count, std::int64_t width, const float* residual, float* out);
+
+/// Scores of one query head against keys of one head in blocked layout.
+struct ScoreArgs {
+    Attention::Score score = Attention::Score::dot;
+    const float* query = nullptr; // [dim], multiplied by root
+    const float* root = nullptr;  // [dim], multiplies the keys; or null
+    std::int64_t dim = 0;
+    const float* keys = nullptr; // block 0 of the head's first channel
+    std::int64_t stride = 0;     // floats between blocks
+};
+/// out[j - first * state_block] = s of position j, for the blocks [first, last).
+void scores(const ScoreArgs& args, std::int64_t first, std::int64_t last, float* out);
+
+/// Turns scores into logits, masks, and finds the largest.
+struct LogitArgs {
+    float alpha = 1, scale = 1;
+    Ball::Mode mode = Ball::Mode::off;
+    float radius = 0, softness = 0;
+    float query_outside = 0;          // soft pairs: the query's own distance beyond the radius
+    const float* distances = nullptr; // block 0 of the ball's channel; null: ball off
+    std::int64_t stride = 0;
+    std::int64_t begin = 0, end = 0; // candidates [begin, end); all others are masked
+};
+struct LogitResult {
+    std::int64_t kept = 0;
+    float maximum = 0; // -infinity when nothing is kept
+};
+/// logits[i] (i from position first * state_block) = alpha * scores[i] * scale - penalty, -infinity where
+/// masked. `logits` may be `scores`.
+LogitResult logits(const LogitArgs& args, std::int64_t first, std::int64_t last, const float* scores,
+                   float* logits);
+
+/// x[i] = exp(x[i] - maximum); returns the sum and, if wanted, sum of exp(x - maximum) * (x - maximum) over
+/// finite x. `count` is a multiple of state_block.
+float exponentials(float maximum, std::int64_t count, float* x, float* weighted);
+
+/// out[c] = factor * sum_j weights[j] * values[j, c] over blocks [first, last); weights begin at the first
+/// block. Positions of weight 0 are not read. Any number of channels.
+void weighted_values(const float* weights, float factor, const float* values, std::int64_t stride,
+                     std::int64_t channels, std::int64_t first, std::int64_t last, float* out);
+
+/// Highway's name of what the kernels run with: "AVX3", "AVX2", "NEON".
+std::string instruction_set();
+
+} // namespace ergo::cpu

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Rotation, the writing of keys and values, and attention over them. (MoA specification §6.5, §6.6)
+#include "engine/backend/cpu/loops.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace ergo::cpu {
+
+namespace {
+
+constexpr std::int64_t largest = 8; // RowRequest::top_weights
+
+// Row `index` of a parameter [rows or 1, dim].
+const float* row_or_only(const std::vector<float>& table, std::int64_t dim, std::int64_t index) {
+    return table.data() + (static_cast<std::int64_t>(table.size()) == dim ? 0 : index * dim);
+}
+
+/// What Rotate and AppendKeyValue do to a projection.
+template <class Body> class Turn {
+  public:
+    Turn(const Body& op, const Resolver& resolver)
+        : heads_(op.heads), heads_in_(op.heads_in), dim_(op.dim), pairing_(op.rotation.pairing),
+          cos_(resolver.floats(op.rotation.cos)), sin_(resolver.floats(op.rotation.sin)),
+          diagonal_(resolver.session.param(op.diagonal)), unrotated_(op.ball.unrotated),
+          origin_(resolver.session.param(op.ball.origin)),
+          ball_diagonal_(resolver.session.param(op.ball.diagonal)) {}
+
+    std::int64_t width() const { return heads_ * dim_; }
+    std::uint64_t table_bytes() const {
+        return cos_ ? static_cast<std::uint64_t>(2 * dim_) * sizeof(float) : 0;
+    }
+
+    void rotate(std::int64_t t, const float* in, float* out) const {
+        for (std::int64_t h = 0; h < heads_; ++h) {
+            const float* x = in + (heads_in_ == 1 ? 0 : h * dim_);
+            float* y = out + h * dim_;
+            const float* root = diagonal_ ? row_or_only(diagonal_->root, dim_, h) : nullptr;
+            for (std::int64_t c = 0; c < dim_; ++c) {
+                y[c] = root ? x[c] * root[c] : x[c];
+            }
+            if (cos_) {
+                turn(cos_ + t * dim_, sin_ + t * dim_, y);
+            }
+        }
+    }
+
+    // out[b * step] for every ball b; `in` the projection, `rotated` what rotate() made of it.
+    void distances(const float* in, const float* rotated, std::int64_t balls, float* out,
+                   std::int64_t step) const {
+        for (std::int64_t b = 0; b < balls; ++b) {
+            const float* point =
+                unrotated_ ? in + (heads_in_ == 1 ? 0 : b * dim_) : rotated + (heads_ == 1 ? 0 : b * dim_);
+            const float* centre = row_or_only(origin_->values, dim_, b);
+            const float* root = ball_diagonal_ ? row_or_only(ball_diagonal_->root, dim_, b) : nullptr;
+            float sum = 0;
+            for (std::int64_t c = 0; c < dim_; ++c) {
+                const float difference = (point[c] - centre[c]) * (root ? root[c] : 1);
+                sum += difference * difference;
+            }
+            out[b * step] = std::sqrt(sum);
+        }
+    }
+
+  private:
+    void turn(const float* cos, const float* sin, float* y) const {
+        const std::int64_t half = dim_ / 2;
+        const bool halves = pairing_ == Rotation::Pairing::half;
+        for (std::int64_t i = 0; i < half; ++i) {
+            const std::int64_t a = halves ? i : 2 * i, b = halves ? i + half : 2 * i + 1;
+            const float first = y[a], second = y[b];
+            y[a] = first * cos[a] - second * sin[a];
+            y[b] = second * cos[b] + first * sin[b];
+        }
+    }
+
+    std::int64_t heads_, heads_in_, dim_;
+    Rotation::Pairing pairing_;
+    const float *cos_, *sin_;
+    const CpuParam* diagonal_;
+    bool unrotated_;
+    const CpuParam *origin_, *ball_diagonal_;
+};
+
+class RotateOp final : public CpuOp {
+  public:
+    RotateOp(const Rotate& op, const Resolver& resolver)
+        : turn_(op, resolver), in_(resolver.buffer(op.in)), out_(resolver.buffer(op.out)),
+          distance_(resolver.buffer(op.distance)) {}
+
+    void run(StepContext& context) override {
+        for_rows(context, 8 * turn_.width(), [&](std::int32_t r, int) {
+            turn_.rotate(context.position(r), in_->row(r), out_->row(r));
+            if (distance_) {
+                turn_.distances(in_->row(r), out_->row(r), distance_->width, distance_->row(r), 1);
+            }
+        });
+        context.count_weight(context.rows.size() * turn_.table_bytes());
+    }
+
+  private:
+    Turn<Rotate> turn_;
+    CpuBuffer *in_, *out_, *distance_;
+};
+
+class AppendKeyValueOp final : public CpuOp {
+  public:
+    AppendKeyValueOp(const AppendKeyValue& op, const Resolver& resolver)
+        : turn_(op, resolver), key_(resolver.buffer(op.key)), value_(resolver.buffer(op.value)),
+          gain_(resolver.floats(op.rotation.gain)), value_dim_(op.value_dim),
+          keys_(*resolver.session.state(op.keys)), values_(*resolver.session.state(op.values)),
+          distances_(op.ball.mode == Ball::Mode::off ? nullptr : resolver.session.state(op.distances)) {
+        resolver.need_row(turn_.width());
+    }
+
+    void run(StepContext& context) override {
+        for_rows(
+            context, 8 * (turn_.width() + values_.width),
+            [&](std::int32_t r, int worker) {
+                row(context.position(r), r,
+                    context.session.scratch[static_cast<std::size_t>(worker)].row.data());
+            },
+            16);
+        const std::uint64_t gain = gain_ ? static_cast<std::uint64_t>(value_dim_) * sizeof(float) : 0;
+        context.count_weight(context.rows.size() * (turn_.table_bytes() + gain));
+    }
+
+  private:
+    void row(std::int64_t t, std::int32_t r, float* turned) {
+        turn_.rotate(t, key_->row(r), turned);
+        float* to = keys_.at(t, 0);
+        for (std::int64_t c = 0; c < keys_.width; ++c) {
+            to[c * state_block] = turned[c];
+        }
+        const float* value = value_->row(r);
+        const float* gain = gain_ ? gain_ + t * value_dim_ : nullptr;
+        to = values_.at(t, 0);
+        for (std::int64_t c = 0; c < values_.width; ++c) {
+            to[c * state_block] = gain ? value[c] * gain[c % value_dim_] : value[c];
+        }
+        if (distances_) {
+            turn_.distances(key_->row(r), turned, distances_->width, distances_->at(t, 0), state_block);
+        }
+    }
+
+    Turn<AppendKeyValue> turn_;
+    CpuBuffer *key_, *value_;
+    const float* gain_;
+    std::int64_t value_dim_;
+    const CpuState &keys_, &values_, *distances_;
+};
+
+/// The largest weights of a row: kept keys by falling weight, of equal weights the lower key first.
+void write_largest(const float* logits, const float* weights, float factor, std::int64_t begin,
+                   std::int64_t end, std::int64_t base, float* keys, float* values) {
+    std::int64_t count = 0;
+    for (std::int64_t i = begin; i < end; ++i) {
+        if (logits[i] == -INFINITY || (count == largest && !(weights[i] * factor > values[largest - 1]))) {
+            continue;
+        }
+        std::int64_t place = count < largest ? count++ : largest - 1;
+        for (; place > 0 && weights[i] * factor > values[place - 1]; --place) {
+            values[place] = values[place - 1];
+            keys[place] = keys[place - 1];
+        }
+        values[place] = weights[i] * factor;
+        keys[place] = static_cast<float>(base + i);
+    }
+    for (; count < largest; ++count) {
+        keys[count] = -1;
+        values[count] = 0;
+    }
+}
+
+class AttentionOp final : public CpuOp {
+  public:
+    AttentionOp(const Attention& op, const Resolver& resolver)
+        : op_(op), session_(resolver.session), query_(resolver.buffer(op.query)),
+          out_(resolver.buffer(op.out)), keys_(*resolver.session.state(op.keys)),
+          values_(*resolver.session.state(op.values)), diagonal_(resolver.session.param(op.diagonal)),
+          alpha_(resolver.session.param(op.alpha)), mask_(resolver.session.param(op.mask)),
+          logits_(resolver.buffer(op.rows.logits)), scores_(resolver.buffer(op.rows.scores)),
+          maximum_(resolver.buffer(op.rows.maximum)), sum_(resolver.buffer(op.rows.sum)),
+          kept_(resolver.buffer(op.rows.kept)), entropy_(resolver.buffer(op.rows.entropy)),
+          top_keys_(resolver.buffer(op.rows.top_keys)), top_weights_(resolver.buffer(op.rows.top_weights)) {
+        if (op.ball.mode != Ball::Mode::off) {
+            distances_ = resolver.session.state(op.distances);
+            radius_ = resolver.session.param(op.ball.radius);
+            query_distance_ =
+                op.ball.test == Ball::Test::pairs ? resolver.buffer(op.query_distance) : nullptr;
+        }
+        resolver.need_row(op.dim);
+        slots_.resize(static_cast<std::size_t>(op.heads));
+        for (std::size_t i = 0; i < op.rows.heads.size(); ++i) {
+            slots_[static_cast<std::size_t>(op.rows.heads[i])].push_back(static_cast<std::int64_t>(i));
+        }
+        for (std::size_t h = 0; op.rows.heads.empty() && h < slots_.size(); ++h) {
+            slots_[h].push_back(static_cast<std::int64_t>(h));
+        }
+    }
+
+    void run(StepContext& context) override {
+        const auto rows = static_cast<std::int64_t>(context.rows.size());
+        const std::int64_t work = context.keys * (op_.dim + op_.value_dim + 8);
+        // Heads outside, rows inside: a head's keys stay in the cache while its rows pass.
+        session_.pool->parallel_for(
+            op_.heads * rows, grain_for(work), [&](std::int64_t begin, std::int64_t end, int worker) {
+                for (std::int64_t i = begin; i < end; ++i) {
+                    context.cancel.check();
+                    const std::int32_t r = context.rows[static_cast<std::size_t>(i % rows)];
+                    head_row(context, i / rows, r, session_.scratch[static_cast<std::size_t>(worker)]);
+                }
+            });
+    }
+
+  private:
+    bool captured(std::int64_t h) const {
+        return (logits_ || scores_) && !slots_[static_cast<std::size_t>(h)].empty();
+    }
+    bool silent(std::int64_t h) const { return mask_ && mask_->values[static_cast<std::size_t>(h)] == 0; }
+    bool rows_wanted() const { return maximum_ || sum_ || kept_ || entropy_ || top_keys_; }
+
+    void head_row(const StepContext& context, std::int64_t h, std::int32_t r, WorkerScratch& scratch) {
+        float* out = out_->row(r) + h * op_.value_dim;
+        if (silent(h) && !captured(h) && !rows_wanted()) {
+            std::fill(out, out + op_.value_dim, 0.0f);
+            return;
+        }
+        const std::int64_t t = context.position(r);
+        const std::int64_t begin = op_.window == 0 ? 0 : std::max<std::int64_t>(0, t - op_.window + 1);
+        const bool whole = captured(h); // captures show every key, not candidates alone
+        const std::int64_t first = whole ? 0 : begin / state_block;
+        const std::int64_t last = ((whole ? context.keys : t + 1) + state_block - 1) / state_block;
+        float* s = scratch.scores.floats();
+        score_row(h, r, scratch.row.data(), first, last, s);
+        float* weights = scratch.logits.floats();
+        const LogitResult found = mask_row(h, r, begin, t, first, last, s, weights);
+        capture(context, h, r, s, weights);
+        if (top_keys_) {
+            std::memcpy(s, weights, static_cast<std::size_t>((last - first) * state_block) * sizeof(float));
+        }
+        const float maximum = std::isfinite(found.maximum) ? found.maximum : 0;
+        float weighted = 0;
+        const float sum =
+            exponentials(maximum, (last - first) * state_block, weights, entropy_ ? &weighted : nullptr);
+        const float factor = sum == 0 ? 0 : 1 / sum; // nothing kept: zeros, never NaN
+        if (silent(h)) {
+            std::fill(out, out + op_.value_dim, 0.0f);
+        } else {
+            const std::int64_t value_head = h * op_.value_heads / op_.heads;
+            weighted_values(weights, factor * (mask_ ? mask_->values[static_cast<std::size_t>(h)] : 1),
+                            values_.channel(value_head * op_.value_dim), values_.stride(), op_.value_dim,
+                            first, last, out);
+        }
+        write_scalar(maximum_, r, h, maximum);
+        write_scalar(sum_, r, h, sum);
+        write_scalar(kept_, r, h, static_cast<float>(found.kept));
+        write_scalar(entropy_, r, h, sum == 0 ? 0 : std::log(sum) - weighted / sum);
+        if (top_keys_) {
+            write_largest(s, weights, factor, begin - first * state_block, t + 1 - first * state_block,
+                          first * state_block, top_keys_->row(r) + h * largest,
+                          top_weights_->row(r) + h * largest);
+        }
+    }
+
+    static void write_scalar(CpuBuffer* buffer, std::int32_t r, std::int64_t h, float value) {
+        if (buffer) {
+            buffer->row(r)[h] = value;
+        }
+    }
+
+    void score_row(std::int64_t h, std::int32_t r, float* scaled, std::int64_t first, std::int64_t last,
+                   float* out) {
+        const float* query = query_->row(r) + h * op_.dim;
+        ScoreArgs args;
+        args.score = op_.score;
+        args.dim = op_.dim;
+        args.query = query;
+        if (diagonal_) {
+            args.root = row_or_only(diagonal_->root, op_.dim, h);
+            for (std::int64_t c = 0; c < op_.dim; ++c) {
+                scaled[c] = query[c] * args.root[c];
+            }
+            args.query = scaled;
+        }
+        args.keys = keys_.channel(h * op_.key_heads / op_.heads * op_.dim);
+        args.stride = keys_.stride();
+        scores(args, first, last, out);
+    }
+
+    // Logits of candidates [begin, t] after ball and fallback.
+    LogitResult mask_row(std::int64_t h, std::int32_t r, std::int64_t begin, std::int64_t t,
+                         std::int64_t first, std::int64_t last, const float* s, float* out) {
+        LogitArgs args;
+        args.alpha = alpha_ ? alpha_->values[static_cast<std::size_t>(h)] : 1;
+        args.scale = op_.scale;
+        args.begin = begin;
+        args.end = t + 1;
+        if (distances_) {
+            args.mode = op_.ball.mode;
+            args.radius = radius_->values[radius_->values.size() == 1 ? 0 : static_cast<std::size_t>(h)];
+            args.softness = op_.ball.softness;
+            args.distances = distances_->channel(distances_->width == 1 ? 0 : h);
+            args.stride = distances_->stride();
+            if (query_distance_) {
+                const float outside = query_distance_->row(r)[h] - args.radius;
+                args.query_outside = std::max(outside, 0.0f);
+                if (args.mode == Ball::Mode::hard && !(outside <= 0)) {
+                    args.end = begin; // the query is outside: no pair is kept
+                }
+            }
+        }
+        LogitResult result = logits(args, first, last, s, out);
+        if (result.kept > 0 || op_.ball.fallback == Ball::Fallback::zero || args.mode != Ball::Mode::hard) {
+            return result;
+        }
+        args.distances = nullptr;
+        args.begin = op_.ball.fallback == Ball::Fallback::self ? t : begin;
+        args.end = t + 1;
+        return logits(args, first, last, s, out);
+    }
+
+    void capture(const StepContext& context, std::int64_t h, std::int32_t r, const float* s, const float* l) {
+        if (!captured(h)) {
+            return;
+        }
+        for (const std::int64_t slot : slots_[static_cast<std::size_t>(h)]) {
+            if (logits_) {
+                std::copy(l, l + context.keys, logits_->row(r) + slot * context.keys);
+            }
+            if (scores_) {
+                std::copy(s, s + context.keys, scores_->row(r) + slot * context.keys);
+            }
+        }
+    }
+
+    Attention op_;
+    CpuSession& session_;
+    CpuBuffer *query_, *query_distance_ = nullptr, *out_;
+    const CpuState &keys_, &values_, *distances_ = nullptr;
+    const CpuParam *diagonal_, *alpha_, *mask_, *radius_ = nullptr;
+    CpuBuffer *logits_, *scores_, *maximum_, *sum_, *kept_, *entropy_, *top_keys_, *top_weights_;
+    std::vector<std::vector<std::int64_t>> slots_; // rows of logits and scores that show head h
+};
+
+class KeptShareOp final : public CpuOp {
+  public:
+    KeptShareOp(const KeptShare& op, const Resolver& resolver)
+        : op_(op), distances_(*resolver.session.state(op.distances)),
+          radius_(*resolver.session.param(op.ball.radius)), out_(resolver.buffer(op.out)) {}
+
+    void run(StepContext& context) override {
+        for_rows(context, op_.heads * context.keys / 4, [&](std::int32_t r, int) {
+            for (std::int64_t h = 0; h < op_.heads; ++h) {
+                out_->row(r)[h] = share(context.position(r), h);
+            }
+        });
+    }
+
+  private:
+    float share(std::int64_t t, std::int64_t h) const {
+        const std::int64_t begin = op_.window == 0 ? 0 : std::max<std::int64_t>(0, t - op_.window + 1);
+        const std::int64_t channel = distances_.width == 1 ? 0 : h;
+        const float radius = radius_.values[radius_.values.size() == 1 ? 0 : static_cast<std::size_t>(h)];
+        std::int64_t kept = 0;
+        for (std::int64_t j = begin; j <= t;) { // a block at a time, contiguous
+            const std::int64_t end = std::min((j / state_block + 1) * state_block, t + 1);
+            const float* d = distances_.at(j, channel);
+            for (; j < end; ++j) {
+                kept += *d++ <= radius;
+            }
+        }
+        const std::int64_t candidates = t + 1 - begin;
+        if (kept == 0 && op_.ball.fallback != Ball::Fallback::zero) {
+            kept = op_.ball.fallback == Ball::Fallback::unpruned ? candidates : 1;
+        }
+        return static_cast<float>(kept) / static_cast<float>(candidates);
+    }
+
+    KeptShare op_;
+    const CpuState& distances_;
+    const CpuParam& radius_;
+    CpuBuffer* out_;
+};
+
+} // namespace
+
+std::unique_ptr<CpuOp> make_op(const Rotate& op, const Resolver& r) {
+    return std::make_unique<RotateOp>(op, r);
+}
+std::unique_ptr<CpuOp> make_op(const AppendKeyValue& op, const Resolver& r) {
+    return std::make_unique<AppendKeyValueOp>(op, r);
+}
+std::unique_ptr<CpuOp> make_op(const Attention& op, const Resolver& r) {
+    return std::make_unique<AttentionOp>(op, r);
+}
+std::unique_ptr<CpuOp> make_op(const KeptShare& op, const Resolver& r) {
+    return std::make_unique<KeptShareOp>(op, r);
+}
+
+} // namespace ergo::cpu

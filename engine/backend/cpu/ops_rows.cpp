@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Ops that treat each row alone: embedding, norms, products, gates, convolution.
+#include "engine/backend/cpu/loops.h"
+
+namespace ergo::cpu {
+
+namespace {
+
+std::uint64_t float_bytes(std::int64_t count) {
+    return static_cast<std::uint64_t>(count) * sizeof(float);
+}
+
+class EmbedOp final : public CpuOp {
+  public:
+    EmbedOp(const Embed& op, const Resolver& resolver)
+        : table_(*resolver.weight(op.table)), out_(resolver.buffer(op.out)) {}
+
+    void run(StepContext& context) override {
+        const std::int64_t row_bytes = table_.columns * static_cast<std::int64_t>(dtype_size(table_.type));
+        for_rows(context, table_.columns, [&](std::int32_t r, int) {
+            const std::byte* from = table_.data + context.step.ids[static_cast<std::size_t>(r)] * row_bytes;
+            widen(table_.type, from, table_.columns, out_->row(r));
+        });
+        context.count_weight(context.rows.size() * static_cast<std::uint64_t>(row_bytes));
+    }
+
+  private:
+    const CpuWeight& table_;
+    CpuBuffer* out_;
+};
+
+class NormOp final : public CpuOp {
+  public:
+    NormOp(const Norm& op, const Resolver& resolver)
+        : op_(op), in_(resolver.buffer(op.in)), out_(resolver.buffer(op.out)),
+          weight_(resolver.floats(op.weight)), bias_(resolver.floats(op.bias)) {}
+
+    void run(StepContext& context) override {
+        for_rows(context, 4 * in_->width, [&](std::int32_t r, int) {
+            norm(op_.kind, op_.eps, in_->width, in_->row(r), weight_, bias_, out_->row(r));
+        });
+        context.count_weight(float_bytes(in_->width) * (bias_ ? 2 : 1));
+    }
+
+  private:
+    Norm op_;
+    CpuBuffer *in_, *out_;
+    const float *weight_, *bias_;
+};
+
+class LinearOp final : public CpuOp {
+  public:
+    LinearOp(const Linear& op, const Resolver& resolver)
+        : weight_(*resolver.weight(op.weight)), in_(resolver.buffer(op.in)), out_(resolver.buffer(op.out)),
+          in_rows_(static_cast<std::size_t>(resolver.max_rows)),
+          out_rows_(static_cast<std::size_t>(resolver.max_rows)) {
+        args_.weight = weight_.data;
+        args_.type = weight_.type;
+        args_.bias = resolver.floats(op.bias);
+        args_.activation = op.activation;
+        args_.inputs = weight_.columns;
+    }
+
+    void run(StepContext& context) override {
+        const std::size_t rows = context.rows.size();
+        for (std::size_t i = 0; i < rows; ++i) {
+            in_rows_[i] = in_->row(context.rows[i]);
+            out_rows_[i] = out_->row(context.rows[i]);
+        }
+        args_.rows = static_cast<std::int64_t>(rows);
+        args_.in = in_rows_.data();
+        args_.out = out_rows_.data();
+        context.session.pool->parallel_for(
+            weight_.rows, grain_for(args_.rows * args_.inputs, 16),
+            [&](std::int64_t begin, std::int64_t end, int) { outputs(context, begin, end); });
+        context.count_weight(weight_.bytes() + (args_.bias ? float_bytes(weight_.rows) : 0));
+    }
+
+  private:
+    // In portions of some milliseconds, so that a cancelled prompt stops at once.
+    void outputs(const StepContext& context, std::int64_t begin, std::int64_t end) const {
+        const std::int64_t portion = std::max<std::int64_t>(1, (1 << 26) / (args_.rows * args_.inputs)) * 16;
+        for (; begin < end; begin += portion) {
+            context.cancel.check();
+            linear(args_, begin, std::min(begin + portion, end));
+        }
+    }
+
+    const CpuWeight& weight_;
+    CpuBuffer *in_, *out_;
+    LinearArgs args_;
+    std::vector<const float*> in_rows_;
+    std::vector<float*> out_rows_;
+};
+
+class GateOp final : public CpuOp {
+  public:
+    GateOp(const Gate& op, const Resolver& resolver)
+        : op_(op), a_(resolver.buffer(op.a)), b_(resolver.buffer(op.b)), out_(resolver.buffer(op.out)) {}
+
+    void run(StepContext& context) override {
+        for_rows(context, 8 * out_->width, [&](std::int32_t r, int) {
+            gate(op_.activation, out_->width, a_->row(r) + op_.a_offset,
+                 b_ ? b_->row(r) + op_.b_offset : nullptr, out_->row(r));
+        });
+    }
+
+  private:
+    Gate op_;
+    CpuBuffer *a_, *b_, *out_;
+};
+
+class AppendOp final : public CpuOp {
+  public:
+    AppendOp(const Append& op, const Resolver& resolver)
+        : in_(resolver.buffer(op.in)), state_(*resolver.session.state(op.state)) {}
+
+    void run(StepContext& context) override {
+        for_rows(
+            context, 4 * state_.width,
+            [&](std::int32_t r, int) {
+                const float* from = in_->row(r);
+                float* to = state_.at(context.position(r), 0);
+                for (std::int64_t c = 0; c < state_.width; ++c) {
+                    to[c * state_block] = from[c];
+                }
+            },
+            16);
+    }
+
+  private:
+    CpuBuffer* in_;
+    const CpuState& state_;
+};
+
+class ConvolutionOp final : public CpuOp {
+  public:
+    ConvolutionOp(const Convolution& op, const Resolver& resolver)
+        : history_(*resolver.session.state(op.history)), weight_(resolver.floats(op.weight)),
+          bias_(resolver.floats(op.bias)), taps_(resolver.weight(op.weight)->columns),
+          out_(resolver.buffer(op.out)), activation_(op.activation) {}
+
+    void run(StepContext& context) override {
+        const auto rows = static_cast<std::int64_t>(context.rows.size());
+        context.session.pool->parallel_for(history_.width, grain_for(4 * rows * taps_, 16),
+                                           [&](std::int64_t begin, std::int64_t end, int) {
+                                               for (const std::int32_t r : context.rows) {
+                                                   filter(context.position(r), begin, end, out_->row(r));
+                                               }
+                                           });
+        context.count_weight(float_bytes(history_.width * (taps_ + (bias_ ? 1 : 0))));
+    }
+
+  private:
+    // Channels [begin, end) of position t. Missing positions are skipped, which is what zeros before the
+    // start do.
+    void filter(std::int64_t t, std::int64_t begin, std::int64_t end, float* out) const {
+        for (std::int64_t c = begin; c < end; ++c) {
+            out[c] = bias_ ? bias_[c] : 0;
+        }
+        for (std::int64_t i = std::max<std::int64_t>(0, taps_ - 1 - t); i < taps_; ++i) {
+            const float* h = history_.at(t - (taps_ - 1) + i, 0);
+            for (std::int64_t c = begin; c < end; ++c) {
+                out[c] += weight_[c * taps_ + i] * h[c * state_block];
+            }
+        }
+        gate(activation_, end - begin, out + begin, nullptr, out + begin);
+    }
+
+    const CpuState& history_;
+    const float *weight_, *bias_;
+    std::int64_t taps_;
+    CpuBuffer* out_;
+    Activation activation_;
+};
+
+} // namespace
+
+std::unique_ptr<CpuOp> make_op(const Embed& op, const Resolver& r) {
+    return std::make_unique<EmbedOp>(op, r);
+}
+std::unique_ptr<CpuOp> make_op(const Norm& op, const Resolver& r) {
+    return std::make_unique<NormOp>(op, r);
+}
+std::unique_ptr<CpuOp> make_op(const Linear& op, const Resolver& r) {
+    return std::make_unique<LinearOp>(op, r);
+}
+std::unique_ptr<CpuOp> make_op(const Gate& op, const Resolver& r) {
+    return std::make_unique<GateOp>(op, r);
+}
+std::unique_ptr<CpuOp> make_op(const Append& op, const Resolver& r) {
+    return std::make_unique<AppendOp>(op, r);
+}
+std::unique_ptr<CpuOp> make_op(const Convolution& op, const Resolver& r) {
+    return std::make_unique<ConvolutionOp>(op, r);
+}
+
+} // namespace ergo::cpu

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/backend/plan.h"
+
+namespace ergo {
+
+namespace {
+
+template <class Id, class Table, class Info> Id append(Table& table, Info info) {
+    table.push_back(std::move(info));
+    return Id{static_cast<std::int32_t>(table.size()) - 1};
+}
+
+template <class Body> BufferId output_of(const Body& body) {
+    return body.out;
+}
+BufferId output_of(const Route& body) {
+    return body.shares;
+}
+BufferId output_of(const Append&) {
+    return {};
+}
+BufferId output_of(const AppendKeyValue&) {
+    return {};
+}
+
+} // namespace
+
+BufferId main_output(const Op& op) {
+    return std::visit([](const auto& body) { return output_of(body); }, op.body);
+}
+
+WeightId Tables::add_weight(std::string name, Tensor tensor) {
+    return append<WeightId>(weights, WeightInfo{std::move(name), std::move(tensor)});
+}
+
+ParamId Tables::add_param(std::string name, Shape shape, std::vector<float> values) {
+    return append<ParamId>(params, ParamInfo{std::move(name), std::move(shape), std::move(values)});
+}
+
+StateId Tables::add_state(std::string name, std::int64_t width) {
+    return append<StateId>(states, StateInfo{std::move(name), width});
+}
+
+BufferId Plan::add_buffer(std::string name, std::int64_t width, BufferInfo::Extent extent) {
+    return append<BufferId>(buffers, BufferInfo{std::move(name), width, extent});
+}
+
+} // namespace ergo

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A plan: what a model family asks a backend to do for one step, as a list of ops over buffer handles. Built
+// by a model, run by any backend, never looks at a value. Plain data: built on one thread, then shared
+// read-only.
+//
+// Rows are the tokens of a step (1 when decoding, a chunk of a prompt otherwise). Everything that changes
+// from step to step (position, row count, ids) lives in StepState, so a plan is replayed unchanged.
+#pragma once
+
+#include "engine/backend/op.h"
+#include "engine/tensor/tensor.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ergo {
+
+/// A constant: a tensor of the checkpoint or one derived from it at load.
+struct WeightInfo {
+    std::string name;
+    Tensor tensor;
+};
+
+/// A small float32 array that ops read and interventions may change between steps (alpha, radius, temperature
+/// …).
+struct ParamInfo {
+    std::string name; ///< observable-style name, e.g. "layers.0.metric_attention.alpha"
+    Shape shape;
+    std::vector<float> values; ///< as the checkpoint has them
+};
+
+/// Per-session memory indexed by absolute position, append-only: row p belongs to token p. Rewinding
+/// truncates.
+struct StateInfo {
+    std::string name;
+    std::int64_t width = 0; ///< float32 elements a position
+};
+
+/// What a backend must hold for a model, shared by all of the model's plans.
+struct Tables {
+    std::vector<WeightInfo> weights;
+    std::vector<ParamInfo> params;
+    std::vector<StateInfo> states;
+
+    WeightId add_weight(std::string name, Tensor tensor);
+    ParamId add_param(std::string name, Shape shape, std::vector<float> values);
+    StateId add_state(std::string name, std::int64_t width);
+};
+
+/// Scratch of one step, float32.
+struct BufferInfo {
+    enum class Extent : std::uint8_t {
+        rows,      ///< [rows, width]
+        last_row,  ///< [1, width]: only the step's last row
+        rows_keys, ///< [rows, width, keys] with keys = position + rows: row captures of attention
+    };
+    std::string name;
+    std::int64_t width = 0;
+    Extent extent = Extent::rows;
+};
+
+/// One observable that this plan writes to a buffer. `id` is the caller's number for it.
+struct TapBinding {
+    std::int32_t id = 0;
+    BufferId buffer;
+};
+
+struct Plan {
+    std::int64_t max_rows = 1; ///< a step may have 1..max_rows rows
+    std::vector<BufferInfo> buffers;
+    std::vector<Op> ops; ///< in order of execution
+    BufferId logits;     ///< [rows or 1, vocabulary]; none for a plan that ends earlier (tests)
+    std::vector<TapBinding> taps;
+
+    BufferId add_buffer(std::string name, std::int64_t width,
+                        BufferInfo::Extent extent = BufferInfo::Extent::rows);
+    void add(Op op) { ops.push_back(std::move(op)); }
+};
+
+/// What changes from step to step. ids.size() rows at absolute positions position, position + 1, …
+struct StepState {
+    std::int64_t position = 0;
+    std::vector<std::int32_t> ids;
+    std::int64_t rows() const { return static_cast<std::int64_t>(ids.size()); }
+};
+
+/// The buffer whose extent decides which rows an op computes; none for Append and AppendKeyValue (all rows).
+BufferId main_output(const Op& op);
+
+/// Checks that every handle of `plan` is in range and every op's widths agree with its weights; throws
+/// Error(usage) naming the op. Backends may then trust the plan.
+void validate(const Plan& plan, const Tables& tables);
+
+/// Checks a step against a validated plan: 1..max_rows rows, positions within `capacity` and within every
+/// rotation table, ids within every embedding. Throws Error(usage) with the numbers.
+void validate_step(const Plan& plan, const Tables& tables, const StepState& step, std::int64_t capacity);
+
+} // namespace ergo

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/backend/vulkan/device.h"
+
+#include "engine/base/error.h"
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+namespace ergo::vulkan {
+
+namespace {
+
+constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
+
+std::uint32_t compute_family(const InstanceFunctions& functions, VkPhysicalDevice device) {
+    std::uint32_t count = 0;
+    functions.vkGetPhysicalDeviceQueueFamilyProperties(device, &count, nullptr);
+    std::vector<VkQueueFamilyProperties> families(count);
+    functions.vkGetPhysicalDeviceQueueFamilyProperties(device, &count, families.data());
+    for (std::uint32_t i = 0; i < count; ++i) {
+        if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) {
+            return i;
+        }
+    }
+    return none;
+}
+
+std::string version_text(std::uint32_t version) {
+    return std::to_string(VK_API_VERSION_MAJOR(version)) + "." +
+           std::to_string(VK_API_VERSION_MINOR(version)) + "." +
+           std::to_string(VK_API_VERSION_PATCH(version));
+}
+
+/// Fills what only a Vulkan 1.2 device can be asked, and says what is missing.
+void inspect_12(const InstanceFunctions& functions, VkPhysicalDevice device, DeviceTraits& traits) {
+    VkPhysicalDeviceVulkan12Properties properties12{};
+    properties12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES;
+    VkPhysicalDeviceVulkan11Properties properties11{};
+    properties11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES;
+    properties11.pNext = &properties12;
+    VkPhysicalDeviceProperties2 properties{};
+    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    properties.pNext = &properties11;
+    functions.vkGetPhysicalDeviceProperties2(device, &properties);
+    VkPhysicalDeviceVulkan12Features features12{};
+    features12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
+    VkPhysicalDeviceFeatures2 features{};
+    features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+    features.pNext = &features12;
+    functions.vkGetPhysicalDeviceFeatures2(device, &features);
+
+    traits.info.driver = std::string(properties12.driverName) + " " + properties12.driverInfo;
+    traits.max_allocation = properties11.maxMemoryAllocationSize;
+    traits.subgroup_size = properties11.subgroupSize;
+    traits.info.features.push_back("subgroups of " + std::to_string(properties11.subgroupSize));
+    constexpr VkSubgroupFeatureFlags operations =
+        VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
+    if (!features12.bufferDeviceAddress) {
+        traits.unusable = "no buffer device addresses";
+    } else if (!features12.timelineSemaphore) {
+        traits.unusable = "no timeline semaphores";
+    } else if ((properties11.subgroupSupportedOperations & operations) != operations ||
+               !(properties11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT)) {
+        traits.unusable = "no subgroup arithmetic in compute shaders";
+    }
+}
+
+int rank(const DeviceTraits& traits) {
+    switch (traits.type) {
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+        return 0;
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+        return 1;
+    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:
+        return 2;
+    default:
+        return 3;
+    }
+}
+
+std::size_t choose(const std::vector<DeviceTraits>& all, int index) {
+    if (index >= 0) {
+        if (static_cast<std::size_t>(index) >= all.size()) {
+            throw Error(ErrorKind::device,
+                        "there is no Vulkan device " + std::to_string(index) + ": this machine has " +
+                            std::to_string(all.size()),
+                        {.code = "V-INDEX", .advice = "list the devices, or use the CPU"});
+        }
+        return static_cast<std::size_t>(index);
+    }
+    std::size_t best = all.size();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if (all[i].unusable.empty() && rank(all[i]) < 3 &&
+            (best == all.size() || rank(all[i]) < rank(all[best]))) {
+            best = i;
+        }
+    }
+    if (best == all.size()) {
+        throw Error(ErrorKind::device,
+                    all.empty() ? "there is no Vulkan device on this machine"
+                                : "none of the " + std::to_string(all.size()) +
+                                      " Vulkan devices of this machine is a usable GPU",
+                    {.code = "V-NO-GPU", .advice = "name a device to use a software one, or use the CPU"});
+    }
+    return best;
+}
+
+} // namespace
+
+DeviceTraits inspect(const Instance& instance, VkPhysicalDevice device) {
+    const InstanceFunctions& functions = instance.functions();
+    DeviceTraits traits;
+    VkPhysicalDeviceProperties properties{};
+    functions.vkGetPhysicalDeviceProperties(device, &properties);
+    functions.vkGetPhysicalDeviceMemoryProperties(device, &traits.memory);
+    traits.limits = properties.limits;
+    traits.type = properties.deviceType;
+    traits.info.backend = "vulkan";
+    traits.info.name = properties.deviceName;
+    traits.info.software = properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    for (std::uint32_t i = 0; i < traits.memory.memoryHeapCount; ++i) {
+        if (traits.memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) {
+            traits.info.memory_bytes =
+                std::max<std::uint64_t>(traits.info.memory_bytes, traits.memory.memoryHeaps[i].size);
+        }
+    }
+    traits.info.features.push_back("Vulkan " + version_text(properties.apiVersion));
+    traits.queue_family = compute_family(functions, device);
+    if (properties.apiVersion < VK_API_VERSION_1_2) {
+        traits.unusable = "Vulkan " + version_text(properties.apiVersion) + ", 1.2 is needed";
+    } else if (traits.queue_family == none) {
+        traits.unusable = "no compute queue";
+    } else {
+        inspect_12(functions, device, traits);
+    }
+    if (!traits.unusable.empty()) {
+        traits.info.features.insert(traits.info.features.begin(), "unusable: " + traits.unusable);
+    }
+    return traits;
+}
+
+Device::Device(const VulkanOptions& options, int index)
+    : instance_(std::make_unique<Instance>(options)), always_stage_(options.always_stage) {
+    const auto physical = instance_->physical_devices();
+    std::vector<DeviceTraits> all;
+    for (const VkPhysicalDevice device : physical) {
+        all.push_back(inspect(*instance_, device));
+    }
+    const std::size_t chosen = choose(all, index);
+    traits_ = all[chosen];
+    if (!traits_.unusable.empty()) {
+        throw Error(ErrorKind::unsupported, traits_.info.name + " cannot be used: " + traits_.unusable,
+                    {.code = "V-FEATURE", .advice = "update its driver, or use the CPU"});
+    }
+    const float priority = 1;
+    VkDeviceQueueCreateInfo queue{};
+    queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
+    queue.queueFamilyIndex = traits_.queue_family;
+    queue.queueCount = 1;
+    queue.pQueuePriorities = &priority;
+    VkPhysicalDeviceVulkan12Features features{};
+    features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
+    features.bufferDeviceAddress = VK_TRUE;
+    features.timelineSemaphore = VK_TRUE;
+    VkDeviceCreateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
+    info.pNext = &features;
+    info.queueCreateInfoCount = 1;
+    info.pQueueCreateInfos = &queue;
+    VkDevice made = VK_NULL_HANDLE;
+    check(instance_->functions().vkCreateDevice(physical[chosen], &info, nullptr, &made),
+          "creating a device on " + traits_.info.name);
+    const auto destroy = instance_->functions().vkGetDeviceProcAddr(made, "vkDestroyDevice");
+    device_ = {made, DestroyDevice{reinterpret_cast<PFN_vkDestroyDevice>(destroy)}};
+    functions_ = DeviceFunctions(instance_->functions(), made);
+    functions_.vkGetDeviceQueue(made, traits_.queue_family, 0, &queue_);
+}
+
+void Device::submit(VkCommandBuffer commands, VkSemaphore semaphore, std::uint64_t value) const {
+    VkTimelineSemaphoreSubmitInfo timeline{};
+    timeline.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
+    timeline.signalSemaphoreValueCount = 1;
+    timeline.pSignalSemaphoreValues = &value;
+    VkSubmitInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
+    info.pNext = &timeline;
+    info.commandBufferCount = 1;
+    info.pCommandBuffers = &commands;
+    info.signalSemaphoreCount = 1;
+    info.pSignalSemaphores = &semaphore;
+    const std::lock_guard lock(queue_mutex_);
+    check(functions_.vkQueueSubmit(queue_, 1, &info, VK_NULL_HANDLE),
+          "submitting work to " + traits_.info.name);
+}
+
+Timeline::Timeline(const Device& device) : device_(device) {
+    const DeviceFunctions& functions = device.functions();
+    VkCommandPoolCreateInfo pool_info{};
+    pool_info.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
+    pool_info.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
+    pool_info.queueFamilyIndex = device.traits().queue_family;
+    VkCommandPool pool = VK_NULL_HANDLE;
+    check(functions.vkCreateCommandPool(device.get(), &pool_info, nullptr, &pool), "creating a command pool");
+    pool_ = {device.get(), pool, functions.vkDestroyCommandPool};
+    VkSemaphoreTypeCreateInfo type{};
+    type.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO;
+    type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
+    VkSemaphoreCreateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO;
+    info.pNext = &type;
+    VkSemaphore semaphore = VK_NULL_HANDLE;
+    check(functions.vkCreateSemaphore(device.get(), &info, nullptr, &semaphore), "creating a semaphore");
+    semaphore_ = {device.get(), semaphore, functions.vkDestroySemaphore};
+}
+
+Timeline::~Timeline() {
+    try {
+        wait(submitted_); // the pool's commands must not be running when it goes
+    } catch (const std::exception&) {
+        return; // the device is lost: nothing runs any more
+    }
+}
+
+VkCommandBuffer Timeline::allocate() {
+    VkCommandBufferAllocateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
+    info.commandPool = pool_.get();
+    info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+    info.commandBufferCount = 1;
+    VkCommandBuffer commands = VK_NULL_HANDLE;
+    check(device_.functions().vkAllocateCommandBuffers(device_.get(), &info, &commands),
+          "allocating a command buffer");
+    return commands;
+}
+
+std::uint64_t Timeline::submit(VkCommandBuffer commands) {
+    device_.submit(commands, semaphore_.get(), submitted_ + 1);
+    return ++submitted_;
+}
+
+void Timeline::wait(std::uint64_t value) const {
+    const VkSemaphore semaphore = semaphore_.get();
+    VkSemaphoreWaitInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
+    info.semaphoreCount = 1;
+    info.pSemaphores = &semaphore;
+    info.pValues = &value;
+    check(
+        device_.functions().vkWaitSemaphores(device_.get(), &info, std::numeric_limits<std::uint64_t>::max()),
+        "waiting for " + device_.traits().info.name);
+}
+
+} // namespace ergo::vulkan

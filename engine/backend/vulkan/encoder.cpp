@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/backend/vulkan/encoder.h"
+
+#include "engine/base/error.h"
+
+#include <algorithm>
+
+namespace ergo::vulkan {
+
+namespace {
+
+constexpr std::uint32_t last_row_out = 1u << 31;
+constexpr std::uint32_t last_row_shares = 1u << 30;
+
+bool any_of(const std::set<VkDeviceAddress>& some, const std::set<VkDeviceAddress>& others) {
+    return std::any_of(some.begin(), some.end(), [&](VkDeviceAddress one) { return others.contains(one); });
+}
+
+} // namespace
+
+std::uint32_t Groups::count(std::uint64_t rows, std::uint64_t keys) const {
+    switch (of) {
+    case Of::rows:
+        return static_cast<std::uint32_t>((rows + size - 1) / size);
+    case Of::keys:
+        return static_cast<std::uint32_t>((keys + size - 1) / size);
+    default:
+        return size;
+    }
+}
+
+Encoder::Encoder(const DeviceTraits& device, const Plan& plan, Weights& weights, const SessionMemory& session,
+                 VkDeviceAddress step, const std::vector<Slice>& buffers, Arena& arguments, Arena& scratch)
+    : device_(device), plan_(plan), weights_(weights), session_(session), step_(step), buffers_(buffers),
+      arguments_(arguments), scratch_(scratch) {}
+
+void Encoder::encode() {
+    for (const Op& op : plan_.ops) {
+        op_ = &op;
+        uses_.push_back({.guarded = static_cast<bool>(op.when)});
+        std::visit([&](const auto& body) { vulkan::encode(*this, body); }, op.body);
+    }
+}
+
+void Encoder::unsupported(const std::string& why) const {
+    throw Error(ErrorKind::unsupported, "the Vulkan backend cannot run " + op_->name + ": " + why,
+                {.code = "V-OP", .advice = "use the CPU backend"});
+}
+
+void Encoder::note(std::uint64_t resource, bool writes) {
+    (writes ? writes_ : reads_).insert(resource);
+}
+
+VkDeviceAddress Encoder::peek(BufferId id) const {
+    return id ? buffers_.at(static_cast<std::size_t>(id.index)).address : 0;
+}
+
+VkDeviceAddress Encoder::access(BufferId id, bool writes) {
+    const VkDeviceAddress address = peek(id);
+    if (id) {
+        note(address, writes);
+    }
+    return address;
+}
+
+VkDeviceAddress Encoder::access(StateId id, bool writes) {
+    if (!id) {
+        return 0;
+    }
+    const VkDeviceAddress address = session_.state(id).address;
+    note(address, writes);
+    return address;
+}
+
+Slice Encoder::scratch(std::uint64_t bytes) {
+    return scratch_.allocate(bytes, op_->name);
+}
+
+VkDeviceAddress Encoder::access_scratch(const Slice& slice, bool writes) {
+    note(slice.address, writes);
+    return slice.address;
+}
+
+Weights::Matrix Encoder::matrix(WeightId id) {
+    const Weights::Matrix found = weights_.matrix(id);
+    uses_.back().weight_bytes += found.bytes;
+    return found;
+}
+
+VkDeviceAddress Encoder::floats(WeightId id) {
+    if (!id) {
+        return 0;
+    }
+    uses_.back().weight_bytes += weights_.matrix(id).bytes;
+    return weights_.floats(id);
+}
+
+VkDeviceAddress Encoder::table(WeightId id) {
+    return id ? weights_.floats(id) : 0;
+}
+
+std::uint32_t Encoder::param(ParamId id) const {
+    return id ? session_.offset(id) : no_param;
+}
+
+std::uint32_t Encoder::param_rows(ParamId id, std::int64_t width) const {
+    if (!id) {
+        return 0;
+    }
+    const auto count = tables().params.at(static_cast<std::size_t>(id.index)).values.size();
+    return static_cast<std::uint32_t>(count / static_cast<std::size_t>(width));
+}
+
+VkDeviceAddress Encoder::argument(std::span<const std::byte> bytes) {
+    const Slice slice = arguments_.allocate(bytes.size(), op_->name);
+    std::memcpy(slice.mapped, bytes.data(), bytes.size());
+    return slice.address;
+}
+
+std::uint32_t Encoder::width(BufferId id) const {
+    return static_cast<std::uint32_t>(plan_.buffers.at(static_cast<std::size_t>(id.index)).width);
+}
+
+std::uint32_t Encoder::width(StateId id) const {
+    return static_cast<std::uint32_t>(tables().states.at(static_cast<std::size_t>(id.index)).width);
+}
+
+const Shape& Encoder::shape(WeightId id) const {
+    return tables().weights.at(static_cast<std::size_t>(id.index)).tensor.shape();
+}
+
+bool Encoder::is_last_row(BufferId id) const {
+    return id && plan_.buffers.at(static_cast<std::size_t>(id.index)).extent == BufferInfo::Extent::last_row;
+}
+
+void Encoder::read_rows_only(std::uint64_t bytes, std::int64_t rows) {
+    uses_.back().weight_bytes -= bytes;
+    uses_.back().bytes_a_row += rows > 0 ? bytes / static_cast<std::uint64_t>(rows) : 0;
+}
+
+Header Encoder::header(std::initializer_list<BufferId> buffers) {
+    return header(std::vector<BufferId>(buffers));
+}
+
+Header Encoder::header(const std::vector<BufferId>& buffers) {
+    Header made;
+    made.step = step_;
+    made.slot = static_cast<std::uint32_t>(uses_.size() - 1);
+    // validate() has seen to it that only an op of the last row reads buffers of the last row.
+    const bool last = !buffers.empty() && is_last_row(buffers[0]);
+    for (std::size_t i = 0; i < buffers.size(); ++i) {
+        made.row_mask |= is_last_row(buffers[i]) ? 1u << i : 0;
+    }
+    made.row_mask |= last ? last_row_out : 0;
+    if (op_->when) {
+        made.row_mask |= is_last_row(op_->when.shares) ? last_row_shares : 0;
+        made.shares = read(op_->when.shares);
+        made.shares_width = width(op_->when.shares);
+        made.path = static_cast<std::uint32_t>(op_->when.path);
+    }
+    return made;
+}
+
+Groups Encoder::row_groups(BufferId out, std::uint32_t per) const {
+    return is_last_row(out) ? Groups::fixed(1) : Groups::rows(per);
+}
+
+void Encoder::add(Dispatch dispatch) {
+    dispatch.waits =
+        any_of(reads_, writes_since_) || any_of(writes_, writes_since_) || any_of(writes_, reads_since_);
+    if (dispatch.waits) {
+        reads_since_.clear();
+        writes_since_.clear();
+    }
+    reads_since_.merge(reads_);
+    writes_since_.merge(writes_);
+    reads_.clear();
+    writes_.clear();
+    dispatches_.push_back(std::move(dispatch));
+}
+
+} // namespace ergo::vulkan

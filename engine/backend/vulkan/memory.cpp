@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/backend/vulkan/memory.h"
+
+#include "engine/base/error.h"
+
+#include <algorithm>
+#include <array>
+
+namespace ergo::vulkan {
+
+namespace {
+
+constexpr std::uint64_t alignment = 256;
+constexpr std::uint64_t device_block = std::uint64_t{32} << 20;
+constexpr std::uint64_t host_block = std::uint64_t{256} << 10;
+
+std::string mebibytes(std::uint64_t bytes) {
+    return std::to_string((bytes + (1u << 20) - 1) >> 20) + " MiB";
+}
+
+} // namespace
+
+Arena::Arena(const Device& device, Placement placement) : device_(device), placement_(placement) {}
+
+Slice Arena::allocate(std::uint64_t bytes, const std::string& what) {
+    const std::uint64_t size = std::max(alignment, (bytes + alignment - 1) / alignment * alignment);
+    if (blocks_.empty() || blocks_.back().size - blocks_.back().used < size) {
+        const std::uint64_t usual = placement_ == Placement::device ? device_block : host_block;
+        Block block = make_block(std::max(size, usual), what);
+        // A block made for one large slice goes below the one that still has room.
+        blocks_.push_back(std::move(block));
+        if (size > usual && blocks_.size() > 1) {
+            std::swap(blocks_[blocks_.size() - 2], blocks_.back());
+            Block& full = blocks_[blocks_.size() - 2];
+            full.used = full.size;
+            allocated_ += size;
+            return {full.buffer.get(), 0, bytes, full.address, full.mapped};
+        }
+    }
+    Block& block = blocks_.back();
+    Slice slice{block.buffer.get(), block.used, bytes, block.address + block.used,
+                block.mapped ? block.mapped + block.used : nullptr};
+    block.used += size;
+    allocated_ += size;
+    return slice;
+}
+
+std::uint32_t Arena::memory_type(std::uint32_t allowed) const {
+    constexpr VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+    constexpr VkMemoryPropertyFlags visible =
+        VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    constexpr VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    // In order of preference; zeros end a list.
+    std::array<VkMemoryPropertyFlags, 3> wishes{};
+    switch (placement_) {
+    case Placement::device:
+        wishes = {local | visible | cached, local, 0};
+        break;
+    case Placement::step:
+        wishes = {local | visible, visible, visible};
+        break;
+    case Placement::transfer:
+        wishes = {visible | cached, visible, visible};
+        break;
+    }
+    const auto& memory = device_.traits().memory;
+    for (const VkMemoryPropertyFlags wish : wishes) {
+        for (std::uint32_t i = 0; i < memory.memoryTypeCount; ++i) {
+            if ((allowed >> i & 1u) && (memory.memoryTypes[i].propertyFlags & wish) == wish) {
+                return i;
+            }
+        }
+    }
+    throw Error(ErrorKind::device, device_.traits().info.name + " has no memory of the kind that is needed",
+                {.code = "V-MEMORY-TYPE", .advice = "use the CPU backend"});
+}
+
+Arena::Block Arena::make_block(std::uint64_t bytes, const std::string& what) const {
+    const DeviceFunctions& functions = device_.functions();
+    const DeviceTraits& traits = device_.traits();
+    if (bytes > traits.max_allocation) {
+        throw Error(ErrorKind::resources,
+                    what + " needs " + mebibytes(bytes) + " in one piece, " + traits.info.name +
+                        " gives at most " + mebibytes(traits.max_allocation),
+                    {.code = "V-MEMORY", .advice = "shorten the context or use the CPU"});
+    }
+    Block block;
+    block.size = bytes;
+    VkBufferCreateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
+    info.size = bytes;
+    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                 VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT |
+                 VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
+    VkBuffer buffer = VK_NULL_HANDLE;
+    check(functions.vkCreateBuffer(device_.get(), &info, nullptr, &buffer), "creating a buffer for " + what);
+    block.buffer = {device_.get(), buffer, functions.vkDestroyBuffer};
+    VkMemoryRequirements needs{};
+    functions.vkGetBufferMemoryRequirements(device_.get(), buffer, &needs);
+
+    VkMemoryAllocateFlagsInfo flags{};
+    flags.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO;
+    flags.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
+    VkMemoryAllocateInfo allocation{};
+    allocation.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO;
+    allocation.pNext = &flags;
+    allocation.allocationSize = needs.size;
+    allocation.memoryTypeIndex = memory_type(needs.memoryTypeBits);
+    VkDeviceMemory memory = VK_NULL_HANDLE;
+    check(functions.vkAllocateMemory(device_.get(), &allocation, nullptr, &memory),
+          "allocating " + mebibytes(needs.size) + " for " + what + " on " + traits.info.name);
+    block.memory = {device_.get(), memory, functions.vkFreeMemory};
+    check(functions.vkBindBufferMemory(device_.get(), buffer, memory, 0), "binding memory for " + what);
+
+    VkBufferDeviceAddressInfo address{};
+    address.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO;
+    address.buffer = buffer;
+    block.address = functions.vkGetBufferDeviceAddress(device_.get(), &address);
+    constexpr VkMemoryPropertyFlags readable = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                               VK_MEMORY_PROPERTY_HOST_COHERENT_BIT |
+                                               VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    const auto type = traits.memory.memoryTypes[allocation.memoryTypeIndex].propertyFlags;
+    const bool direct = (type & readable) == readable && !device_.always_stage();
+    if (placement_ != Placement::device || direct) {
+        void* mapped = nullptr;
+        check(functions.vkMapMemory(device_.get(), memory, 0, VK_WHOLE_SIZE, 0, &mapped),
+              "mapping memory for " + what);
+        block.mapped = static_cast<std::byte*>(mapped);
+    }
+    return block;
+}
+
+} // namespace ergo::vulkan

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Ops that work on each row alone: Embed, Norm, Linear, Gate. The Push structs mirror the kernels' push
+// constants.
+#include "engine/backend/vulkan/encoder.h"
+
+#include <algorithm>
+
+namespace ergo::vulkan {
+
+void encode(Encoder& encoder, const Embed& op) {
+    const Weights::Matrix table = encoder.matrix(op.table);
+    const std::uint32_t width = encoder.width(op.out);
+    const Shape& shape = encoder.shape(op.table);
+    encoder.read_rows_only(table.bytes, shape.at(0));
+    struct Push {
+        Header header;
+        VkDeviceAddress table, to;
+        std::uint32_t width;
+    } const push{encoder.header({op.out}), table.address, encoder.write(op.out), width};
+    encoder.dispatch("embed", {0, static_cast<std::uint32_t>(table.stored)}, push,
+                     {Groups::cover(width, 64), encoder.row_groups(op.out), Groups::fixed(1)});
+}
+
+void encode(Encoder& encoder, const Norm& op) {
+    struct Push {
+        Header header;
+        VkDeviceAddress from, to, weight, bias;
+        std::uint32_t width;
+        float eps;
+    } const push{encoder.header({op.out, op.in}),
+                 encoder.read(op.in),
+                 encoder.write(op.out),
+                 encoder.floats(op.weight),
+                 encoder.floats(op.bias),
+                 encoder.width(op.out),
+                 op.eps};
+    encoder.dispatch("norm", {op.kind == Norm::Kind::rms, static_cast<bool>(op.bias)}, push,
+                     {Groups::fixed(1), encoder.row_groups(op.out), Groups::fixed(1)});
+}
+
+void encode(Encoder& encoder, const Linear& op) {
+    const Weights::Matrix matrix = encoder.matrix(op.weight);
+    const Shape& shape = encoder.shape(op.weight);
+    struct Push {
+        Header header;
+        VkDeviceAddress from, weight, bias, to;
+        std::uint32_t inputs, outputs;
+    } const push{encoder.header({op.out, op.in}),
+                 encoder.read(op.in),
+                 matrix.address,
+                 encoder.floats(op.bias),
+                 encoder.write(op.out),
+                 static_cast<std::uint32_t>(shape.at(1)),
+                 static_cast<std::uint32_t>(shape.at(0))};
+    std::vector<std::uint32_t> constants{0, static_cast<std::uint32_t>(matrix.stored),
+                                         static_cast<std::uint32_t>(op.activation),
+                                         static_cast<bool>(op.bias)};
+    const bool one_row = encoder.plan().max_rows == 1 || encoder.is_last_row(op.out);
+    if (one_row) {
+        constants.push_back(push.inputs % 4 == 0);
+        // One subgroup an output; a group of 128 invocations loops over what is left.
+        const std::uint64_t outputs = std::max(1u, 128 / std::max(1u, encoder.device().subgroup_size));
+        const std::uint64_t groups = std::min<std::uint64_t>((push.outputs + outputs - 1) / outputs, 65535);
+        encoder.dispatch("matvec", std::move(constants), push,
+                         {Groups::fixed(groups), encoder.row_groups(op.out), Groups::fixed(1)});
+    } else {
+        encoder.dispatch("matmul", std::move(constants), push,
+                         {Groups::cover(push.outputs, 64), Groups::rows(32), Groups::fixed(1)});
+    }
+}
+
+void encode(Encoder& encoder, const Gate& op) {
+    struct Push {
+        Header header;
+        VkDeviceAddress a, b, to;
+        std::uint32_t width, a_width, b_width, a_offset, b_offset;
+    } const push{encoder.header({op.out, op.a, op.b}),
+                 encoder.read(op.a),
+                 encoder.read(op.b),
+                 encoder.write(op.out),
+                 encoder.width(op.out),
+                 encoder.width(op.a),
+                 op.b ? encoder.width(op.b) : 0,
+                 static_cast<std::uint32_t>(op.a_offset),
+                 static_cast<std::uint32_t>(op.b_offset)};
+    encoder.dispatch("gate", {static_cast<std::uint32_t>(op.activation), static_cast<bool>(op.b)}, push,
+                     {Groups::cover(push.width, 64), encoder.row_groups(op.out), Groups::fixed(1)});
+}
+
+} // namespace ergo::vulkan

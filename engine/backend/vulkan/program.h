@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A plan made ready on the device: its buffers, its step and its recorded commands. Owned by the caller of
+// Executor::prepare, used by the executor's thread.
+#pragma once
+
+#include "engine/backend/vulkan/recorder.h"
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace ergo::vulkan {
+
+/// What changes from step to step; the ids follow. Mirrors Step in shaders/common.glsl.
+struct StepHeader {
+    std::uint32_t position = 0, rows = 0;
+    VkDeviceAddress params = 0, usage = 0;
+};
+
+class VulkanProgram final : public Program {
+  public:
+    VulkanProgram(Context& context, Weights& weights, SessionMemory& session,
+                  std::shared_ptr<const Plan> plan);
+
+    /// Runs a step that validate_step() has passed.
+    void run(const StepState& step, const CancelToken& cancel, Counters& counters);
+    /// As Executor::read.
+    std::span<const float> read(BufferId buffer);
+    const Plan& plan() const { return *plan_; }
+    /// The session this program was made for.
+    const SessionMemory& session() const { return session_; }
+
+  private:
+    void allocate_buffers();
+    std::int64_t elements(const BufferInfo& buffer, std::int64_t rows, std::int64_t keys) const;
+
+    Context& context_;
+    SessionMemory& session_;
+    std::shared_ptr<const Plan> plan_;
+    Arena device_arena_; // buffers and scratch
+    Arena step_arena_;   // step, arguments, group counts
+    Arena host_arena_;   // usage, written by the device and read by the host
+    std::vector<Slice> buffers_;
+    Slice step_, usage_, indirect_;
+    std::vector<OpUse> uses_;
+    std::optional<Recorder> recorder_;
+    std::int64_t rows_ = 0, keys_ = 0;             // of the last run
+    std::vector<std::vector<float>> host_buffers_; // copies of buffers the host cannot map
+};
+
+} // namespace ergo::vulkan

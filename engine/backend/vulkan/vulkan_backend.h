@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The Vulkan backend. Needs a Vulkan 1.2 driver with buffer device addresses, timeline semaphores and
+// subgroup arithmetic; the loader is opened at run time, so a machine without one still runs the program.
+// Backends, models and executors keep alive what they need; threads as in engine/backend/backend.h.
+#pragma once
+
+#include "engine/backend/backend.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ergo {
+
+/// The machine's Vulkan devices in the driver's order; empty when there is no loader or no driver. Never
+/// throws. A device this backend cannot use says so in its first feature: "unusable: …".
+std::vector<DeviceInfo> vulkan_devices();
+
+struct VulkanOptions {
+    /// Switches the Khronos validation layer on; Error(unsupported) when it is not installed.
+    bool validation = false;
+    /// Receives each warning and error of the layer, from any thread that uses the backend; also while the
+    /// backend is being destroyed.
+    std::function<void(const std::string& message)> on_validation;
+    /// Moves data through staging memory even where the device's memory can be mapped. For tests.
+    bool always_stage = false;
+};
+
+/// The backend on device `device_index` of vulkan_devices(); -1: the first discrete GPU, else the first
+/// integrated or virtual one. Throws Error(device) when there is no such device, Error(unsupported) when it
+/// lacks a feature.
+std::shared_ptr<Backend> make_vulkan_backend(int device_index = -1, const VulkanOptions& options = {});
+
+} // namespace ergo

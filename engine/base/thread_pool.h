@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A small team of threads for one loop at a time. The caller works too; helpers that are asleep or
+// descheduled never hold a loop up, for pieces are claimed, not dealt. Loops run over outputs: what a piece
+// computes must not depend on where it begins, so results are the same for any number of threads.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace ergo {
+
+class ThreadPool {
+  public:
+    /// `threads` in all, the caller of parallel_for included; at least 1.
+    explicit ThreadPool(int threads);
+    ~ThreadPool();
+    ThreadPool(const ThreadPool&) = delete;
+    ThreadPool& operator=(const ThreadPool&) = delete;
+
+    int threads() const { return static_cast<int>(helpers_.size()) + 1; }
+
+    /// Calls body(begin, end, worker) over disjoint ranges that cover [0, count); every range but the last is
+    /// a multiple of `grain` long. worker is 0 for the caller, below threads() for helpers, and no two
+    /// concurrent calls of one loop share it. Returns when all are done and rethrows the first exception. Any
+    /// thread may call; while another loop runs (or inside one) the caller does all the work itself.
+    template <class Body> void parallel_for(std::int64_t count, std::int64_t grain, const Body& body) {
+        static_assert(std::is_invocable_v<const Body&, std::int64_t, std::int64_t, int>);
+        run({[](const void* context, std::int64_t begin, std::int64_t end, int worker) {
+                 (*static_cast<const Body*>(context))(begin, end, worker);
+             },
+             &body, count, grain});
+    }
+
+    /// Physical cores this process may use; at least 1.
+    static int physical_cores();
+
+  private:
+    struct Loop {
+        void (*call)(const void* context, std::int64_t begin, std::int64_t end, int worker) = nullptr;
+        const void* context = nullptr;
+        std::int64_t count = 0;
+        std::int64_t piece = 1;
+    };
+
+    void run(Loop loop);
+    bool work(std::uint32_t loop_number, int worker);
+    void help(int worker);
+
+    // High half: number of the loop; low half: pieces not yet claimed. A claim is a compare-and-swap on the
+    // whole, so a late helper cannot take a piece of a loop it does not know.
+    std::atomic<std::uint64_t> ticket_{0};
+    std::atomic<std::uint32_t> finished_{0}; // pieces done of the current loop
+    std::atomic<std::uint32_t> wake_{0};     // helpers sleep on it
+    std::atomic<bool> busy_{false}, stop_{false};
+    Loop loop_; // written before the ticket is published, unchanged until all its pieces are done
+    std::mutex error_mutex_;
+    std::exception_ptr error_;
+    std::vector<std::thread> helpers_;
+};
+
+} // namespace ergo

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/checkpoint/checkpoint.h"
+
+#include "engine/base/embedded.h"
+#include "engine/base/error.h"
+#include "engine/checkpoint/locate.h"
+#include "engine/checkpoint/mapped_file.h"
+#include "engine/checkpoint/safetensors.h"
+#include "engine/checkpoint/shard_index.h"
+
+#include <algorithm>
+
+namespace ergo {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t side_file_limit = std::uint64_t{64} << 20;
+constexpr std::uint64_t tokenizer_limit = std::uint64_t{256} << 20;
+
+std::uint64_t limit_of(const std::string& side_file) {
+    return side_file == "tokenizer.json" ? tokenizer_limit : side_file_limit;
+}
+
+std::string first_of(const std::vector<std::string>& names) {
+    std::string text;
+    for (std::size_t i = 0; i < names.size() && i < 10; ++i) {
+        text += (i ? ", " : "") + printable(names[i]);
+    }
+    return names.size() > 10 ? text + " and " + std::to_string(names.size() - 10) + " more" : text;
+}
+
+/// A file that cannot be a safetensors file at all is named for what it is; a damaged one gets its own code.
+SafetensorsFile read_weights(std::shared_ptr<const MappedFile> file) {
+    const FileKind kind = sniff(file->bytes());
+    if (kind == FileKind::unknown && file->path().extension() != ".safetensors") {
+        require_safetensors(kind, file->bytes(), file->name());
+    }
+    return read_safetensors(std::move(file));
+}
+
+std::string title_of(const fs::path& path) {
+    return printable(path.filename().string());
+}
+
+} // namespace
+
+/// Fills a Checkpoint; the only one who can change it.
+class CheckpointBuilder {
+  public:
+    CheckpointBuilder() : checkpoint_(new Checkpoint) {}
+
+    std::shared_ptr<const Checkpoint> from_path(const fs::path& model) {
+        const WeightSet set = locate_weights(model);
+        if (!set.index.empty()) {
+            index_ = read_shard_index(set.index);
+        }
+        Checkpoint& c = *checkpoint_;
+        c.folder_ = set.folder;
+        c.source_ = model.string();
+        c.display_name_ = set.display_name;
+        if (!set.missing.empty()) {
+            c.complete_ = false;
+            c.warnings_.push_back("The model is incomplete: " + std::to_string(set.missing.size()) +
+                                  " of its files are missing (" + first_of(set.missing) + ").");
+        }
+        for (const fs::path& file : index_ ? shards_of_index(set.folder) : set.files) {
+            auto mapped = map_file(file);
+            c.mappings_.push_back(mapped);
+            add(read_weights(std::move(mapped)));
+        }
+        if (index_) {
+            check_index(set.index);
+        }
+        c.config_json_ = c.side_file("config.json").value_or("");
+        c.semantics_json_ = c.side_file("semantics.json").value_or("");
+        return checkpoint_;
+    }
+
+    std::shared_ptr<const Checkpoint> from_embedded(std::string_view prefix) {
+        Checkpoint& c = *checkpoint_;
+        c.embedded_prefix_ = prefix;
+        c.source_ = "embedded:" + c.embedded_prefix_;
+        const fs::path path = fs::path(prefix).lexically_normal();
+        c.display_name_ = title_of(path.has_filename() ? path : path.parent_path());
+        for (const EmbeddedFile& file : embedded_below(prefix)) {
+            if (file.path.ends_with(".safetensors")) {
+                add(read_safetensors(file.bytes, nullptr, title_of(fs::path(file.path))));
+            }
+        }
+        if (c.weight_files_.empty()) {
+            throw Error(ErrorKind::usage, "this program contains no model '" + printable(prefix) + "'.");
+        }
+        c.config_json_ = c.side_file("config.json").value_or("");
+        c.semantics_json_ = c.side_file("semantics.json").value_or("");
+        return checkpoint_;
+    }
+
+  private:
+    std::vector<fs::path> shards_of_index(const fs::path& folder) const {
+        std::vector<std::string> absent;
+        std::vector<fs::path> files;
+        for (const std::string& shard : index_->shards) {
+            std::error_code ignored;
+            files.push_back(folder / shard);
+            if (!fs::is_regular_file(files.back(), ignored)) {
+                absent.push_back(shard);
+            }
+        }
+        if (!absent.empty()) {
+            throw Error(
+                ErrorKind::format,
+                std::to_string(absent.size()) + " of " + std::to_string(files.size()) +
+                    " weight files are missing: " + first_of(absent) + ".",
+                {.code = "SI-SHARD-MISSING",
+                 .file = index_->file_name,
+                 .advice = "Put them beside the index; a single shard can be opened for inspection."});
+        }
+        return files;
+    }
+
+    void add(const SafetensorsFile& file) {
+        Checkpoint& c = *checkpoint_;
+        c.weight_files_.push_back(file.file_name);
+        for (const auto& [key, value] : file.metadata) {
+            c.metadata_.emplace(key, value);
+        }
+        for (const TensorEntry& entry : file.entries) {
+            const auto [known, fresh] = owner_.emplace(entry.name, c.weight_files_.size() - 1);
+            if (!fresh) {
+                throw Error(ErrorKind::format,
+                            "the tensor is stored in two files, " + c.weight_files_[known->second] + " and " +
+                                file.file_name + ".",
+                            {.code = "SI-DUPLICATE",
+                             .tensor = printable(entry.name),
+                             .advice = "Keep only the files of one model in the folder."});
+            }
+            c.order_.push_back(entry.name);
+            c.weight_bytes_ += entry.end - entry.begin;
+            // a sum that leaves 63 bits needs sub-byte types and more data than any disk holds
+            c.parameter_count_ += element_count(entry.shape);
+            if (entry.dtype) {
+                c.tensors_.emplace(entry.name, file.tensor(entry));
+            } else {
+                c.unreadable_.emplace(entry.name,
+                                      Checkpoint::Unreadable{std::string(entry.stored_type), entry.shape});
+            }
+        }
+    }
+
+    void check_index(const fs::path& path) {
+        Checkpoint& c = *checkpoint_;
+        std::vector<std::string> misplaced;
+        std::size_t claimed = 0;
+        for (const auto& [tensor, shard] : index_->map) {
+            const auto found = owner_.find(tensor);
+            if (found == owner_.end() || c.weight_files_[found->second] != printable(index_->shards[shard])) {
+                misplaced.push_back(tensor);
+            } else {
+                ++claimed;
+            }
+        }
+        if (!misplaced.empty()) {
+            throw Error(
+                ErrorKind::format,
+                std::to_string(misplaced.size()) +
+                    " tensors are not in the file the index names: " + first_of(misplaced) + ".",
+                {.code = "SI-TENSOR",
+                 .file = title_of(path),
+                 .advice = "Index and weight files belong to different versions; download them together."});
+        }
+        if (claimed < owner_.size()) {
+            c.warnings_.push_back(std::to_string(owner_.size() - claimed) +
+                                  " tensors in the weight files are not listed in the index.");
+        }
+        if (index_->total_size && *index_->total_size != c.weight_bytes_) {
+            c.warnings_.push_back("SI-TOTAL: the index declares " + std::to_string(*index_->total_size) +
+                                  " bytes, the weight files hold " + std::to_string(c.weight_bytes_) + ".");
+        }
+    }
+
+    std::shared_ptr<Checkpoint> checkpoint_;
+    std::optional<ShardIndex> index_;
+    std::map<std::string, std::size_t> owner_; // tensor to the weight file it came from
+};
+
+std::shared_ptr<const Checkpoint> Checkpoint::open(const std::filesystem::path& model) {
+    return CheckpointBuilder().from_path(model);
+}
+
+std::shared_ptr<const Checkpoint> Checkpoint::open_embedded(std::string_view prefix) {
+    return CheckpointBuilder().from_embedded(prefix);
+}
+
+const Tensor& Checkpoint::tensor(const std::string& name) const {
+    if (const auto found = tensors_.find(name); found != tensors_.end()) {
+        return found->second;
+    }
+    if (const auto found = unreadable_.find(name); found != unreadable_.end()) {
+        throw Error(ErrorKind::unsupported,
+                    "values of type " + found->second.stored_type + " cannot be used here.",
+                    {.code = "M-DTYPE",
+                     .tensor = printable(name),
+                     .advice = "Export the model as F32, F16 or BF16."});
+    }
+    throw Error(ErrorKind::mismatch,
+                "the model has no such tensor among its " + std::to_string(order_.size()) + ".",
+                {.code = "M-MISSING", .tensor = printable(name)});
+}
+
+std::optional<std::string> Checkpoint::side_file(const std::string& name) const {
+    if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
+        name.find('\0') != std::string::npos) {
+        throw Error(ErrorKind::usage, "'" + printable(name) + "' is not a bare file name.");
+    }
+    if (!embedded_prefix_.empty()) {
+        const EmbeddedFile* file = find_embedded(embedded_prefix_ + name);
+        return file ? std::optional<std::string>(file->text()) : std::nullopt;
+    }
+    const fs::path path = folder_ / name;
+    std::error_code ignored;
+    if (!fs::exists(path, ignored)) {
+        return std::nullopt;
+    }
+    return read_text_file(path, limit_of(name));
+}
+
+void Checkpoint::check_unchanged() const {
+    for (const auto& mapping : mappings_) {
+        mapping->check_unchanged();
+    }
+}
+
+} // namespace ergo

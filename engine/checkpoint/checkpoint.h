@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// An opened model: its tensors as views of the mapped weight files, and the small files beside them.
+// Immutable after `open`, shared by pointer, any thread. Opening reads headers only, whatever the size.
+#pragma once
+
+#include "engine/tensor/tensor.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ergo {
+
+struct SafetensorsFile;
+
+class Checkpoint {
+  public:
+    /// A stored tensor that no Tensor can hold (F8, F4, C64 …): shown, never run.
+    struct Unreadable {
+        std::string stored_type; ///< "F8_E4M3"
+        Shape shape;
+    };
+
+    /// `model`: a folder (searched two levels deep), one .safetensors file or one of its shards, or a
+    /// *.safetensors.index.json. Throws Error with the codes of read_safetensors, SI-MAP, SI-PATH,
+    /// SI-SHARD-MISSING, SI-TENSOR, SI-DUPLICATE, F-JSON, F-IO, F-UNKNOWN, F-UNSUPPORTED, F-AMBIGUOUS.
+    static std::shared_ptr<const Checkpoint> open(const std::filesystem::path& model);
+    /// A model compiled into the program; `prefix` such as "demo/moa/". Throws Error(usage) when there is
+    /// none.
+    static std::shared_ptr<const Checkpoint> open_embedded(std::string_view prefix);
+
+    const std::map<std::string, Tensor>& tensors() const { return tensors_; }
+    const std::map<std::string, Unreadable>& unreadable() const { return unreadable_; }
+    bool has(const std::string& name) const { return tensors_.contains(name); }
+    /// Throws Error(mismatch, M-MISSING), or Error(unsupported, M-DTYPE) for an unreadable one.
+    const Tensor& tensor(const std::string& name) const;
+    /// Names of all stored tensors, unreadable ones included, in file order (shards in the order of their
+    /// names).
+    const std::vector<std::string>& order() const { return order_; }
+    /// The `__metadata__` of the weight files, merged.
+    const std::map<std::string, std::string>& metadata() const { return metadata_; }
+
+    /// Text of config.json or semantics.json; "" when there is none.
+    const std::string& config_json() const { return config_json_; }
+    const std::string& semantics_json() const { return semantics_json_; }
+    /// Text of a small file beside the weights (tokenizer.json, tokenizer_config.json,
+    /// generation_config.json, chat_template.jinja, vocab.json, merges.txt, special_tokens_map.json,
+    /// added_tokens.json, README.md …; a bare name), read now; nullopt when there is none. Throws
+    /// Error(resources, F-TOO-LARGE) beyond 64 MiB (tokenizer.json: 256 MiB).
+    std::optional<std::string> side_file(const std::string& name) const;
+
+    /// Folder of the weights; empty for an embedded model.
+    const std::filesystem::path& folder() const { return folder_; }
+    /// What `open` was given, for "open recent"; "embedded:demo/moa/" for an embedded model.
+    const std::string& source() const { return source_; }
+    /// Name to show: the folder's, or the file's without its extension.
+    const std::string& display_name() const { return display_name_; }
+    /// Names of the weight files.
+    const std::vector<std::string>& weight_files() const { return weight_files_; }
+    /// Bytes of all stored tensors.
+    std::uint64_t weight_bytes() const { return weight_bytes_; }
+    /// Elements of all stored tensors (a tied copy that is not stored is not counted).
+    std::int64_t parameter_count() const { return parameter_count_; }
+    /// False when shards are missing and only what is there could be opened (see `warnings`).
+    bool complete() const { return complete_; }
+    /// Sentences about things that are odd but harmless.
+    const std::vector<std::string>& warnings() const { return warnings_; }
+    /// Throws Error(io, F-IO) when a weight file has been shortened since it was opened.
+    void check_unchanged() const;
+
+  private:
+    friend class CheckpointBuilder;
+    Checkpoint() = default;
+
+    std::map<std::string, Tensor> tensors_;
+    std::map<std::string, Unreadable> unreadable_;
+    std::vector<std::string> order_;
+    std::map<std::string, std::string> metadata_;
+    std::string config_json_, semantics_json_, source_, display_name_, embedded_prefix_;
+    std::filesystem::path folder_;
+    std::vector<std::string> weight_files_, warnings_;
+    std::vector<std::shared_ptr<const class MappedFile>> mappings_;
+    std::uint64_t weight_bytes_ = 0;
+    std::int64_t parameter_count_ = 0;
+    bool complete_ = true;
+};
+
+} // namespace ergo

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Which weight files a person means by a path. Internal to this floor. Reads names, not contents; any thread.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace ergo {
+
+struct WeightSet {
+    std::filesystem::path folder;             ///< of the weights and the small files beside them
+    std::filesystem::path index;              ///< *.safetensors.index.json, empty when there is none
+    std::vector<std::filesystem::path> files; ///< without an index: the weight files in order
+    std::vector<std::string> missing; ///< shards that are absent (only for one shard opened by itself)
+    std::string display_name;
+};
+
+/// A folder is searched itself, then two levels below, in this order: an index, model.safetensors, the only
+/// *.safetensors, a complete set of shards. Links inside a folder are not followed out of it.
+/// Throws Error(io, F-IO), Error(usage, F-AMBIGUOUS) naming the candidates, Error(unsupported, F-UNSUPPORTED)
+/// when there are only weights of another format, Error(format, F-UNKNOWN) when there are none.
+WeightSet locate_weights(const std::filesystem::path& model);
+
+} // namespace ergo

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/checkpoint/mapped_file.h"
+
+#include "engine/base/error.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace ergo {
+
+namespace {
+
+std::string shown_name(const std::filesystem::path& path) {
+    return printable((path.has_filename() ? path.filename() : path).string());
+}
+
+[[noreturn]] void fail(const std::filesystem::path& path, const std::string& what,
+                       const std::string& advice) {
+    throw Error(ErrorKind::io, what, {.code = "F-IO", .file = shown_name(path), .advice = advice});
+}
+
+std::string advice_for(int error_number) {
+    switch (error_number) {
+    case EACCES:
+    case EPERM:
+        return "Give yourself permission to read it.";
+    case ENOENT:
+        return "Check the name; it may have been moved or deleted.";
+    default:
+        return "Copy it to a local disk and try again.";
+    }
+}
+
+/// An open descriptor of a regular file and its size.
+struct Opened {
+    int descriptor;
+    std::uint64_t size;
+};
+
+Opened open_regular(const std::filesystem::path& path) {
+    // Without O_NONBLOCK a named pipe would wait for a writer.
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) {
+        const int reason = errno;
+        fail(path, std::string("the file cannot be opened: ") + std::strerror(reason) + ".",
+             advice_for(reason));
+    }
+    struct stat info {};
+    if (::fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
+        ::close(descriptor);
+        fail(path, S_ISDIR(info.st_mode) ? "this is a folder, not a file." : "this is not a regular file.",
+             "Choose a file.");
+    }
+    return {descriptor, static_cast<std::uint64_t>(info.st_size)};
+}
+
+} // namespace
+
+MappedFile::MappedFile(std::filesystem::path path, int descriptor, std::span<const std::byte> bytes)
+    : path_(std::move(path)), descriptor_(descriptor), bytes_(bytes) {}
+
+MappedFile::~MappedFile() {
+    ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+    ::close(descriptor_);
+}
+
+std::string MappedFile::name() const {
+    return shown_name(path_);
+}
+
+void MappedFile::check_unchanged() const {
+    struct stat info {};
+    if (::fstat(descriptor_, &info) != 0) {
+        const int reason = errno;
+        fail(path_, std::string("the file cannot be read any more: ") + std::strerror(reason) + ".",
+             "Open it again.");
+    }
+    if (static_cast<std::uint64_t>(info.st_size) < size()) {
+        fail(path_,
+             "the file was shortened from " + std::to_string(size()) + " to " + std::to_string(info.st_size) +
+                 " bytes while it was open.",
+             "Restore the file and open it again.");
+    }
+}
+
+std::shared_ptr<const MappedFile> map_file(const std::filesystem::path& path) {
+    const Opened file = open_regular(path);
+    if (file.size == 0) {
+        ::close(file.descriptor);
+        throw Error(ErrorKind::format, "the file is empty (0 bytes).",
+                    {.code = "F-EMPTY", .file = shown_name(path), .advice = "Download or copy it again."});
+    }
+    void* const address = ::mmap(nullptr, file.size, PROT_READ, MAP_PRIVATE, file.descriptor, 0);
+    if (address == MAP_FAILED) {
+        const int reason = errno;
+        ::close(file.descriptor);
+        fail(path, std::string("the file cannot be mapped: ") + std::strerror(reason) + ".",
+             advice_for(reason));
+    }
+    const std::span bytes(static_cast<const std::byte*>(address), file.size);
+    return std::shared_ptr<const MappedFile>(new MappedFile(path, file.descriptor, bytes));
+}
+
+std::string read_text_file(const std::filesystem::path& path, std::uint64_t limit) {
+    const Opened file = open_regular(path);
+    const auto close_it = [](const int* d) { ::close(*d); };
+    const std::unique_ptr<const int, decltype(close_it)> guard(&file.descriptor, close_it);
+    if (file.size > limit) {
+        throw Error(
+            ErrorKind::resources,
+            "the file has " + std::to_string(file.size) + " bytes; at most " + std::to_string(limit) +
+                " are read.",
+            {.code = "F-TOO-LARGE", .file = shown_name(path), .advice = "Check that it is the right file."});
+    }
+    std::string text(file.size, '\0');
+    std::size_t at = 0;
+    while (at < text.size()) {
+        const ssize_t done = ::read(file.descriptor, text.data() + at, text.size() - at);
+        if (done < 0 && errno == EINTR) {
+            continue;
+        }
+        if (done < 0) {
+            const int reason = errno;
+            fail(path, std::string("the file cannot be read: ") + std::strerror(reason) + ".",
+                 advice_for(reason));
+        }
+        if (done == 0) {
+            break; // shortened meanwhile
+        }
+        at += static_cast<std::size_t>(done);
+    }
+    text.resize(at);
+    return text;
+}
+
+} // namespace ergo

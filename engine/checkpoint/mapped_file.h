@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A file mapped read-only into memory. Immutable after creation, shared by every tensor that views it; any
+// thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace ergo {
+
+class MappedFile {
+  public:
+    ~MappedFile();
+    MappedFile(const MappedFile&) = delete;
+    MappedFile& operator=(const MappedFile&) = delete;
+
+    std::span<const std::byte> bytes() const { return bytes_; }
+    std::uint64_t size() const { return bytes_.size(); }
+    const std::filesystem::path& path() const { return path_; }
+    /// File name without its folder, safe to show.
+    std::string name() const;
+    /// Throws Error(io, F-IO) when the file has become shorter than the mapping since it was opened: touching
+    /// the missing pages would end the program, so call this before a long read.
+    void check_unchanged() const;
+
+  private:
+    friend std::shared_ptr<const MappedFile> map_file(const std::filesystem::path& path);
+    MappedFile(std::filesystem::path path, int descriptor, std::span<const std::byte> bytes);
+
+    std::filesystem::path path_;
+    int descriptor_;
+    std::span<const std::byte> bytes_;
+};
+
+/// Maps `path` (a regular file; links are followed). Throws Error(format, F-EMPTY) for size 0 and
+/// Error(io, F-IO) for a folder, a missing or unreadable file.
+std::shared_ptr<const MappedFile> map_file(const std::filesystem::path& path);
+
+/// The whole text of a small file. Throws Error(io, F-IO), or Error(resources, F-TOO-LARGE) beyond `limit`
+/// bytes.
+std::string read_text_file(const std::filesystem::path& path, std::uint64_t limit);
+
+} // namespace ergo

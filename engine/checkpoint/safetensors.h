@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// safetensors files: validation before any allocation, tensors as views. Values and free functions, any
+// thread. Source: the safetensors format description; the rules and codes are listed in docs of
+// `read_safetensors`.
+#pragma once
+
+#include "engine/checkpoint/mapped_file.h"
+#include "engine/tensor/tensor.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ergo {
+
+/// One tensor of a file's header.
+struct TensorEntry {
+    std::string name;
+    std::string_view stored_type; ///< as written: "F32", "BF16", "F8_E4M3" … (static storage)
+    std::optional<DType> dtype;   ///< empty for types that can only be inspected (F8, F6, F4, C64)
+    Shape shape;
+    std::uint64_t begin = 0, end = 0; ///< bytes, relative to the data buffer
+};
+
+struct SafetensorsFile {
+    std::string file_name;
+    std::vector<TensorEntry> entries; ///< in file order, by offset
+    std::map<std::string, std::string> metadata;
+    std::span<const std::byte> data; ///< the data buffer
+    std::shared_ptr<const void> owner;
+
+    /// nullptr when there is none of that name.
+    const TensorEntry* find(std::string_view name) const;
+    /// A view. Throws Error(mismatch, M-MISSING) or Error(unsupported, M-DTYPE).
+    Tensor tensor(std::string_view name) const;
+    Tensor tensor(const TensorEntry& entry) const;
+
+    std::vector<std::uint32_t> by_name; ///< indices of `entries` sorted by name
+};
+
+/// Reads and checks the header only. In this order: files that are something else (F-LFS-POINTER, F-WEBPAGE,
+/// F-UNSUPPORTED …), then ST-SHORT, ST-HEADER-SIZE (at most 100,000,000 bytes), ST-HEADER-TEXT, ST-JSON,
+/// ST-METADATA, ST-ENTRY, ST-SIZE, ST-OFFSETS, F-TRUNCATED or F-TRAILING; F-TOO-LARGE beyond 1,000,000
+/// tensors.
+SafetensorsFile read_safetensors(std::shared_ptr<const MappedFile> file);
+/// The same over bytes that `owner` keeps alive (nullptr for static storage).
+SafetensorsFile read_safetensors(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
+                                 std::string file_name);
+
+/// Writes the tensors in the order given, header padded with spaces to a multiple of 8, through a temporary.
+/// Throws Error(io) on a write error, Error(usage) on duplicate, reserved or non-UTF-8 names.
+void write_safetensors(const std::filesystem::path& path,
+                       const std::vector<std::pair<std::string, Tensor>>& tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+/// What a file's first bytes say it is. `unknown` is also given for a damaged safetensors file.
+enum class FileKind {
+    safetensors,
+    gguf,
+    zip,
+    zstd,
+    legacy_checkpoint,
+    pickle,
+    tar,
+    lfs_pointer,
+    web_page,
+    gzip,
+    seven_zip,
+    hdf5,
+    zeros,
+    unknown,
+};
+FileKind sniff(std::span<const std::byte> bytes);
+/// Throws the error that says what the file is when it is not `safetensors` (F-UNKNOWN with the first 16
+/// bytes in hex for `unknown`).
+void require_safetensors(FileKind kind, std::span<const std::byte> bytes, const std::string& file_name);
+
+} // namespace ergo

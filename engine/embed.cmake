@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Compiles files below resources/ and the SPIR-V of shaders/ into a target, found through engine/base/embedded.h.
+# The assembler's .incbin is used: it takes megabytes in no time and no memory.
+function(ergo_embed target)
+  file(GLOB_RECURSE files CONFIGURE_DEPENDS
+       ${PROJECT_SOURCE_DIR}/resources/schemas/*.json
+       ${PROJECT_SOURCE_DIR}/resources/demo/*/*.json
+       ${PROJECT_SOURCE_DIR}/resources/demo/*/*.jinja
+       ${PROJECT_SOURCE_DIR}/resources/demo/*/README.md
+       ${PROJECT_SOURCE_DIR}/resources/demo/*/*.safetensors)
+  set(entries)
+  foreach(file IN LISTS files)
+    file(RELATIVE_PATH name ${PROJECT_SOURCE_DIR}/resources ${file})
+    list(APPEND entries "${name}|${file}")
+  endforeach()
+
+  if(ERGO_VULKAN)
+    find_program(GLSLC glslc REQUIRED)
+    find_program(SPIRV_VAL spirv-val)
+    file(GLOB shaders CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/shaders/*.comp)
+    file(GLOB includes CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/shaders/*.glsl)
+    file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/shaders)
+    foreach(shader IN LISTS shaders)
+      get_filename_component(stem ${shader} NAME_WE)
+      set(spv ${CMAKE_BINARY_DIR}/shaders/${stem}.spv)
+      set(validate)
+      if(SPIRV_VAL)
+        set(validate COMMAND ${SPIRV_VAL} --target-env vulkan1.2 ${spv})
+      endif()
+      add_custom_command(OUTPUT ${spv}
+        COMMAND ${GLSLC} --target-env=vulkan1.2 -O -I ${PROJECT_SOURCE_DIR}/shaders ${shader} -o ${spv}
+        ${validate}
+        DEPENDS ${shader} ${includes} COMMENT "glslc ${stem}.comp" VERBATIM)
+      list(APPEND files ${spv})
+      list(APPEND entries "shaders/${stem}.spv|${spv}")
+    endforeach()
+  endif()
+
+  list(SORT entries)
+  set(asm ".section .rodata\n")
+  set(extern "")
+  set(table "")
+  set(index 0)
+  foreach(entry IN LISTS entries)
+    string(REPLACE "|" ";" pair "${entry}")
+    list(GET pair 0 name)
+    list(GET pair 1 path)
+    string(APPEND asm ".balign 64\n.global ergo_embedded_${index}\nergo_embedded_${index}:\n.incbin \"${path}\"\n"
+                      ".global ergo_embedded_${index}_end\nergo_embedded_${index}_end:\n.byte 0\n")
+    string(APPEND extern "extern const std::byte ergo_embedded_${index}[];\nextern const std::byte ergo_embedded_${index}_end[];\n")
+    string(APPEND table "    EmbeddedFile{\"${name}\", {ergo_embedded_${index}, ergo_embedded_${index}_end}},\n")
+    math(EXPR index "${index} + 1")
+  endforeach()
+  string(APPEND asm ".section .note.GNU-stack,\"\",@progbits\n")
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/embedded_data.s CONTENT "${asm}" @ONLY)
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/embedded_table.cpp CONTENT
+"#include \"engine/base/embedded.h\"
+#include <array>
+extern \"C\" {
+${extern}}
+namespace ergo {
+std::span<const EmbeddedFile> embedded_files() {
+    static const std::array<EmbeddedFile, ${index}> files{{
+${table}    }};
+    return files;
+}
+} // namespace ergo
+" @ONLY)
+  set_source_files_properties(${CMAKE_CURRENT_BINARY_DIR}/embedded_data.s PROPERTIES OBJECT_DEPENDS "${files}" LANGUAGE ASM)
+  target_sources(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/embedded_data.s ${CMAKE_CURRENT_BINARY_DIR}/embedded_table.cpp)
+endfunction()

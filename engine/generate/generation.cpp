@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/generate/generation.h"
+
+#include "engine/base/error.h"
+#include "engine/generate/stop_strings.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace ergo {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Reason = EventFinished::Reason;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// Ids to readable text; without a tokenizer there is no text, only ids.
+class TextStream {
+  public:
+    TextStream(const std::shared_ptr<const Tokenizer>& tokenizer, const std::vector<std::string>& stops) : stops_(stops) {
+        if (tokenizer) {
+            decoder_.emplace(tokenizer, true);
+        }
+    }
+    std::string push(std::int32_t id) { return decoder_ ? stops_.push(decoder_->push(id)) : std::string(); }
+    bool stopped() const { return stops_.stopped(); }
+    std::string finish() {
+        if (!decoder_ || stops_.stopped()) {
+            return {};
+        }
+        const std::string shown = stops_.push(decoder_->finish());
+        return shown + stops_.finish();
+    }
+
+  private:
+    std::optional<StreamDecoder> decoder_;
+    StopStrings stops_;
+};
+
+} // namespace
+
+EventFinished generate_reply(Session& session, const OpenedModel& opened, const GenerateRequest& request,
+                             const GenerationHooks& hooks, const CancelToken& cancel) {
+    const auto start = Clock::now();
+    if (request.prompt.empty()) {
+        throw Error(ErrorKind::usage, "The prompt is empty; there is nothing to continue.");
+    }
+    Sampler sampler(request.sampling);
+    TextStream text(opened.tokenizer, request.stop);
+    EventFinished end{request.tag, Reason::length, 0, 0, 0, {}};
+
+    const std::int64_t before = session.length();
+    const auto reused = std::mismatch(session.tokens().begin(), session.tokens().end(), request.prompt.begin(),
+                                      request.prompt.end())
+                            .first -
+                        session.tokens().begin();
+    session.set_tokens(request.prompt, hooks.progress, cancel);
+    if (hooks.prompt) {
+        hooks.prompt({request.tag, session.length(), std::min<std::int64_t>(reused, before), seconds_since(start)});
+    }
+
+    const auto writing = Clock::now();
+    try {
+        while (end.tokens < request.max_tokens) {
+            cancel.check();
+            if (hooks.between) {
+                hooks.between();
+            }
+            EventToken token{request.tag, session.length(), sampler.choose(session.logits(), session.tokens()), {}};
+            const auto& stops = request.stop_ids;
+            if (std::find(stops.begin(), stops.end(), token.choice.id) != stops.end()) {
+                end.reason = Reason::stop_token;
+                break;
+            }
+            if (session.length() >= session.capacity()) {
+                end.reason = Reason::context_full;
+                break;
+            }
+            const std::int32_t id = token.choice.id;
+            token.text = text.push(id);
+            if (++end.tokens == 1) {
+                end.first_token_seconds = seconds_since(start);
+            }
+            if (hooks.token) {
+                hooks.token(std::move(token));
+            }
+            session.decode(id, cancel);
+            if (text.stopped()) {
+                end.reason = Reason::stop_string;
+                break;
+            }
+        }
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::cancelled) {
+            throw;
+        }
+        end.reason = Reason::cancelled;
+    }
+    end.seconds = seconds_since(writing);
+    end.trailing_text = text.finish();
+    return end;
+}
+
+} // namespace ergo

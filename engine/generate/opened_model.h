@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Everything that is open when a model is open: checkpoint, model, tokenizer, chat format, backend, weights on it.
+// Immutable after open; shared by sessions and windows.
+#pragma once
+
+#include "engine/backend/backend.h"
+#include "engine/generate/chat_format.h"
+#include "engine/model/model.h"
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace ergo {
+
+struct OpenModelOptions {
+    std::string backend = "auto"; ///< auto, cpu, vulkan, vulkan:N
+    int threads = 0;              ///< 0: one a core
+    std::int64_t context = 0;     ///< 0: the model's own
+    OpenOptions model;
+};
+
+struct OpenedModel {
+    std::string source;           ///< what was asked for: a path or "demo:moa"
+    std::shared_ptr<const Checkpoint> checkpoint;
+    std::shared_ptr<const Model> model;
+    std::shared_ptr<const Tokenizer> tokenizer; ///< null: the checkpoint has none
+    std::optional<ChatFormat> chat;             ///< set when there is a tokenizer
+    std::string card;             ///< the model's README, if it has one
+    std::shared_ptr<Backend> backend;
+    std::shared_ptr<LoadedModel> loaded;
+    std::int64_t context = 0;     ///< positions a session gets
+};
+
+/// Names of the embedded demo models, "demo:moa" first.
+std::vector<std::string> demo_models();
+
+/// "demo:NAME", a folder, a weights file or an index file; headers only. Throws Error.
+std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& source);
+
+/// Tokenizer beside the weights, or null.
+std::shared_ptr<const Tokenizer> open_tokenizer(const Checkpoint& checkpoint);
+
+/// Opens everything. Throws Error. `progress` is called from this thread.
+std::shared_ptr<const OpenedModel> open_all(const std::string& source, const OpenModelOptions& options,
+                                            const Progress& progress, const CancelToken& cancel);
+
+/// "auto", "cpu", "vulkan", "vulkan:N". Throws Error(usage or device).
+std::shared_ptr<Backend> make_backend(const std::string& name, int threads);
+
+/// Every device found, the CPU first.
+std::vector<DeviceInfo> all_devices();
+
+} // namespace ergo

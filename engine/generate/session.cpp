@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/generate/session.h"
+
+#include "engine/base/error.h"
+#include "engine/model/readout.h"
+
+#include <algorithm>
+#include <atomic>
+
+namespace ergo {
+
+namespace {
+
+// Rows of a prompt step. Larger steps use the weights better, smaller ones cancel sooner and capture less at once.
+constexpr std::int64_t chunk_rows = 64;
+
+std::uint64_t next_session_id() {
+    static std::atomic<std::uint64_t> counter{0}; // only uniqueness matters, so this is the one shared number
+    return ++counter;
+}
+
+Capture make_capture(Executor& executor, Program& program, const ModelPlan::Output& output, const Model& model,
+                     std::int64_t rows, std::int64_t keys) {
+    const auto& observable = model.observables()[static_cast<std::size_t>(output.wanted.observable)];
+    Reading reading = read_output(executor, program, output, observable, rows, keys);
+    return {output.wanted.observable, output.wanted.heads, std::move(reading.shape), std::move(reading.values)};
+}
+
+} // namespace
+
+/// A plan for one phase with its program.
+struct Session::Prepared {
+    ModelPlan plan;
+    std::unique_ptr<Program> program;
+};
+
+/// An executor with its decode and prompt plans for one set of subscriptions.
+struct Session::Runner {
+    Runner(const OpenedModel& opened, std::int64_t capacity)
+        : model(*opened.model), executor(opened.loaded->create_executor(capacity)) {}
+
+    Prepared& prepared(std::int64_t rows) {
+        Prepared& slot = rows == 1 ? decode : prompt;
+        if (!slot.program) {
+            PlanRequest request;
+            request.max_rows = rows == 1 ? 1 : chunk_rows;
+            request.subscriptions = subscriptions;
+            slot.plan = model.build(request);
+            slot.program = executor->prepare(slot.plan.plan);
+        }
+        return slot;
+    }
+
+    void set_subscriptions(std::vector<Subscription> wanted) {
+        if (wanted != subscriptions) {
+            subscriptions = std::move(wanted);
+            decode = {};
+            prompt = {};
+        }
+    }
+
+    /// Runs `ids` at `position` and hands the captures out. Returns a view of the last row's logits.
+    std::span<const float> step(std::int64_t position, std::span<const std::int32_t> ids, std::uint64_t session,
+                                bool recomputed, const FrameSink& to, const CancelToken& cancel) {
+        Prepared& phase = prepared(static_cast<std::int64_t>(ids.size()));
+        state.position = position;
+        state.ids.assign(ids.begin(), ids.end());
+        executor->run(*phase.program, state, cancel);
+        if (to && !phase.plan.outputs.empty()) {
+            Frame frame{session, position, static_cast<std::int32_t>(ids.size()), recomputed, {}};
+            frame.captures.reserve(phase.plan.outputs.size());
+            for (const auto& output : phase.plan.outputs) {
+                frame.captures.push_back(
+                    make_capture(*executor, *phase.program, output, model, state.rows(), position + state.rows()));
+            }
+            to(std::move(frame));
+        }
+        return executor->read(*phase.program, phase.plan.plan->logits);
+    }
+
+    const Model& model;
+    std::unique_ptr<Executor> executor;
+    std::vector<Subscription> subscriptions;
+    FrameSink sink;
+    Prepared decode, prompt; // after the executor: programs must go first
+    StepState state;
+};
+
+Session::Session(std::shared_ptr<const OpenedModel> opened)
+    : opened_(std::move(opened)), runner_(std::make_unique<Runner>(*opened_, opened_->context)),
+      id_(next_session_id()) {}
+
+Session::~Session() = default;
+
+std::int64_t Session::capacity() const { return runner_->executor->capacity(); }
+
+void Session::subscribe(std::vector<Subscription> subscriptions, FrameSink sink) {
+    runner_->set_subscriptions(std::move(subscriptions));
+    runner_->sink = std::move(sink);
+}
+
+void Session::set_tokens(std::span<const std::int32_t> ids, const Progress& progress, const CancelToken& cancel) {
+    const auto total = static_cast<std::int64_t>(ids.size());
+    if (total > capacity()) {
+        throw Error(ErrorKind::resources,
+                    "The text is " + std::to_string(total) + " tokens long, but the context holds " +
+                        std::to_string(capacity()) + ".",
+                    {.advice = "Shorten it, start a new chat, or open the model with a longer context."});
+    }
+    const auto vocabulary = opened_->model->info().vocabulary;
+    for (const std::int32_t id : ids) {
+        if (id < 0 || id >= vocabulary) {
+            throw Error(ErrorKind::usage, "Token id " + std::to_string(id) + " is not in the vocabulary of " +
+                                              std::to_string(vocabulary) + " tokens.");
+        }
+    }
+    const auto common = std::mismatch(log_.begin(), log_.end(), ids.begin(), ids.end()).first - log_.begin();
+    const auto kept = std::min<std::int64_t>(common, total - 1);
+    rewind(std::max<std::int64_t>(kept, 0));
+    while (length() < total) {
+        cancel.check();
+        const std::int64_t at = length(), rows = std::min(chunk_rows, total - at);
+        const auto chunk = ids.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(rows));
+        const auto logits = runner_->step(at, chunk, id_, false, runner_->sink, cancel);
+        log_.insert(log_.end(), chunk.begin(), chunk.end());
+        logits_.assign(logits.begin(), logits.end());
+        if (progress) {
+            progress(static_cast<double>(length() - kept), static_cast<double>(total - kept), "reading the prompt");
+        }
+    }
+}
+
+void Session::decode(std::int32_t id, const CancelToken& cancel) {
+    if (length() >= capacity()) {
+        throw Error(ErrorKind::resources, "The context of " + std::to_string(capacity()) + " tokens is full.",
+                    {.advice = "Start a new chat, or open the model with a longer context."});
+    }
+    if (id < 0 || id >= opened_->model->info().vocabulary) {
+        throw Error(ErrorKind::usage, "Token id " + std::to_string(id) + " is not in the vocabulary.");
+    }
+    const auto logits = runner_->step(length(), {&id, 1}, id_, false, runner_->sink, cancel);
+    log_.push_back(id);
+    logits_.assign(logits.begin(), logits.end());
+}
+
+void Session::rewind(std::int64_t to) {
+    if (to < length()) {
+        log_.resize(static_cast<std::size_t>(std::max<std::int64_t>(to, 0)));
+        logits_.clear();
+    }
+}
+
+void Session::recapture(const std::vector<Subscription>& subscriptions, const FrameSink& sink,
+                        const CancelToken& cancel) {
+    if (log_.empty()) {
+        return;
+    }
+    // The second pass runs with the parameters the session has now; that is what "recomputed" says.
+    Runner second(*opened_, opened_->context);
+    const auto& params = opened_->model->tables()->params;
+    for (std::size_t i = 0; i < params.size(); ++i) {
+        const ParamId param{static_cast<std::int32_t>(i)};
+        second.executor->set_param(param, runner_->executor->param(param));
+    }
+    second.set_subscriptions(subscriptions);
+    for (std::int64_t at = 0; at < length(); at += chunk_rows) {
+        cancel.check();
+        const std::int64_t rows = std::min(chunk_rows, length() - at);
+        second.step(at, std::span(log_).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(rows)), id_, true,
+                    sink, cancel);
+    }
+}
+
+void Session::set_param(ParamId param, std::span<const float> values) { runner_->executor->set_param(param, values); }
+
+Counters Session::counters() const { return runner_->executor->counters(); }
+
+} // namespace ergo

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/generate/worker.h"
+
+#include "engine/base/ring.h"
+#include "engine/generate/generation.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+namespace ergo {
+
+namespace {
+
+constexpr std::size_t ring_frames = 256;
+
+struct CommandOpen {
+    std::string source;
+    OpenModelOptions options;
+};
+struct CommandForget {};
+using Command = std::variant<CommandOpen, GenerateRequest, CommandForget>;
+
+} // namespace
+
+class Worker::Impl {
+  public:
+    explicit Impl(std::function<void()> wake) : wake_(std::move(wake)), frames_(ring_frames) {
+        thread_ = std::thread([this] { loop(); });
+    }
+
+    ~Impl() {
+        {
+            const std::lock_guard lock(mutex_);
+            quit_ = true;
+            commands_.clear();
+            current_.cancel();
+        }
+        changed_.notify_all();
+        thread_.join();
+    }
+
+    void enqueue(Command command) {
+        const std::lock_guard lock(mutex_);
+        commands_.push_back(std::move(command));
+        if (recapturing_) {
+            current_.cancel(); // looking back never keeps a person waiting
+        }
+        changed_.notify_all();
+    }
+
+    void observe(std::vector<Observe> wanted) {
+        const std::lock_guard lock(mutex_);
+        if (wanted == wanted_) {
+            return;
+        }
+        wanted_ = std::move(wanted);
+        observe_changed_ = true;
+        if (recapturing_) {
+            current_.cancel();
+        }
+        changed_.notify_all();
+    }
+
+    void stop() {
+        const std::lock_guard lock(mutex_);
+        commands_.clear();
+        current_.cancel();
+    }
+
+    std::vector<Event> take_events() {
+        wake_pending_.store(false, std::memory_order_release);
+        const std::lock_guard lock(mutex_);
+        return std::exchange(events_, {});
+    }
+
+    std::optional<Frame> take_frame() { return frames_.pop(); }
+    std::size_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
+    bool busy() const { return busy_.load(std::memory_order_acquire); }
+
+  private:
+    // ---- the worker's thread -------------------------------------------------------------------------------
+    void loop() {
+        for (;;) {
+            std::optional<Command> command;
+            bool look_back = false;
+            {
+                std::unique_lock lock(mutex_);
+                changed_.wait(lock, [this] {
+                    return quit_ || !commands_.empty() || (session_ && (observe_changed_ || frames_missing_));
+                });
+                if (quit_) {
+                    return;
+                }
+                current_ = CancelToken();
+                if (!commands_.empty()) {
+                    command = std::move(commands_.front());
+                    commands_.pop_front();
+                    busy_.store(true, std::memory_order_release);
+                } else {
+                    look_back = recapturing_ = true;
+                }
+            }
+            if (look_back) {
+                guarded("capture", [this] { recapture(); });
+            } else {
+                run(*command);
+            }
+            const std::lock_guard lock(mutex_);
+            recapturing_ = false;
+            busy_.store(!commands_.empty(), std::memory_order_release);
+        }
+    }
+
+    void run(Command& command) {
+        if (auto* open = std::get_if<CommandOpen>(&command)) {
+            guarded("open " + open->source, [&] {
+                auto opened = open_all(open->source, open->options, progress(), current_);
+                auto session = std::make_unique<Session>(opened); // the old model stays if this fails
+                session_ = std::move(session);
+                opened_ = std::move(opened);
+                apply_subscriptions();
+                emit(EventOpened{opened_});
+            });
+        } else if (auto* request = std::get_if<GenerateRequest>(&command)) {
+            const bool done = guarded("generate", [&] { generate(*request); });
+            if (!done) {
+                emit(EventFinished{request->tag, EventFinished::Reason::failed, 0, 0, 0, {}});
+            }
+        } else if (opened_) {
+            guarded("forget", [&] {
+                session_ = std::make_unique<Session>(opened_);
+                apply_subscriptions();
+            });
+        }
+    }
+
+    void generate(const GenerateRequest& request) {
+        if (!session_) {
+            throw Error(ErrorKind::usage, "No model is open.", {.advice = "Open one first."});
+        }
+        GenerationHooks hooks;
+        hooks.prompt = [this](const EventPrompt& e) { emit(e); };
+        hooks.token = [this](EventToken&& e) { emit(std::move(e)); };
+        hooks.between = [this] { refresh_subscriptions(); };
+        hooks.progress = progress();
+        refresh_subscriptions();
+        emit(generate_reply(*session_, *opened_, request, hooks, current_));
+    }
+
+    void recapture() {
+        frames_missing_ = false;
+        std::vector<Subscription> wanted = apply_subscriptions();
+        if (wanted.empty()) {
+            return;
+        }
+        // A second pass can wait for a slow reader, unlike a reply that is being written.
+        const auto sink = [this](Frame&& frame) {
+            while (!frames_.push(std::move(frame))) {
+                wake();
+                current_.check();
+                std::this_thread::sleep_for(std::chrono::milliseconds(2));
+            }
+            wake();
+        };
+        try {
+            session_->recapture(wanted, sink, current_);
+        } catch (const Error& error) {
+            frames_missing_ = error.kind() == ErrorKind::cancelled; // try again when idle
+            if (!frames_missing_) {
+                throw;
+            }
+        }
+    }
+
+    // ---- subscriptions ---------------------------------------------------------------------------------------
+    void refresh_subscriptions() {
+        bool changed = false;
+        {
+            const std::lock_guard lock(mutex_);
+            changed = observe_changed_;
+        }
+        if (changed) {
+            apply_subscriptions();
+            frames_missing_ = true; // the rows already in the log are captured again when idle
+        }
+    }
+
+    std::vector<Subscription> apply_subscriptions() {
+        std::vector<Observe> wanted;
+        {
+            const std::lock_guard lock(mutex_);
+            wanted = wanted_;
+            observe_changed_ = false;
+        }
+        std::vector<Subscription> subscriptions;
+        for (const Observe& observe : wanted) {
+            const std::int32_t index = find_observable(opened_->model->observables(), observe.observable);
+            if (index >= 0) {
+                subscriptions.push_back({index, observe.heads});
+            }
+        }
+        session_->subscribe(subscriptions, [this](Frame&& frame) {
+            if (!frames_.push(std::move(frame))) {
+                dropped_.fetch_add(1, std::memory_order_relaxed);
+                frames_missing_ = true;
+            }
+            wake();
+        });
+        return subscriptions;
+    }
+
+    // ---- to the front end --------------------------------------------------------------------------------------
+    template <class Job> bool guarded(const std::string& what, Job job) {
+        try {
+            job();
+            return true;
+        } catch (const Error& error) {
+            emit(EventFailed{error.kind(), error.what(), what});
+        } catch (const std::bad_alloc&) {
+            emit(EventFailed{ErrorKind::resources, "There is not enough memory for this. Use a shorter context.", what});
+        } catch (const std::exception& error) {
+            emit(EventFailed{ErrorKind::io, error.what(), what});
+        }
+        return false;
+    }
+
+    Progress progress() {
+        return [this](double done, double total, const std::string& what) { emit(EventProgress{what, done, total}); };
+    }
+
+    void emit(Event event) {
+        {
+            const std::lock_guard lock(mutex_);
+            events_.push_back(std::move(event));
+        }
+        wake();
+    }
+
+    // One wake is enough until the front end has looked.
+    void wake() {
+        if (wake_ && !wake_pending_.exchange(true, std::memory_order_acq_rel)) {
+            wake_();
+        }
+    }
+
+    std::function<void()> wake_;
+    std::atomic<bool> wake_pending_{false}, busy_{false};
+    std::atomic<std::size_t> dropped_{0};
+    SpscRing<Frame> frames_;
+
+    std::mutex mutex_; // guards the next block
+    std::condition_variable changed_;
+    std::deque<Command> commands_;
+    std::vector<Event> events_;
+    std::vector<Observe> wanted_;
+    CancelToken current_;
+    bool observe_changed_ = false, recapturing_ = false, quit_ = false;
+
+    // the worker's thread only
+    std::shared_ptr<const OpenedModel> opened_;
+    std::unique_ptr<Session> session_;
+    bool frames_missing_ = false;
+    std::thread thread_; // last: it uses everything above
+};
+
+Worker::Worker(std::function<void()> wake) : impl_(std::make_unique<Impl>(std::move(wake))) {}
+Worker::~Worker() = default;
+
+void Worker::open(std::string source, OpenModelOptions options) {
+    impl_->enqueue(CommandOpen{std::move(source), std::move(options)});
+}
+void Worker::generate(GenerateRequest request) { impl_->enqueue(std::move(request)); }
+void Worker::observe(std::vector<Observe> wanted) { impl_->observe(std::move(wanted)); }
+void Worker::forget() { impl_->enqueue(CommandForget{}); }
+void Worker::stop() { impl_->stop(); }
+std::vector<Event> Worker::take_events() { return impl_->take_events(); }
+std::optional<Frame> Worker::take_frame() { return impl_->take_frame(); }
+std::size_t Worker::dropped_frames() const { return impl_->dropped(); }
+bool Worker::busy() const { return impl_->busy(); }
+
+} // namespace ergo

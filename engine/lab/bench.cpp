@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/lab/bench.h"
+
+#include "engine/base/error.h"
+#include "engine/generate/session.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+namespace ergo {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+double median(std::vector<double> values) {
+    if (values.empty()) {
+        return 0;
+    }
+    std::sort(values.begin(), values.end());
+    const std::size_t half = values.size() / 2;
+    return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+// Any ids do for timing; a fixed sequence keeps routes, and so the work, the same in every run.
+std::vector<std::int32_t> pseudo_tokens(std::int64_t count, std::int64_t vocabulary) {
+    std::vector<std::int32_t> ids(static_cast<std::size_t>(count));
+    std::uint64_t x = 88172645463325252u;
+    for (auto& id : ids) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        id = static_cast<std::int32_t>(x % static_cast<std::uint64_t>(vocabulary));
+    }
+    return ids;
+}
+
+std::uint64_t peak_memory_bytes() {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with("VmHWM:")) {
+            return std::strtoull(line.c_str() + 6, nullptr, 10) * 1024;
+        }
+    }
+    return 0;
+}
+
+std::vector<Subscription> subscriptions_for(const Model& model, const std::vector<std::string>& observe) {
+    std::vector<std::string> patterns;
+    for (const std::string& pattern : observe) {
+        if (pattern == "lenses") {
+            const auto names = lens_observables(model, 0);
+            patterns.insert(patterns.end(), names.begin(), names.end());
+        } else {
+            patterns.push_back(pattern);
+        }
+    }
+    std::vector<Subscription> subscriptions;
+    if (!patterns.empty()) {
+        for (const std::int32_t index : match_observables(model.observables(), patterns)) {
+            subscriptions.push_back({index, {}});
+        }
+    }
+    return subscriptions;
+}
+
+// Generation with and without observing takes turns token by token on two sessions, so that a drift of the
+// machine's speed meets both alike.
+struct Generation {
+    double observed = 0, unobserved = 0; // seconds
+    std::uint64_t captured = 0;          // bytes
+};
+
+Generation generate_in_turn(Session& plain, Session* watched, const std::vector<std::int32_t>& ids,
+                            const std::uint64_t& captured, const CancelToken& cancel) {
+    Generation g;
+    const std::uint64_t before = captured;
+    for (const std::int32_t id : ids) {
+        auto start = Clock::now();
+        plain.decode(id, cancel);
+        g.unobserved += seconds_since(start);
+        if (watched) {
+            start = Clock::now();
+            watched->decode(id, cancel);
+            g.observed += seconds_since(start);
+        }
+    }
+    g.captured = captured - before;
+    return g;
+}
+
+} // namespace
+
+std::vector<std::string> lens_observables(const Model& model, std::size_t attention) {
+    std::vector<std::string> names;
+    const ModelInfo& info = model.info();
+    if (attention < info.attentions.size()) {
+        names.push_back(info.attentions[attention].name("attention"));
+    }
+    for (const RouterSite& router : info.routers) {
+        names.push_back(router.shares);
+    }
+    for (const AttentionSite& site : info.attentions) {
+        const std::string kept = site.name("kept_share");
+        if (site.has_ball && find_observable(model.observables(), kept) >= 0) {
+            names.push_back(kept);
+        }
+    }
+    return names;
+}
+
+double measure_read_bandwidth(int threads) {
+    constexpr std::size_t total = std::size_t{256} << 20;
+    const auto count = static_cast<std::size_t>(std::max(threads, 1));
+    std::vector<std::uint64_t> data(total / sizeof(std::uint64_t), 1);
+    std::vector<double> rates;
+    std::atomic<std::uint64_t> sink{0}; // keeps the sums alive
+    for (int pass = 0; pass < 5; ++pass) {
+        const auto start = Clock::now();
+        std::vector<std::thread> workers;
+        for (std::size_t w = 0; w < count; ++w) {
+            workers.emplace_back([&, w] {
+                const std::size_t begin = data.size() / count * w, end = data.size() / count * (w + 1);
+                std::uint64_t sums[8] = {};
+                for (std::size_t i = begin; i + 8 <= end; i += 8) {
+                    for (std::size_t lane = 0; lane < 8; ++lane) {
+                        sums[lane] += data[i + lane];
+                    }
+                }
+                for (const std::uint64_t sum : sums) {
+                    sink += sum;
+                }
+            });
+        }
+        for (std::thread& worker : workers) {
+            worker.join();
+        }
+        rates.push_back(static_cast<double>(total) / seconds_since(start));
+    }
+    return median(rates);
+}
+
+BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const BenchRequest& request,
+                      const Progress& progress, const CancelToken& cancel) {
+    const Model& model = *opened->model;
+    const std::int64_t depth = request.depth > 0 ? request.depth : std::max<std::int64_t>(request.prompt, 1);
+    if (depth + request.generate > opened->context) {
+        throw Error(ErrorKind::usage,
+                    "The benchmark needs " + std::to_string(depth + request.generate) + " positions, but the context has " +
+                        std::to_string(opened->context) + ".",
+                    {.advice = "Use a smaller -p or -n, or a larger --context."});
+    }
+    const auto subscriptions = subscriptions_for(model, request.observe);
+    const auto prompt = pseudo_tokens(depth, model.info().vocabulary);
+    auto next = pseudo_tokens(depth + request.generate, model.info().vocabulary);
+    next.erase(next.begin(), next.begin() + depth);
+
+    Session plain(opened);
+    std::unique_ptr<Session> watched;
+    std::uint64_t captured = 0;
+    if (!subscriptions.empty()) {
+        watched = std::make_unique<Session>(opened);
+        watched->subscribe(subscriptions, [&captured](Frame&& frame) {
+            for (const Capture& capture : frame.captures) {
+                captured += capture.values.size() * sizeof(float);
+            }
+        });
+    }
+
+    BenchResult result;
+    std::vector<double> prompt_rates, observed, unobserved, ratios;
+    std::uint64_t decode_bytes = 0, decode_tokens = 0;
+    for (std::int64_t r = 0; r <= request.repetitions; ++r) { // the first round warms up and is not counted
+        cancel.check();
+        if (progress) {
+            progress(static_cast<double>(r), static_cast<double>(request.repetitions + 1), "measuring");
+        }
+        plain.rewind(0);
+        const auto start = Clock::now();
+        plain.set_tokens(prompt, {}, cancel);
+        const double prompt_seconds = seconds_since(start);
+        if (watched) {
+            watched->rewind(0);
+            watched->set_tokens(prompt, {}, cancel);
+        }
+        const Counters before = plain.counters();
+        const Generation g = generate_in_turn(plain, watched.get(), next, captured, cancel);
+        if (r == 0) {
+            continue;
+        }
+        decode_bytes += plain.counters().weight_bytes_read - before.weight_bytes_read;
+        decode_tokens += next.size();
+        prompt_rates.push_back(static_cast<double>(depth) / prompt_seconds);
+        if (!next.empty()) {
+            unobserved.push_back(static_cast<double>(next.size()) / g.unobserved);
+            result.captured_bytes_per_token = g.captured / next.size();
+        }
+        if (watched && !next.empty()) {
+            observed.push_back(static_cast<double>(next.size()) / g.observed);
+            ratios.push_back(g.unobserved / g.observed);
+        }
+    }
+    result.prompt_tokens_per_second = request.prompt > 0 ? median(prompt_rates) : 0;
+    result.unobserved_tokens_per_second = median(unobserved);
+    result.generate_tokens_per_second = watched ? median(observed) : result.unobserved_tokens_per_second;
+    result.observed_share = watched ? median(ratios) : 1;
+    const Counters counters = plain.counters();
+    result.bytes_per_token = decode_tokens ? decode_bytes / decode_tokens : 0;
+    result.weight_bytes_read = counters.weight_bytes_read;
+    result.host_ops = counters.host_ops;
+    result.peak_memory = peak_memory_bytes();
+    const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    result.bandwidth = measure_read_bandwidth(cores);
+    result.bandwidth_share =
+        static_cast<double>(result.bytes_per_token) * result.unobserved_tokens_per_second / result.bandwidth;
+    return result;
+}
+
+} // namespace ergo

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/lab/synth.h"
+
+#include "engine/base/error.h"
+#include "engine/base/half.h"
+#include "engine/checkpoint/deterministic.h"
+#include "engine/checkpoint/safetensors.h"
+#include "engine/checkpoint/schema.h"
+#include "engine/model/moa/config.h"
+#include "engine/model/moa/layout.h"
+#include "engine/model/moa/semantics.h"
+
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <functional>
+
+namespace ergo {
+
+namespace {
+
+using moa::Config;
+using moa::RopeParts;
+using moa::Semantics;
+
+std::size_t count_of(const Shape& shape) {
+    return static_cast<std::size_t>(element_count(shape));
+}
+
+/// "layers.0.mha.q.weight" -> "weight"
+std::string last_part(const std::string& role) {
+    return role.substr(role.rfind('.') + 1);
+}
+
+bool contains(const std::string& text, const char* part) {
+    return text.find(part) != std::string::npos;
+}
+
+/// Values of the tensors, by role. All arithmetic is float64; u is uniform with unit variance.
+class Weights {
+  public:
+    Weights(const Config& config, const Semantics& semantics, const SynthRequest& request,
+            const std::vector<SchemaTensor>& claimed)
+        : c_(config), s_(semantics), request_(request), claimed_(claimed) {}
+
+    std::vector<float> values(const SchemaTensor& tensor) {
+        const HashStream stream(request_.seed, tensor.name);
+        const std::size_t n = count_of(tensor.shape);
+        std::vector<float> out(n);
+        if (last_part(tensor.role) == "inv_freq") {
+            const auto plain =
+                moa::plain_inverse_frequencies(2 * static_cast<std::int64_t>(n), c_.theta_base);
+            return {plain.begin(), plain.end()};
+        }
+        if (tensor.role.ends_with("_cached")) {
+            return table(tensor, stream);
+        }
+        const auto rule = rule_of(tensor);
+        const double root3 = std::sqrt(3.0);
+        for (std::size_t i = 0; i < n; ++i) {
+            out[i] = static_cast<float>(rule(root3 * stream.uniform(i)));
+        }
+        return out;
+    }
+
+  private:
+    using Rule = std::function<double(double)>;
+
+    static Rule times(double scale) {
+        return [scale](double u) { return scale * u; };
+    }
+    static Rule mapped(double centre, double spread, const std::string& map) {
+        return [=](double u) { return moa::unpositive(centre * std::exp(spread * u), map); };
+    }
+
+    Rule rope_rule(const std::string& leaf) const {
+        const double root = std::sqrt(static_cast<double>(c_.r_basis) / 2);
+        const double amplification = c_.energy_amplification == 0 ? 1.0 : std::abs(c_.energy_amplification);
+        if (leaf == "phase_bias") {
+            return times(0.3);
+        }
+        if (leaf == "phase_coef") {
+            return times(0.4 / root);
+        }
+        return leaf == "energy_coef" ? times(0.4 / (amplification * root)) : times(0.5 / root);
+    }
+
+    Rule rule_of(const SchemaTensor& tensor) const {
+        const std::string& role = tensor.role;
+        const std::string leaf = last_part(role);
+        const auto last = static_cast<double>(tensor.shape.back());
+        if (contains(role, "rope_")) {
+            return rope_rule(leaf);
+        }
+        if (leaf == "alpha") {
+            return mapped(c_.alpha_init, 0.3, s_.alpha_map);
+        }
+        if (leaf == "m") {
+            return mapped(c_.maha_init, 0.4, s_.maha_map);
+        }
+        if (leaf == "origin") {
+            return times(0.3);
+        }
+        if (leaf == "radius") {
+            return mapped(std::sqrt(1.09 * origin_width(role)), 0.12, s_.radius_map);
+        }
+        if (leaf == "ls" || leaf == "ffn_ls") {
+            return [](double u) { return 0.35 * std::exp(0.3 * u); };
+        }
+        if (role.ends_with("conv.dw.weight")) {
+            const double root = std::sqrt(last);
+            return [root](double u) { return u / root; };
+        }
+        if (contains(role, "norm")) {
+            return leaf == "bias" ? times(0.1) : Rule([](double u) { return 1.0 + 0.2 * u; });
+        }
+        if (role == "tok.E") {
+            return times(0.3);
+        }
+        if (role == "lm.out") {
+            const double root = std::sqrt(last);
+            return [root](double u) { return u / root; };
+        }
+        if (leaf == "fgate" || leaf == "rgate") {
+            return times(0.7);
+        }
+        if (leaf == "bias") {
+            return times(0.1);
+        }
+        const bool decides = contains(role, "router") || contains(role, "rgate") || contains(role, "fgate");
+        return times((decides ? 2.5 : 1.0) / std::sqrt(last));
+    }
+
+    double origin_width(const std::string& radius_role) const {
+        const std::string wanted = radius_role.substr(0, radius_role.rfind('.')) + ".origin";
+        for (const SchemaTensor& each : claimed_) {
+            if (each.role == wanted) {
+                return static_cast<double>(each.shape.back());
+            }
+        }
+        throw Error(ErrorKind::usage, "the schema has " + radius_role + " but no origin beside it");
+    }
+
+    /// A stored rotary table, from the rounded coefficients of its instance.
+    std::vector<float> table(const SchemaTensor& tensor, const HashStream& stream) {
+        const std::string prefix = tensor.role.substr(0, tensor.role.rfind('.') + 1);
+        Semantics synthesised = s_;
+        synthesised.rope_source = "synth";
+        const auto at =
+            moa::Rope(c_, synthesised, tensor.shape.at(1), coefficients(prefix)).at(0, tensor.shape.at(0));
+        const std::string leaf = last_part(tensor.role);
+        const std::vector<double>& exact = leaf == "cos_cached"   ? at.cos
+                                           : leaf == "sin_cached" ? at.sin
+                                                                  : at.gain;
+        std::vector<float> out(exact.size());
+        for (std::size_t i = 0; i < out.size(); ++i) {
+            const double jitter = request_.table_jitter == 0
+                                      ? 0.0
+                                      : request_.table_jitter * (std::sqrt(3.0) * stream.uniform(i));
+            out[i] = static_cast<float>(exact[i] + jitter);
+        }
+        return out;
+    }
+
+    RopeParts coefficients(const std::string& prefix) {
+        RopeParts parts;
+        for (const SchemaTensor& each : claimed_) {
+            if (!each.role.starts_with(prefix) || each.role.ends_with("_cached")) {
+                continue;
+            }
+            const auto rounded = values(each);
+            const std::vector<double> doubles(rounded.begin(), rounded.end());
+            const std::string leaf = last_part(each.role);
+            (leaf == "inv_freq"      ? parts.inv_freq
+             : leaf == "phase_bias"  ? parts.phase_bias
+             : leaf == "phase_coef"  ? parts.phase_coef
+             : leaf == "energy_coef" ? parts.energy_coef
+                                     : parts.disc_coef) = doubles;
+        }
+        return parts;
+    }
+
+    const Config& c_;
+    const Semantics& s_;
+    const SynthRequest& request_;
+    const std::vector<SchemaTensor>& claimed_;
+};
+
+Tensor stored(const Shape& shape, std::vector<float> values, DType dtype) {
+    if (dtype == DType::f32) {
+        return Tensor::from_floats(shape, std::move(values));
+    }
+    auto bytes = std::make_shared<std::vector<std::byte>>(values.size() * 2);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const std::uint16_t half = dtype == DType::bf16 ? f32_to_bf16(values[i]) : f32_to_f16(values[i]);
+        std::memcpy(bytes->data() + 2 * i, &half, 2);
+    }
+    const std::span<const std::byte> view(*bytes);
+    return Tensor(dtype, shape, view, std::move(bytes));
+}
+
+std::string preset_of(const SynthRequest& request) {
+    if (!request.preset.empty()) {
+        return request.preset;
+    }
+    return request.like == "MoA-100M" ? "moa-2025" : "moa-2026";
+}
+
+void write_text(const std::filesystem::path& path, const std::string& text) {
+    std::ofstream out(path, std::ios::binary);
+    out << text;
+    out.close();
+    if (!out) {
+        throw Error(ErrorKind::io, "the file could not be written",
+                    {.code = "F-IO", .file = path.filename().string()});
+    }
+}
+
+} // namespace
+
+std::vector<std::string> synth_names() {
+    return moa::published_names();
+}
+
+Synthetic synthesise(const SynthRequest& request, const Progress& progress, const CancelToken& cancel) {
+    if (request.dtype != DType::f32 && request.dtype != DType::bf16 && request.dtype != DType::f16) {
+        throw Error(ErrorKind::usage, "a synthetic checkpoint is f32, bf16 or f16, not " +
+                                          std::string(dtype_name(request.dtype)));
+    }
+    const Config config =
+        request.like.empty() ? Config::parse(request.config) : moa::published_config(request.like);
+    const auto schemas = builtin_schemas();
+    const Schema& schema = find_schema(schemas, preset_of(request));
+    Semantics semantics;
+    semantics.apply(schema.knobs(), "schema " + schema.name());
+    semantics.apply(moa::parse_knobs(request.knobs), "settings");
+    semantics.validate(config);
+    Variables variables = config.variables();
+    variables.merge(semantics.variables());
+    const std::vector<SchemaTensor> claimed = schema.expand(variables);
+    Synthetic out{config.published(), semantics.json(), {}};
+    Weights weights(config, semantics, request, claimed);
+    for (const SchemaTensor& tensor : claimed) {
+        cancel.check();
+        if (progress) {
+            progress(static_cast<double>(out.tensors.size()), static_cast<double>(claimed.size()),
+                     tensor.name);
+        }
+        out.tensors.emplace_back(tensor.name, stored(tensor.shape, weights.values(tensor), request.dtype));
+    }
+    return out;
+}
+
+void synth(const SynthRequest& request, const std::filesystem::path& folder, const Progress& progress,
+           const CancelToken& cancel) {
+    const auto weights = folder / "model.safetensors";
+    if (std::filesystem::exists(weights)) {
+        throw Error(ErrorKind::usage, "the folder already holds a model.safetensors",
+                    {.file = "model.safetensors", .advice = "Name another folder."});
+    }
+    const Synthetic made = synthesise(request, progress, cancel);
+    std::error_code failed;
+    std::filesystem::create_directories(folder, failed);
+    if (failed) {
+        throw Error(ErrorKind::io, "the folder could not be made: " + failed.message(), {.code = "F-IO"});
+    }
+    write_text(folder / "config.json", made.config);
+    write_text(folder / "semantics.json", made.semantics);
+    write_safetensors(weights, made.tensors);
+}
+
+} // namespace ergo

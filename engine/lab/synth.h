@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Random checkpoints of a published model's exact shape: to size a machine before downloading, and for tests
+// whose weights need no file. The numbers depend on the seed and the tensor's name alone. Free functions, any
+// thread. Source: MoA specification §6.11.
+#pragma once
+
+#include "engine/base/cancel.h"
+#include "engine/tensor/tensor.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ergo {
+
+struct SynthRequest {
+    std::string like;   ///< a published name such as "DiscoverLM-70M"; empty: `config`
+    std::string config; ///< text of a config.json, when `like` is empty
+    std::string preset; ///< schema name; empty: the one of `like`, else the family's first
+    std::map<std::string, std::string> knobs; ///< semantic knobs over the preset, name to JSON value
+    std::uint64_t seed = 1;
+    DType dtype = DType::f32; ///< f32, bf16 or f16
+    double table_jitter = 0;  ///< disturbs stored rotary tables, to tell them from synthesised ones
+};
+
+/// A checkpoint in memory: what would stand in the folder's files.
+struct Synthetic {
+    std::string config;                                  ///< config.json
+    std::string semantics;                               ///< semantics.json
+    std::vector<std::pair<std::string, Tensor>> tensors; ///< in checkpoint order
+};
+
+/// Throws Error(usage) for an unknown name, preset or element type, and what the configuration's reading
+/// throws.
+Synthetic synthesise(const SynthRequest& request, const Progress& progress = {},
+                     const CancelToken& cancel = {});
+
+/// Writes config.json, semantics.json and model.safetensors into `folder`, made when it is not there.
+/// Throws Error(usage) when the folder already holds a model.safetensors, Error(io) on a write error.
+void synth(const SynthRequest& request, const std::filesystem::path& folder, const Progress& progress = {},
+           const CancelToken& cancel = {});
+
+/// Names that SynthRequest::like may have.
+std::vector<std::string> synth_names();
+
+} // namespace ergo

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/model/moa/moa.h"
+
+#include "engine/base/error.h"
+#include "engine/model/intervention.h"
+#include "engine/checkpoint/fit.h"
+#include "engine/checkpoint/schema.h"
+#include "engine/model/moa/model.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+
+namespace ergo::moa {
+
+namespace {
+
+constexpr std::int64_t kMaxContext = std::int64_t{1} << 20;
+
+/// One schema tried against the checkpoint.
+struct Candidate {
+    std::string schema;
+    Semantics semantics;
+    std::vector<SchemaTensor> claimed;
+    FitReport report;
+    std::size_t problems() const {
+        return report.missing.size() + report.unexpected.size() + report.misshaped.size() +
+               report.unusable_dtype.size();
+    }
+};
+
+/// Presets first, in the order of their age, then schemas the user added.
+std::vector<Schema> family_schemas() {
+    std::vector<Schema> all = builtin_schemas(), ours;
+    for (const std::string& name : preset_names()) {
+        for (const Schema& each : all) {
+            if (each.name() == name) {
+                ours.push_back(each);
+            }
+        }
+    }
+    for (const Schema& each : all) {
+        const auto known = preset_names();
+        if (each.family() == "moa" && std::find(known.begin(), known.end(), each.name()) == known.end()) {
+            ours.push_back(each);
+        }
+    }
+    return ours;
+}
+
+Candidate try_schema(const Schema& schema, const Checkpoint& checkpoint, const Config& config,
+                     const Variables& stored, const Variables& asked) {
+    Candidate out;
+    out.schema = schema.name();
+    out.semantics.apply(schema.knobs(), "schema " + schema.name());
+    out.semantics.apply(stored, "semantics.json");
+    out.semantics.apply(asked, "settings");
+    out.semantics.validate(config);
+    Variables variables = config.variables();
+    variables.merge(out.semantics.variables());
+    out.claimed = schema.expand(variables);
+    out.report = fit(out.claimed, checkpoint);
+    return out;
+}
+
+/// The first schema that fits, else the one with the fewest problems. A preset under which the given knobs
+/// have no meaning is passed over, unless all are.
+Candidate choose(const Checkpoint& checkpoint, const Config& config, const OpenOptions& options) {
+    const Variables stored = checkpoint.semantics_json().empty()
+                                 ? Variables{}
+                                 : parse_knobs(checkpoint.semantics_json(), "semantics.json");
+    const Variables asked = parse_knobs(options.knobs);
+    Semantics().apply(stored, "semantics.json");
+    Semantics().apply(asked, "settings");
+    std::optional<Candidate> best;
+    std::optional<Error> refused;
+    for (const Schema& schema : family_schemas()) {
+        try {
+            Candidate candidate = try_schema(schema, checkpoint, config, stored, asked);
+            if (candidate.report.fits(options.allow_unused)) {
+                return candidate;
+            }
+            if (!best || candidate.problems() < best->problems()) {
+                best = std::move(candidate);
+            }
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::usage) {
+                throw;
+            }
+            refused = refused ? refused : error;
+        }
+    }
+    if (!best) {
+        throw refused ? *refused : Error(ErrorKind::unsupported, "no schema of the MoA family is installed");
+    }
+    return std::move(*best);
+}
+
+std::int64_t context_of(const Config& config, const Semantics& semantics, const OpenOptions& options) {
+    if (options.context < 0 || options.context > kMaxContext) {
+        throw Error(ErrorKind::usage, "a context of " + std::to_string(options.context) +
+                                          " positions is not possible; it must lie in 1 … " +
+                                          std::to_string(kMaxContext));
+    }
+    if (options.context > 0) {
+        return options.context;
+    }
+    return semantics.rope_source == "tables"
+               ? std::min(config.max_position_embeddings, config.max_seq_len_cached)
+               : config.max_position_embeddings;
+}
+
+} // namespace
+
+std::vector<std::string> preset_names() {
+    return {"moa-2026", "moa-2025", "moa-2025-rope"};
+}
+
+bool recognises(const Checkpoint& checkpoint) {
+    if (checkpoint.config_json().find("\"moa_metric\"") != std::string::npos) {
+        return true;
+    }
+    return std::any_of(checkpoint.order().begin(), checkpoint.order().end(), [](const std::string& name) {
+        return name.find(".metric_attention.") != std::string::npos ||
+               name.find(".metric_mqa.") != std::string::npos;
+    });
+}
+
+std::shared_ptr<const Model> open(std::shared_ptr<const Checkpoint> checkpoint, const OpenOptions& options) {
+    if (checkpoint->config_json().empty()) {
+        throw Error(ErrorKind::mismatch,
+                    "the MoA checkpoint has no config.json, and its sizes cannot be told apart "
+                    "from tensor shapes alone",
+                    {.code = "MOA-CONFIG", .advice = "Put the model's config.json beside its weights."});
+    }
+    const Config config = Config::parse(checkpoint->config_json());
+    Candidate chosen = choose(*checkpoint, config, options);
+    const RoleMap roles(chosen.claimed, *checkpoint, options.allow_unused);
+    const std::int64_t positions = context_of(config, chosen.semantics, options);
+    std::string why = "all " + std::to_string(chosen.claimed.size()) + " tensors of schema " + chosen.schema +
+                      " are there, with the shapes that config.json implies";
+    if (!checkpoint->semantics_json().empty()) {
+        why += "; semantics.json sets the knobs";
+    }
+    Recognition recognition{chosen.schema, why, std::move(chosen.claimed), std::move(chosen.report)};
+    Layout layout = make_layout(config, chosen.semantics, roles, positions);
+    for (const std::string& text : options.interventions) {
+        apply_intervention(layout.tables->params, parse_intervention(text));
+    }
+    return std::make_shared<MoaModel>(std::move(checkpoint), std::move(recognition), std::move(layout));
+}
+
+} // namespace ergo::moa

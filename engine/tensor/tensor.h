@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Tensors: a dtype, a shape and row-major contiguous bytes that are either owned or borrowed from a mapping.
+// A Tensor is immutable after creation and cheap to copy; all copies share the storage. Any thread.
+#pragma once
+
+#include "engine/tensor/dtype.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace ergo {
+
+using Shape = std::vector<std::int64_t>;
+
+/// Product of the dimensions (1 for a scalar). Throws Error(format) on overflow or a negative dimension.
+std::int64_t element_count(const Shape& shape);
+/// "[4, 128]"
+std::string to_string(const Shape& shape);
+
+class Tensor {
+  public:
+    Tensor() = default;
+
+    /// Borrows `bytes` and keeps `owner` (a mapping, a vector …) alive as long as any copy lives.
+    /// Throws Error(format) when bytes.size() is not element_count * dtype_size.
+    Tensor(DType type, Shape shape, std::span<const std::byte> bytes, std::shared_ptr<const void> owner);
+
+    /// Owned float32 tensor.
+    static Tensor from_floats(Shape shape, std::vector<float> values);
+
+    DType dtype() const { return type_; }
+    const Shape& shape() const { return shape_; }
+    std::int64_t size() const { return count_; }
+    std::span<const std::byte> bytes() const { return bytes_; }
+    bool empty() const { return bytes_.empty(); }
+
+    /// The elements as float32, converted from f32, f64, f16 or bf16 (any alignment).
+    /// Throws Error(unsupported) for other types.
+    std::vector<float> to_floats() const;
+
+    /// Direct view; the tensor must be f32 and 4-byte aligned (see `is_f32_view`).
+    std::span<const float> f32() const;
+    bool is_f32_view() const;
+
+  private:
+    DType type_ = DType::f32;
+    Shape shape_;
+    std::int64_t count_ = 0;
+    std::span<const std::byte> bytes_;
+    std::shared_ptr<const void> owner_;
+};
+
+} // namespace ergo

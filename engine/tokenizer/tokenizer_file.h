@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Readers of the two forms a tokenizer comes in: tokenizer.json, or vocab.json with merges.txt. Pure
+// functions that give the pipeline's parts; every check of what a file says is made here.
+#pragma once
+
+#include "engine/tokenizer/added_tokens.h"
+#include "engine/tokenizer/bpe.h"
+#include "engine/tokenizer/decoder.h"
+#include "engine/tokenizer/normalizer.h"
+#include "engine/tokenizer/post_processor.h"
+#include "engine/tokenizer/pretokenizer.h"
+#include "engine/tokenizer/special_tokens.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ergo {
+
+/// The pipeline: added tokens are cut out, the rest is normalized, split and encoded; ids are post-processed.
+struct Pipeline {
+    BpeModel model;
+    AddedTokens added;
+    Normalizer normalizer;
+    Pretokenizer pretokenizer;
+    PostProcessor post_processor;
+    Decoder decoder;
+};
+
+/// Errors: see Tokenizer::from_json.
+Pipeline read_tokenizer_json(std::string_view text, const std::string& file);
+
+/// Errors: see Tokenizer::from_vocab_and_merges.
+Pipeline read_vocab_and_merges(std::string_view vocab_json, std::string_view merges_txt,
+                               const TokenizerConfig& config, const std::string& file);
+
+} // namespace ergo

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the attention kernels share: score, logit and ball test of one query head against one key (MoA
+// specification §6.5). A workgroup works for one row and one query head.
+#include "common.glsl"
+#include "reduce.glsl"
+
+layout(constant_id = 0) const uint HEADS = 1;
+layout(constant_id = 1) const uint KEY_HEADS = 1;
+layout(constant_id = 2) const uint DIM = 8;
+layout(constant_id = 3) const uint VALUE_HEADS = 1;
+layout(constant_id = 4) const uint VALUE_DIM = 8;
+layout(constant_id = 5) const uint SCORE = 0; // 0: dot, 1: negative squared distance, 2: cosine
+layout(constant_id = 6) const bool DIAGONAL_PER_HEAD = false;
+layout(constant_id = 7) const uint MODE = 0; // 0: no ball, 1: hard, 2: soft
+layout(constant_id = 8) const bool PAIRS = false;
+layout(constant_id = 9) const uint FALLBACK = 0; // 0: unpruned, 1: self, 2: zero
+layout(constant_id = 10) const uint BALLS = 1; // columns of `distances`
+layout(constant_id = 11) const bool RADIUS_PER_HEAD = false;
+layout(constant_id = 12) const bool CAPTURED = false; // `capture` is there
+
+// Addresses of row captures, each or none (its bit in `present` is 0). Mirrors Capture in ops_attention.cpp.
+layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer Capture {
+    Floats maximum; // bit 0: [rows, heads]
+    Floats sum;     // bit 1
+    Floats kept;    // bit 2
+    Floats entropy; // bit 3
+    Floats logits;  // bit 4: [rows, |wanted|, keys]
+    Floats scores;  // bit 5
+    Floats top_keys;    // bit 6: [rows, heads * 8]
+    Floats top_weights; // bit 7
+    Floats state;   // always: [rows, heads, 3]: maximum, sum, 1 when the row fell back
+    uint present;
+    uint wanted_count;
+    uint wanted[];  // heads of logits and scores
+};
+
+layout(push_constant) uniform Push {
+    Header header;
+    Floats query;          // [rows, heads * dim]
+    Floats query_distance; // [rows, heads]
+    Floats keys;           // [positions, key_heads * dim]
+    Floats values;         // [positions, value_heads * value_dim]
+    Floats distances;      // [positions, BALLS]
+    Floats to;             // [rows, heads * value_dim]
+    Capture capture;
+    uint alpha; // offsets in the parameters
+    uint mask;
+    uint diagonal;
+    uint radius;
+    uint window;
+    float scale;
+    float softness;
+} push;
+
+shared float query[DIM]; // times the diagonal's root
+shared float root[DIM];
+
+// The query's part of a score and of the ball test.
+struct Query {
+    uint row;      // of the op
+    uint position;
+    uint head;
+    float square;  // |query|^2
+    float alpha;   // times scale
+    float radius;
+    float outside; // how far outside the ball, pairs test
+};
+
+Query load_query(uint row, uint head) {
+    Floats params = push.header.step.params;
+    Query q;
+    q.row = row;
+    q.position = position_of(push.header, row);
+    q.head = head;
+    for (uint c = gl_LocalInvocationID.x; c < DIM; c += GROUP) {
+        const uint diagonal = push.diagonal + (DIAGONAL_PER_HEAD ? head * DIM : 0) + c;
+        root[c] = push.diagonal == NONE ? 1 : diagonal_root(params.at[diagonal]);
+        query[c] = push.query.at[(row_in(push.header, row, 1) * HEADS + head) * DIM + c] * root[c];
+    }
+    barrier();
+    q.square = 0;
+    for (uint c = 0; c < DIM; ++c) {
+        q.square += query[c] * query[c];
+    }
+    q.alpha = (push.alpha == NONE ? 1 : params.at[push.alpha + head]) * push.scale;
+    q.radius = 0;
+    q.outside = 0;
+    if (MODE != 0) {
+        q.radius = params.at[push.radius + (RADIUS_PER_HEAD ? head : 0)];
+        if (PAIRS) {
+            const uint at = row_in(push.header, row, 2) * HEADS + head;
+            q.outside = max(push.query_distance.at[at] - q.radius, 0);
+        }
+    }
+    return q;
+}
+
+float score_of(Query q, uint key) {
+    const uint first = (key * KEY_HEADS + q.head * KEY_HEADS / HEADS) * DIM;
+    // The distance by differences: as cheap here as |q|^2 + |k|^2 - 2 q.k, and exact near 0 where that cancels.
+    float product = 0, square = 0, distance = 0;
+    for (uint c = 0; c < DIM; ++c) {
+        const float k = push.keys.at[first + c] * root[c];
+        const float difference = query[c] - k;
+        product += query[c] * k;
+        square += k * k;
+        distance += difference * difference;
+    }
+    if (SCORE == 0) {
+        return product;
+    }
+    if (SCORE == 1) {
+        return -distance;
+    }
+    return product / (max(sqrt(q.square), 1e-6) * max(sqrt(square), 1e-6));
+}
+
+float key_outside(Query q, uint key) {
+    return max(push.distances.at[key * BALLS + q.head * BALLS / HEADS] - q.radius, 0);
+}
+
+// Kept by a hard ball; always true for the others.
+bool inside(Query q, uint key) { return MODE != 1 || (key_outside(q, key) <= 0 && q.outside <= 0); }
+
+float logit_of(Query q, uint key, float score) {
+    float logit = q.alpha * score;
+    if (MODE == 2) {
+        logit -= push.softness * (key_outside(q, key) + q.outside);
+    }
+    return logit;
+}
+
+// First candidate of a row: the window's edge.
+uint first_candidate(uint position) {
+    return push.window != 0 && position + 1 > push.window ? position + 1 - push.window : 0;
+}
+
+// True when the softmax of this row runs over `key`, once it is known whether the row fell back.
+bool is_kept(Query q, uint key, bool fell_back) {
+    if (key > q.position || key < first_candidate(q.position)) {
+        return false;
+    }
+    if (!fell_back) {
+        return inside(q, key);
+    }
+    return FALLBACK == 0 || (FALLBACK == 1 && key == q.position);
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#version 460
+// Linear for the rows of a prompt: a workgroup computes ROWS x OUTPUTS values from tiles in shared memory, an
+// invocation 4 x 4 of them.
+#include "linear.glsl"
+layout(local_size_x = 16, local_size_y = 8) in;
+
+const uint ROWS = 32, OUTPUTS = 64, DEPTH = 16, THREADS = 128;
+shared float x_tile[DEPTH][ROWS + 1];
+shared float w_tile[DEPTH][OUTPUTS + 1]; // the odd stride spreads the columns over the banks
+
+bool tile_needed(uint first, uint count) {
+    for (uint r = first; r < min(first + ROWS, count); ++r) {
+        if (needed(push.header, r)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void load_tiles(uint first_row, uint first_output, uint first_k, uint count) {
+    for (uint i = gl_LocalInvocationIndex; i < ROWS * DEPTH; i += THREADS) {
+        const uint r = first_row + i / DEPTH, k = first_k + i % DEPTH;
+        const bool inside = r < count && k < push.inputs;
+        x_tile[i % DEPTH][i / DEPTH] = inside ? push.from.at[row_in(push.header, r, 1) * push.inputs + k] : 0;
+    }
+    for (uint i = gl_LocalInvocationIndex; i < OUTPUTS * DEPTH; i += THREADS) {
+        const uint o = first_output + i / DEPTH, k = first_k + i % DEPTH;
+        const bool inside = o < push.outputs && k < push.inputs;
+        w_tile[i % DEPTH][i / DEPTH] = inside ? weight_at(push.weight, o * push.inputs + k) : 0;
+    }
+}
+
+void main() {
+    const uint count = row_count(push.header);
+    const uint first_row = gl_WorkGroupID.y * ROWS, first_output = gl_WorkGroupID.x * OUTPUTS;
+    if (first_row >= count || !tile_needed(first_row, count)) {
+        return;
+    }
+    note_use(push.header);
+    const uint tx = gl_LocalInvocationID.x, ty = gl_LocalInvocationID.y;
+    vec4 sums[4] = vec4[4](vec4(0), vec4(0), vec4(0), vec4(0)); // [row][output]
+    for (uint first_k = 0; first_k < push.inputs; first_k += DEPTH) {
+        load_tiles(first_row, first_output, first_k, count);
+        barrier();
+        [[unroll]] for (uint k = 0; k < DEPTH; ++k) {
+            const vec4 w = vec4(w_tile[k][tx], w_tile[k][tx + 16], w_tile[k][tx + 32], w_tile[k][tx + 48]);
+            [[unroll]] for (uint i = 0; i < 4; ++i) {
+                sums[i] += x_tile[k][ty + 8 * i] * w;
+            }
+        }
+        barrier();
+    }
+    [[unroll]] for (uint i = 0; i < 4; ++i) {
+        const uint r = first_row + ty + 8 * i;
+        if (r >= count) {
+            continue;
+        }
+        [[unroll]] for (uint j = 0; j < 4; ++j) {
+            const uint o = first_output + tx + 16 * j;
+            if (o < push.outputs) {
+                store(r, o, sums[i][j]);
+            }
+        }
+    }
+}

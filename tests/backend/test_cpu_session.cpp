@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a session relies on: skipped work, repeatable bits, rewinding, snapshots, parameters, refusals.
+#include "engine/backend/cpu/cpu_model.h"
+#include "engine/backend/reference/reference_backend.h"
+#include "engine/base/error.h"
+#include "tests/backend/support_plans.h"
+
+#include <QtTest>
+
+#include <cmath>
+#include <limits>
+#include <thread>
+
+using namespace ergo;
+using test::Case;
+using test::Running;
+using Extent = BufferInfo::Extent;
+
+namespace {
+
+// Routed model in miniature: two guarded paths (an attention, a product), mixed into the stream, then logits.
+struct Miniature {
+    explicit Miniature(Extent logits_extent = Extent::last_row) {
+        const BufferId x = test.input(width), n = test.buffer(width);
+        test.add(Norm{x, n, test.weight({width}), test.weight({width}), Norm::Kind::layer, 1e-5f});
+        const BufferId router = test.buffer(2);
+        test.add(Linear{n, test.weight({2, width}, 4), {}, router, {}});
+        shares = test.buffer(2);
+        Route route;
+        route.logits = router;
+        route.shares = shares;
+        route.paths = 2;
+        route.temperature = test.fixed({1}, {1});
+        top_k = route.top_k = test.fixed({1}, {1});
+        mask = route.mask = test.fixed({2}, {1, 1});
+        test.add(route);
+        const BufferId attended = add_attention(n), product = test.buffer(width);
+        path_weight = test.weight({width, width}, DType::bf16, false);
+        test.add(Linear{n, path_weight, {}, product, Activation::silu}, Guard{shares, 1});
+        Mix mix;
+        mix.parts = {attended, product};
+        mix.shares = shares;
+        mix.residual = mix.out = x;
+        test.add(mix);
+        test.plan.logits = test.buffer(Case::vocabulary, logits_extent);
+        test.add(Linear{x, test.weight({Case::vocabulary, width}), {}, test.plan.logits, {}});
+    }
+
+    BufferId add_attention(BufferId n) {
+        constexpr std::int64_t key_width = width / 4;
+        const BufferId kv = test.buffer(key_width), query = test.buffer(width), turned = test.buffer(width);
+        test.add(Linear{n, test.weight({key_width, width}), {}, kv, {}});
+        AppendKeyValue append;
+        append.key = append.value = kv;
+        append.dim = append.value_dim = key_width;
+        append.rotation = {
+            test.weight({300, key_width}), test.weight({300, key_width}), {}, Rotation::Pairing::half};
+        append.ball.mode = Ball::Mode::hard;
+        append.ball.origin = test.param({1, key_width}, 0.2f);
+        append.ball.radius = radius = test.fixed({1}, {11}); // keeps about half of the keys
+        append.keys = keys = test.state(key_width);
+        append.values = test.state(key_width);
+        append.distances = test.state(1);
+        test.add(append);
+        query_weight = test.weight({width, width});
+        test.add(Linear{n, query_weight, {}, query, {}}, Guard{shares, 0});
+        Rotate rotate;
+        rotate.in = query;
+        rotate.out = turned;
+        rotate.heads = rotate.heads_in = 4;
+        rotate.dim = key_width;
+        rotate.rotation = append.rotation;
+        test.add(rotate, Guard{shares, 0});
+        Attention attention;
+        attention.query = turned;
+        attention.keys = append.keys;
+        attention.values = append.values;
+        attention.distances = append.distances;
+        attention.heads = 4;
+        attention.dim = attention.value_dim = key_width;
+        attention.alpha = test.param({4}, 0.3f, 1);
+        attention.ball = append.ball;
+        attention.out = test.buffer(width);
+        test.add(attention, Guard{shares, 0});
+        return attention.out;
+    }
+
+    static constexpr std::int64_t width = 40;
+    Case test{7, 48};
+    BufferId shares;
+    ParamId top_k, mask, radius;
+    WeightId path_weight, query_weight;
+    StateId keys;
+};
+
+std::vector<float> run(Running& running, const Case& test, std::int64_t begin, std::int64_t rows) {
+    running.executor->run(*running.program, test::step_at(begin, rows), {});
+    const auto logits = running.executor->read(*running.program, test.plan.logits);
+    return {logits.begin(), logits.end()};
+}
+
+#define SAME_BITS(a, b) QCOMPARE(QString::fromStdString(test::bit_difference(a, b)), QString())
+
+template <class Call> std::string refusal(Call call) {
+    try {
+        call();
+    } catch (const Error& error) {
+        return error.kind() == ErrorKind::usage ? error.message() : "another kind: " + error.message();
+    }
+    return "no refusal";
+}
+
+#define REFUSED(call, words)                                                                                 \
+    QVERIFY2(QString::fromStdString(refusal([&] { call; })).contains(words), refusal([&] { call; }).c_str())
+
+} // namespace
+
+class TestCpuSession : public QObject {
+    Q_OBJECT
+
+  private slots:
+    void agrees_with_the_reference();
+    void bits_do_not_depend_on_threads_or_chunks();
+    void rewinding_repeats();
+    void stale_rows_do_not_leak();
+    void skipped_paths_read_no_weights();
+    void untaken_parts_are_not_read();
+    void parameters_and_snapshots();
+    void captures_grow_with_the_keys();
+    void cancelling();
+    void executors_run_side_by_side();
+    void bad_steps_are_refused();
+    void bad_plans_are_refused_data();
+    void bad_plans_are_refused();
+    void weights_are_copied_or_stay();
+    void information();
+};
+
+void TestCpuSession::agrees_with_the_reference() {
+    Miniature mini;
+    for (const Op& op : mini.test.plan.ops) {
+        if (op.when) {
+            mini.test.guarded.emplace_back(main_output(op), op.when);
+        }
+    }
+    QCOMPARE(QString::fromStdString(test::difference(*make_reference_backend(), *make_cpu_backend(2),
+                                                     mini.test, {1, 16, 1, 48})),
+             QString());
+}
+
+void TestCpuSession::bits_do_not_depend_on_threads_or_chunks() {
+    const Miniature mini(Extent::rows);
+    const auto backend = make_cpu_backend(1);
+    Running one = test::start(*backend, mini.test);
+    std::vector<float> expected;
+    for (std::int64_t t = 0; t < 130; ++t) {
+        const auto row = run(one, mini.test, t, 1);
+        expected.insert(expected.end(), row.begin(), row.end());
+    }
+    for (const int threads : {1, 2, 3}) {
+        const auto other = make_cpu_backend(threads);
+        Running running = test::start(*other, mini.test);
+        std::vector<float> logits;
+        for (std::int64_t t = 0; t < 130;) {
+            const std::int64_t rows = std::min<std::int64_t>(1 + (t * 7) % 48, 130 - t);
+            const auto some = run(running, mini.test, t, rows);
+            logits.insert(logits.end(), some.begin(), some.end());
+            t += rows;
+        }
+        SAME_BITS(expected, logits);
+    }
+}
+
+void TestCpuSession::rewinding_repeats() {
+    const Miniature mini;
+    const auto backend = make_cpu_backend(2);
+    Running running = test::start(*backend, mini.test);
+    run(running, mini.test, 0, 20);
+    const auto first = run(running, mini.test, 20, 1);
+    for (std::int64_t t = 21; t < 100; ++t) {
+        run(running, mini.test, t, 1);
+    }
+    SAME_BITS(first, run(running, mini.test, 20, 1));
+    run(running, mini.test, 0, 20);
+    SAME_BITS(first, run(running, mini.test, 20, 1));
+}
+
+// Values beyond the current position, left from before a rewind, must not matter, whatever they are.
+void TestCpuSession::stale_rows_do_not_leak() {
+    const Miniature mini;
+    const auto backend = make_cpu_backend(2);
+    Running clean = test::start(*backend, mini.test), dirty = test::start(*backend, mini.test);
+    run(clean, mini.test, 0, 10);
+    StateSnapshot poison = clean.executor->export_state(100);
+    for (auto& state : poison.states) {
+        std::fill(state.begin(), state.end(), std::numeric_limits<float>::quiet_NaN());
+    }
+    dirty.executor->import_state(poison);
+    run(dirty, mini.test, 0, 10);
+    for (std::int64_t t = 10; t < 70; ++t) {
+        SAME_BITS(run(clean, mini.test, t, 1), run(dirty, mini.test, t, 1));
+    }
+}
+
+void TestCpuSession::skipped_paths_read_no_weights() {
+    const Miniature mini;
+    const auto backend = make_cpu_backend(2);
+    Running running = test::start(*backend, mini.test);
+    const auto bytes = [&](std::vector<float> mask, std::int64_t rows) {
+        running.executor->set_param(mini.mask, mask);
+        const Counters before = running.executor->counters();
+        run(running, mini.test, 0, rows);
+        const Counters after = running.executor->counters();
+        if (after.forward_passes != before.forward_passes + 1) {
+            throw std::logic_error("forward passes");
+        }
+        return after.weight_bytes_read - before.weight_bytes_read;
+    };
+    const auto size = [&](WeightId id) {
+        return mini.test.tables.weights[static_cast<std::size_t>(id.index)].tensor.bytes().size();
+    };
+    const std::uint64_t query_tables =
+        2 * (Miniature::width / 4) * sizeof(float); // cos and sin of one position
+    const std::uint64_t common = bytes({0, 0}, 1);
+    QCOMPARE(bytes({1, 0}, 1) - common, size(mini.query_weight) + query_tables);
+    QCOMPARE(bytes({0, 1}, 1) - common, size(mini.path_weight));
+    // Common: the embedding's row, norm, router, kv, two tables for the key, logits.
+    constexpr std::uint64_t w = Miniature::width;
+    QCOMPARE(common, sizeof(float) * (w + 2 * w + 2 * w + w / 4 * w + 2 * (w / 4) + Case::vocabulary * w));
+    running.executor->set_param(mini.top_k, std::vector<float>{2});
+    QCOMPARE(bytes({1, 1}, 1) - common, size(mini.query_weight) + query_tables + size(mini.path_weight));
+}
+
+void TestCpuSession::untaken_parts_are_not_read() {
+    Case test;
+    Mix mix;
+    mix.parts = {test.input(5), test.input(5)};
+    std::get<Embed>(test.plan.ops[1].body).table = test.tables.add_weight(
+        "nan", Tensor::from_floats({Case::vocabulary, 5}, std::vector<float>(Case::vocabulary * 5, NAN)));
+    Route route;
+    route.logits = test.input(2);
+    route.shares = mix.shares = test.buffer(2);
+    route.paths = 2;
+    route.temperature = route.top_k = test.fixed({1}, {1});
+    route.mask = test.fixed({2}, {1, 0});
+    test.add(route);
+    mix.out = test.buffer(5);
+    test.add(mix);
+    test.plan.logits = mix.out;
+    const auto cpu = make_cpu_backend(1), reference = make_reference_backend();
+    for (Backend* backend : {cpu.get(), reference.get()}) {
+        Running running = test::start(*backend, test);
+        for (const float x : run(running, test, 0, 9)) {
+            QVERIFY(std::isfinite(x) && x != 0);
+        }
+    }
+}
+
+void TestCpuSession::parameters_and_snapshots() {
+    const Miniature mini;
+    const auto backend = make_cpu_backend(2);
+    Running running = test::start(*backend, mini.test);
+    running.executor->set_param(mini.mask, std::vector<float>{1, 0});
+    run(running, mini.test, 0, 30);
+    const auto wide = run(running, mini.test, 30, 1);
+    QCOMPARE(running.executor->param(mini.radius), std::vector<float>{11});
+    running.executor->set_param(mini.radius, std::vector<float>{8});
+    QCOMPARE(running.executor->param(mini.radius), std::vector<float>{8});
+    const auto narrow = run(running, mini.test, 30, 1);
+    QVERIFY(!test::bit_difference(wide, narrow).empty());
+
+    const StateSnapshot snapshot = running.executor->export_state(30);
+    QCOMPARE(snapshot.length, 30);
+    QCOMPARE(snapshot.states.size(), mini.test.tables.states.size());
+    QCOMPARE(running.executor->read_state(mini.keys, 30),
+             snapshot.states[static_cast<std::size_t>(mini.keys.index)]);
+    Running other = test::start(*backend, mini.test),
+            reference = test::start(*make_reference_backend(), mini.test);
+    for (Running* to : {&other, &reference}) {
+        to->executor->import_state(snapshot);
+        to->executor->set_param(mini.radius, std::vector<float>{8});
+        to->executor->set_param(mini.mask, std::vector<float>{1, 0});
+    }
+    SAME_BITS(narrow, run(other, mini.test, 30, 1));
+    const auto judged = run(reference, mini.test, 30, 1);
+    for (std::size_t i = 0; i < judged.size(); ++i) {
+        QVERIFY(std::abs(judged[i] - narrow[i]) < 1e-4f);
+    }
+    REFUSED(running.executor->set_param(mini.radius, std::vector<float>{1, 2}), "has 1 values, not 2");
+    REFUSED(running.executor->read_state(mini.keys, 257), "257");
+    REFUSED(running.executor->import_state({30, {}}), "does not fit");
+}
+
+void TestCpuSession::captures_grow_with_the_keys() {
+    Miniature mini;
+    BufferId logits;
+    for (Op& op : mini.test.plan.ops) {
+        if (auto* attention = std::get_if<Attention>(&op.body)) {
+            logits = attention->rows.logits = mini.test.buffer(2, Extent::rows_keys);
+            attention->rows.heads = {3, 1};
+            op.when = {};
+        } else if (std::holds_alternative<Rotate>(op.body) || std::holds_alternative<Linear>(op.body)) {
+            op.when = {};
+        }
+    }
+    const auto backend = make_cpu_backend(2);
+    Running running = test::start(*backend, mini.test);
+    for (const auto& [begin, rows] : {std::pair{0, 5}, {5, 40}, {45, 1}, {2, 3}}) {
+        run(running, mini.test, begin, rows);
+        const auto captured = running.executor->read(*running.program, logits);
+        const std::size_t keys = static_cast<std::size_t>(begin + rows);
+        QCOMPARE(captured.size(), static_cast<std::size_t>(rows) * 2 * keys);
+        for (std::size_t r = 0; r < static_cast<std::size_t>(rows); ++r) {
+            for (std::size_t j = 0; j < keys; ++j) {
+                const float logit = captured[(2 * r + 1) * keys + j];
+                QVERIFY(j > static_cast<std::size_t>(begin) + r ? logit == -INFINITY : !std::isnan(logit));
+            }
+        }
+    }
+}
+
+void TestCpuSession::cancelling() {
+    const Miniature mini;
+    const auto backend = make_cpu_backend(2);
+    Running running = test::start(*backend, mini.test);
+    const CancelToken cancel;
+    cancel.cancel();
+    try {
+        running.executor->run(*running.program, test::step_at(0, 3), cancel);
+        QFAIL("ran although cancelled");
+    } catch (const Error& error) {
+        QCOMPARE(error.kind(), ErrorKind::cancelled);
+    }
+    QVERIFY_EXCEPTION_THROWN(backend->load(std::make_shared<const Tables>(mini.test.tables), {}, cancel),
+                             Error);
+    QVERIFY(!run(running, mini.test, 0, 3).empty()); // and goes on afterwards
+}
+
+void TestCpuSession::executors_run_side_by_side() {
+    const Miniature mini;
+    const auto backend = make_cpu_backend(2);
+    const auto model = backend->load(std::make_shared<const Tables>(mini.test.tables), {}, {});
+    const auto session = [&](std::vector<float>& out) {
+        const auto executor = model->create_executor(256);
+        const auto program = executor->prepare(std::make_shared<const Plan>(mini.test.plan));
+        for (std::int64_t t = 0; t < 200; ++t) {
+            executor->run(*program, test::step_at(t, 1), {});
+        }
+        const auto logits = executor->read(*program, mini.test.plan.logits);
+        out.assign(logits.begin(), logits.end());
+    };
+    std::vector<float> a, b, alone;
+    session(alone);
+    std::thread other(session, std::ref(a));
+    session(b);
+    other.join();
+    SAME_BITS(alone, a);
+    SAME_BITS(alone, b);
+}
+
+void TestCpuSession::bad_steps_are_refused() {
+    const Miniature mini;
+    const auto backend = make_cpu_backend(1);
+    Running running = test::start(*backend, mini.test, 1000);
+    REFUSED(run(running, mini.test, 0, 0), "0 rows");
+    REFUSED(run(running, mini.test, 0, 49), "49 rows");
+    REFUSED(run(running, mini.test, 999, 2), "beyond the capacity of 1000");
+    REFUSED(run(running, mini.test, -1, 2), "-1");
+    REFUSED(run(running, mini.test, 290, 11), "position 300 is beyond the rotation table of 300");
+    StepState step = test::step_at(0, 2);
+    for (const std::int32_t id : {-1, 64}) {
+        step.ids[1] = id;
+        REFUSED(running.executor->run(*running.program, step, {}), "outside the vocabulary of 64");
+    }
+    REFUSED(running.model->create_executor(0), "0 positions");
+    Running other = test::start(*backend, mini.test);
+    REFUSED(other.executor->run(*running.program, test::step_at(0, 1), {}), "another executor");
+    try {
+        Case huge;
+        huge.state(std::int64_t{1} << 40);
+        huge.input(1);
+        test::start(*backend, huge, 1 << 20);
+        QFAIL("reserved an impossible amount");
+    } catch (const Error& error) {
+        QCOMPARE(error.kind(), ErrorKind::resources);
+    }
+}
+
+void TestCpuSession::bad_plans_are_refused_data() {
+    QTest::addColumn<int>("which");
+    QTest::addColumn<QString>("words");
+    const char* words[] = {"weight has handle 99",
+                           "in has width 39, not 40",
+                           "is read before it is written",
+                           "has shape [2, 40], not [40]",
+                           "keys has width 1, not 10",
+                           "must not be guarded",
+                           "heads do not divide",
+                           "row request for head 4",
+                           "guard path 2 of 2",
+                           "rows_keys",
+                           "max_rows is 0",
+                           "alpha has 3 values",
+                           "both a gate",
+                           "radius has 3 values",
+                           "does not have the rows",
+                           "too few for"};
+    for (int i = 0; i < static_cast<int>(std::size(words)); ++i) {
+        QTest::addRow("%s", words[i]) << i << QString(words[i]);
+    }
+}
+
+void TestCpuSession::bad_plans_are_refused() {
+    QFETCH(int, which);
+    QFETCH(QString, words);
+    Miniature mini;
+    Case& test = mini.test;
+    const auto find = [&]<class Body>(Body*, int nth) -> std::pair<Op*, Body*> {
+        for (Op& op : test.plan.ops) {
+            if (auto* body = std::get_if<Body>(&op.body); body && nth-- == 0) {
+                return {&op, body};
+            }
+        }
+        throw std::logic_error("no such op");
+    };
+    Linear* linear = find(static_cast<Linear*>(nullptr), 0).second;
+    auto [attention_op, attention] = find(static_cast<Attention*>(nullptr), 0);
+    auto [append_op, append] = find(static_cast<AppendKeyValue*>(nullptr), 0);
+    Norm* norm = find(static_cast<Norm*>(nullptr), 0).second;
+    Mix* mix = find(static_cast<Mix*>(nullptr), 0).second;
+    const BufferId later = test.buffer(40);
+    switch (which) {
+    case 0:
+        linear->weight.index = 99;
+        break;
+    case 1:
+        linear->in = test.input(39);
+        std::rotate(test.plan.ops.begin(), test.plan.ops.end() - 1, test.plan.ops.end());
+        std::get<Linear>(test.plan.ops[3].body).in =
+            BufferId{static_cast<std::int32_t>(test.plan.buffers.size()) - 1};
+        break;
+    case 2:
+        linear->in = later;
+        break;
+    case 3:
+        norm->weight = linear->weight;
+        break;
+    case 4:
+        append->keys = append->distances;
+        break;
+    case 5:
+        append_op->when = Guard{mini.shares, 0};
+        break;
+    case 6:
+        attention->heads = 4;
+        attention->key_heads = 3;
+        break;
+    case 7:
+        attention->rows.heads = {0, 4};
+        break;
+    case 8:
+        attention_op->when.path = 2;
+        break;
+    case 9:
+        attention->out = test.buffer(40, Extent::rows_keys);
+        break;
+    case 10:
+        test.plan.max_rows = 0;
+        break;
+    case 11:
+        attention->alpha = test.param({3});
+        break;
+    case 12:
+        mix->gate = mix->residual;
+        mix->gate_width = 20;
+        mix->constant_gate = norm->weight;
+        break;
+    case 13:
+        attention->ball.radius = test.param({3});
+        break;
+    case 14:
+        test.plan.buffers[static_cast<std::size_t>(main_output(test.plan.ops[0]).index)].extent =
+            Extent::last_row;
+        break;
+    case 15:
+        test.add(Gate{mix->residual, mix->residual, later, 1, 0, {}});
+        break;
+    default:
+        QFAIL("no such case");
+    }
+    const auto backend = make_cpu_backend(1);
+    REFUSED(test::start(*backend, test), words);
+    REFUSED(validate(test.plan, test.tables), words);
+}
+
+void TestCpuSession::weights_are_copied_or_stay() {
+    Case test;
+    const WeightId plain = test.weight({5, 7}), odd = test.weight({5, 7}, DType::bf16, true);
+    const WeightId wide = test.weight({5, 7}, DType::f64, true);
+    const Tensor tied = test.tables.weights[0].tensor;
+    const WeightId twin = test.tables.add_weight("tied", tied);
+    const auto tables = std::make_shared<const Tables>(test.tables);
+    for (const std::uint64_t limit : {0u, 1u << 20}) {
+        const cpu::CpuModel model(tables, limit, {}, {});
+        QCOMPARE(model.weight(plain).data == tied.bytes().data(), limit == 0);
+        QCOMPARE(model.weight(twin).data, model.weight(plain).data);
+        QCOMPARE(model.weight_bytes(), 35u * (4 + 2 + 4));
+        for (const WeightId id : {plain, odd, wide, twin}) {
+            const cpu::CpuWeight& weight = model.weight(id);
+            QCOMPARE(reinterpret_cast<std::uintptr_t>(weight.data) % dtype_size(weight.type), 0u);
+            QCOMPARE(weight.rows, 5);
+            QCOMPARE(weight.columns, 7);
+            const auto expected = tables->weights[static_cast<std::size_t>(id.index)].tensor.to_floats();
+            SAME_BITS(expected, std::span(model.floats(id), 35));
+            SAME_BITS(expected, std::span(model.floats(id), 35)); // the second time from the store
+        }
+        QCOMPARE(model.floats(WeightId{}), nullptr);
+    }
+}
+
+void TestCpuSession::information() {
+    const auto backend = make_cpu_backend(3);
+    const DeviceInfo info = backend->info();
+    QCOMPARE(info.backend, std::string("cpu"));
+    QVERIFY(info.name.find("3 threads") != std::string::npos);
+    QVERIFY(info.memory_bytes > 1 << 20);
+    QVERIFY(!info.software);
+    Case test;
+    test.weight({3, 4}, DType::f64, false); // held as float32
+    test.weight({3, 4}, DType::bf16, true);
+    double done = 0, total = -1;
+    const auto model =
+        backend->load(std::make_shared<const Tables>(test.tables),
+                      [&](double d, double t, const std::string&) { done = d, total = t; }, {});
+    QCOMPARE(model->weight_bytes(), 12u * 4 + 12u * 2);
+    QCOMPARE(done, total);
+    test.tables.add_weight("ids", Tensor(DType::i32, {0}, {}, nullptr));
+    try {
+        backend->load(std::make_shared<const Tables>(test.tables), {}, {});
+        QFAIL("took integers for weights");
+    } catch (const Error& error) {
+        QCOMPARE(error.kind(), ErrorKind::unsupported);
+        QCOMPARE(error.where().tensor, std::string("ids"));
+    }
+}
+
+QTEST_GUILESS_MAIN(TestCpuSession)
+#include "test_cpu_session.moc"

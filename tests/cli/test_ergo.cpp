@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The command line as a script sees it: the built `ergo`, its exit codes, its files.
+#include "engine/tensor/npy.h"
+
+#include <QFile>
+#include <QJsonArray>
+#include <QJsonDocument>
+#include <QJsonObject>
+#include <QProcess>
+#include <QTemporaryDir>
+#include <QTest>
+
+#include <cmath>
+#include <cstring>
+
+namespace {
+
+struct Result {
+    int code = -1;
+    QByteArray out, err;
+    QJsonObject json() const { return QJsonDocument::fromJson(out).object(); }
+};
+
+Result run_ergo(const QStringList& words) {
+    QProcess process;
+    process.start(QStringLiteral(ERGO_BINARY_DIR "/ergo"), words);
+    if (!process.waitForFinished(300000) || process.exitStatus() != QProcess::NormalExit) {
+        return {};
+    }
+    return {process.exitCode(), process.readAllStandardOutput(), process.readAllStandardError()};
+}
+
+std::vector<float> floats(const ergo::NpyArray& array) {
+    std::vector<float> values(array.data.size() / sizeof(float));
+    std::memcpy(values.data(), array.data.data(), array.data.size());
+    return values;
+}
+
+double relative_difference(const std::vector<float>& a, const std::vector<float>& b) {
+    double difference = 0, largest = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        difference = std::max(difference, std::abs(double(a[i]) - double(b[i])));
+        largest = std::max(largest, std::abs(double(a[i])));
+    }
+    return difference / largest;
+}
+
+bool one_line(const QByteArray& text) { return text.count('\n') == 1 && text.endsWith('\n') && text.size() > 20; }
+
+} // namespace
+
+class ErgoTest : public QObject {
+    Q_OBJECT
+    QTemporaryDir folder_;
+    QString path(const char* name) const { return folder_.filePath(name); }
+
+  private slots:
+    void help_lists_every_command() {
+        const Result overview = run_ergo({"--help"});
+        QCOMPARE(overview.code, 0);
+        for (const char* command : {"info", "tokenize", "detokenize", "run", "logits", "trace", "synth", "figure", "bench", "devices"}) {
+            QVERIFY2(overview.out.contains(command), command);
+            const Result help = run_ergo({command, "--help"});
+            QCOMPARE(help.code, 0);
+            QVERIFY2(help.out.startsWith("Usage: ergo "), command);
+        }
+    }
+
+    void wrong_usage_is_2_with_one_sentence_data() {
+        QTest::addColumn<QStringList>("words");
+        QTest::newRow("no such command") << QStringList{"conquer"};
+        QTest::newRow("no model") << QStringList{"info"};
+        QTest::newRow("unknown option") << QStringList{"info", "demo:moa", "--loud"};
+        QTest::newRow("not a number") << QStringList{"run", "demo:moa", "-p", "x", "-n", "many"};
+        QTest::newRow("negative number") << QStringList{"run", "demo:moa", "-p", "x", "-n", "-3"};
+        QTest::newRow("temperature") << QStringList{"run", "demo:moa", "-p", "x", "--temperature", "-1"};
+        QTest::newRow("bad ids") << QStringList{"logits", "demo:moa", "--tokens", "1,x", "--out", "a.npy"};
+        QTest::newRow("id out of range") << QStringList{"logits", "demo:moa", "--tokens", "1,99999999", "--out", "a.npy"};
+        QTest::newRow("extension") << QStringList{"logits", "demo:moa", "--tokens", "1", "--out", "a.txt"};
+        QTest::newRow("no such demo") << QStringList{"info", "demo:nothing"};
+        QTest::newRow("no such backend") << QStringList{"run", "demo:moa", "-p", "x", "--backend", "abacus"};
+        QTest::newRow("no such observable") << QStringList{"trace", "demo:moa", "--tokens", "1", "--observe", "layers.0.nothing", "--out", "a.npz"};
+        QTest::newRow("no such knob") << QStringList{"run", "demo:moa", "-p", "x", "--set", "knob.nothing=1"};
+        QTest::newRow("no such parameter") << QStringList{"run", "demo:moa", "-p", "x", "--set", "layers.0.nothing=1"};
+    }
+    void wrong_usage_is_2_with_one_sentence() {
+        QFETCH(QStringList, words);
+        const Result r = run_ergo(words);
+        QVERIFY2(r.code == 2, r.err);
+        QVERIFY2(one_line(r.err), r.err);
+        QVERIFY(r.out.isEmpty());
+    }
+
+    void failure_is_1_with_one_sentence() {
+        QFile junk(path("junk.safetensors"));
+        QVERIFY(junk.open(QIODevice::WriteOnly));
+        junk.write("this is no checkpoint at all");
+        junk.close();
+        for (const QString& model : {path("absent"), path("junk.safetensors"), folder_.path()}) {
+            const Result r = run_ergo({"info", model});
+            QVERIFY2(r.code == 1, qPrintable(model + ": " + r.err));
+            QVERIFY2(one_line(r.err), r.err);
+        }
+        const Result full = run_ergo({"logits", "demo:moa", "--tokens", "1,2", "--out", "/dev/null/nowhere.npy"});
+        QCOMPARE(full.code, 1);
+        QVERIFY2(one_line(full.err), full.err);
+    }
+
+    void info_has_the_contracts_keys() {
+        const Result r = run_ergo({"info", "demo:moa", "--json"});
+        QVERIFY2(r.code == 0, r.err);
+        const QJsonObject info = r.json();
+        for (const char* key : {"family", "parameters", "components", "layers", "heads", "vocab", "context", "dtype", "tokenizer", "memory", "problems"}) {
+            QVERIFY2(info.contains(key), key);
+        }
+        QCOMPARE(info["family"].toString(), QString("moa"));
+        double sum = 0;
+        for (const auto& component : info["components"].toObject()) {
+            sum += component.toDouble();
+        }
+        QCOMPARE(sum, info["parameters"].toDouble());
+        QVERIFY(info["parameters"].toDouble() >= 1.5e6 && info["parameters"].toDouble() <= 6e6);
+        QVERIFY(run_ergo({"info", "demo:moa", "--observables"}).out.contains("layers.0.metric_attention.attention"));
+    }
+
+    void text_survives_the_tokenizer() {
+        const QString text = QStringLiteral("Solve -3x - 7 = 11 · naïve 模型 🙂");
+        const Result ids = run_ergo({"tokenize", "demo:moa", text});
+        QVERIFY2(ids.code == 0, ids.err);
+        const Result back = run_ergo({"detokenize", "demo:moa", QString(ids.out).trimmed()});
+        QCOMPARE(QString::fromUtf8(back.out), text + "\n");
+        const Result json = run_ergo({"tokenize", "demo:moa", "<|user|>hi", "--json"});
+        QCOMPARE(json.json()["tokens"].toArray().first().toString(), QString("<|user|>"));
+        QCOMPARE(json.json()["ids"].toArray().size(), json.json()["tokens"].toArray().size());
+    }
+
+    void cached_and_uncached_logits_agree_and_the_trace_has_them() {
+        const QString tokens = QString(run_ergo({"tokenize", "demo:moa", "<|user|>Solve 3x + 2 = 17<|assistant|>"}).out).trimmed();
+        QCOMPARE(run_ergo({"logits", "demo:moa", "--tokens", tokens, "--out", path("full.npy")}).code, 0);
+        QCOMPARE(run_ergo({"logits", "demo:moa", "--tokens", tokens, "--out", path("step.npy"), "--decode"}).code, 0);
+        QCOMPARE(run_ergo({"trace", "demo:moa", "--tokens", tokens, "--out", path("t.npz")}).code, 0);
+        const auto full = floats(ergo::read_npy(path("full.npy").toStdString()));
+        const auto step = floats(ergo::read_npy(path("step.npy").toStdString()));
+        auto trace = ergo::read_npz(path("t.npz").toStdString());
+        QVERIFY(full.size() > 1000 && full.size() == step.size());
+        QVERIFY(relative_difference(full, step) < 2e-4);
+        QCOMPARE(relative_difference(full, floats(trace.at("logits"))), 0.0);
+        const auto n = static_cast<std::int64_t>(tokens.count(',') + 1);
+        const auto& attention = trace.at("layers.0.metric_attention.attention");
+        QCOMPARE(attention.shape[1], n);
+        const auto weights = floats(attention);
+        for (std::int64_t row = 0; row < attention.shape[0] * n; ++row) {
+            double sum = 0;
+            for (std::int64_t j = 0; j < n; ++j) {
+                sum += weights[static_cast<std::size_t>(row * n + j)];
+            }
+            QVERIFY2(std::abs(sum - 1) < 1e-4, "a row of attention does not sum to 1");
+        }
+    }
+
+    void it_solves_an_equation_and_says_how_fast() {
+        const Result r = run_ergo({"run", "demo:moa", "--chat", "-p", "Solve 3x + 2 = 17"});
+        QVERIFY2(r.code == 0, r.err);
+        QVERIFY2(r.out.trimmed().endsWith("5"), r.out);
+        QVERIFY2(r.err.contains("tokens/s") && r.err.contains("context"), r.err);
+    }
+
+    void same_seed_same_text_whatever_the_threads() {
+        const QStringList words{"run", "demo:moa", "--chat", "-p", "Hello", "--temperature", "1", "--seed", "5", "-n", "40"};
+        const Result one = run_ergo(words + QStringList{"--threads", "1"}), two = run_ergo(words + QStringList{"--threads", "2"});
+        QVERIFY(one.code == 0 && !one.out.isEmpty());
+        QCOMPARE(one.out, two.out);
+    }
+
+    void stop_strings_and_special_tokens_in_text() {
+        const Result stopped = run_ergo({"run", "demo:moa", "--chat", "-p", "Solve 3x + 2 = 17", "--stop", "="});
+        QCOMPARE(stopped.code, 0);
+        QVERIFY(!stopped.out.contains('='));
+    }
+
+    void an_intervention_changes_the_numbers_and_nothing_else() {
+        const QStringList words{"logits", "demo:moa", "--tokens", "5,6,7,8,9,10,11,12", "--out"};
+        QCOMPARE(run_ergo(words + QStringList{path("a.npy")}).code, 0);
+        QCOMPARE(run_ergo(words + QStringList{path("b.npy"), "--set", "layers.*.router.topk=1"}).code, 0);
+        QCOMPARE(run_ergo(words + QStringList{path("c.npy"), "--set", "layers.0.metric_attention.alpha[0]*=1"}).code, 0);
+        const auto a = floats(ergo::read_npy(path("a.npy").toStdString()));
+        QVERIFY(relative_difference(a, floats(ergo::read_npy(path("b.npy").toStdString()))) > 1e-4);
+        QCOMPARE(relative_difference(a, floats(ergo::read_npy(path("c.npy").toStdString()))), 0.0);
+    }
+
+    void synth_writes_what_info_reads() {
+        const QString out = path("synth");
+        QVERIFY(QFile::exists(ERGO_SOURCE_DIR "/resources/demo/moa/config.json"));
+        const Result made = run_ergo({"synth", "--config", ERGO_SOURCE_DIR "/resources/demo/moa/config.json", "--out", out, "--dtype", "bf16", "--seed", "3"});
+        QVERIFY2(made.code == 0, made.err);
+        const QJsonObject info = run_ergo({"info", out, "--json"}).json();
+        QCOMPARE(info["parameters"].toDouble(), run_ergo({"info", "demo:moa", "--json"}).json()["parameters"].toDouble());
+        QCOMPARE(info["tokenizer"], QJsonValue(QJsonValue::Null));
+        QCOMPARE(run_ergo({"logits", out, "--tokens", "1,2,3", "--out", path("s.npy")}).code, 0);
+        const Result text = run_ergo({"run", out, "-p", "hello"});
+        QVERIFY2(text.code == 2 && one_line(text.err), text.err);
+    }
+
+    void bench_and_devices_speak_json() {
+        const Result bench = run_ergo({"bench", "demo:moa", "-p", "32", "-n", "8", "--repetitions", "1", "--observe", "lenses", "--json"});
+        QVERIFY2(bench.code == 0, bench.err);
+        for (const char* key : {"prompt_tokens_per_second", "generate_tokens_per_second", "bytes_per_token", "bandwidth_share", "peak_memory", "weight_bytes_read", "host_ops", "observed_share"}) {
+            QVERIFY2(bench.json().contains(key), key);
+        }
+        QVERIFY(bench.json()["generate_tokens_per_second"].toDouble() > 0);
+        const QJsonArray devices = run_ergo({"devices", "--json"}).json()["devices"].toArray();
+        QCOMPARE(devices.first().toObject()["backend"].toString(), QString("cpu"));
+    }
+
+    void figure_writes_every_format() {
+        for (const char* view : {"attention", "router", "balls"}) {
+            for (const char* format : {"pdf", "svg", "png", "csv"}) {
+                const QString file = path("figure.") + format;
+                QFile::remove(file);
+                const Result r = run_ergo({"figure", "demo:moa", "-p", "Solve 3x + 2 = 17", "--view", view, "-o", file});
+                QVERIFY2(r.code == 0, r.err);
+                QVERIFY2(QFile(file).size() > 200, format);
+            }
+        }
+    }
+};
+
+QTEST_GUILESS_MAIN(ErgoTest)
+#include "test_ergo.moc"

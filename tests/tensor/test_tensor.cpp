@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/base/error.h"
+#include "engine/tensor/tensor.h"
+
+#include <QTest>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+using namespace ergo;
+
+namespace {
+
+template <class Action> bool refused(Action action, ErrorKind kind) {
+    try {
+        action();
+    } catch (const Error& e) {
+        return e.kind() == kind;
+    }
+    return false;
+}
+
+} // namespace
+
+class TestTensor : public QObject {
+    Q_OBJECT
+
+  private slots:
+    void counts_elements() {
+        QCOMPARE(element_count({}), 1);
+        QCOMPARE(element_count({3, 0, 5}), 0);
+        QCOMPARE(element_count({4, 128}), 512);
+        QCOMPARE(to_string(Shape{4, 128}), std::string("[4, 128]"));
+        QVERIFY(refused([] { element_count({-1}); }, ErrorKind::format));
+        QVERIFY(refused(
+            [] {
+                element_count({std::int64_t{1} << 40, std::int64_t{1} << 40});
+            },
+            ErrorKind::format));
+    }
+
+    void sizes_and_names_agree() {
+        QCOMPARE(dtype_size(DType::bf16), 2u);
+        QCOMPARE(dtype_size(DType::i64), 8u);
+        QCOMPARE(dtype_size(DType::boolean), 1u);
+        QCOMPARE(dtype_name(DType::f64), std::string_view("f64"));
+        QCOMPARE(dtype_name(DType::boolean), std::string_view("bool"));
+        QVERIFY(is_float(DType::f16) && !is_float(DType::i32));
+    }
+
+    void converts_at_any_alignment() {
+        const auto bytes = std::make_shared<std::vector<std::byte>>(64);
+        const auto view = [&](DType type, const auto& values, std::size_t at) {
+            std::memcpy(bytes->data() + at, values.data(), sizeof(values));
+            const auto n = static_cast<std::int64_t>(values.size());
+            return Tensor(type, {n}, std::span(*bytes).subspan(at, sizeof(values)), bytes).to_floats();
+        };
+        QCOMPARE(view(DType::f32, std::array{1.5f, -2.0f}, 1), (std::vector<float>{1.5f, -2.0f}));
+        QCOMPARE(view(DType::f64, std::array{0.1, 1e300}, 3),
+                 (std::vector<float>{0.1f, std::numeric_limits<float>::infinity()}));
+        using Bits = std::array<std::uint16_t, 3>;
+        QCOMPARE(view(DType::f16, Bits{0x3c00, 0xc000, 0x0001}, 5),
+                 (std::vector<float>{1.0f, -2.0f, 0x1p-24f}));
+        QCOMPARE(view(DType::bf16, Bits{0x3f80, 0xc000, 0x4049}, 7),
+                 (std::vector<float>{1.0f, -2.0f, 3.140625f}));
+        QVERIFY(refused([&] { view(DType::i32, std::array{1}, 0); }, ErrorKind::unsupported));
+        const Tensor odd(DType::f32, {1}, std::span(*bytes).subspan(1, 4), bytes);
+        QVERIFY(!odd.is_f32_view());
+        QVERIFY(refused([&] { odd.f32(); }, ErrorKind::unsupported));
+    }
+
+    void keeps_its_storage() {
+        Tensor copy;
+        {
+            const Tensor original = Tensor::from_floats({2, 1}, {3.0f, 4.0f});
+            copy = original;
+        }
+        QCOMPARE(copy.f32()[1], 4.0f);
+        QCOMPARE(copy.shape(), (Shape{2, 1}));
+        QVERIFY(refused([] { Tensor::from_floats({3}, {1.0f}); }, ErrorKind::format));
+        QVERIFY(refused([] { Tensor(DType::f32, {1}, std::span<const std::byte>{}, nullptr); },
+                        ErrorKind::format));
+        QCOMPARE(Tensor(DType::f32, {0}, std::span<const std::byte>{}, nullptr).size(), 0);
+    }
+};
+
+QTEST_GUILESS_MAIN(TestTensor)
+#include "test_tensor.moc"

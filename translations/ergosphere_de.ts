@@ -1,0 +1,1470 @@
+<?xml version="1.0" encoding="utf-8"?>
+<!DOCTYPE TS>
+<TS version="2.1" language="de_DE">
+<context>
+    <name>AttentionLens</name>
+    <message>
+        <source>Cell under the pointer</source>
+        <translation>Zelle unter dem Zeiger</translation>
+    </message>
+    <message>
+        <source>Layer and attention</source>
+        <translation>Schicht und Attention</translation>
+    </message>
+    <message>
+        <source>Which attention ([ and ] step through the layers)</source>
+        <translation>Welche Attention ([ und ] gehen durch die Schichten)</translation>
+    </message>
+    <message>
+        <source>Head</source>
+        <translation>Kopf</translation>
+    </message>
+    <message>
+        <source>Which head (comma and period step)</source>
+        <translation>Welcher Kopf (Komma und Punkt gehen weiter)</translation>
+    </message>
+    <message>
+        <source>Colour map</source>
+        <translation>Farbtafel</translation>
+    </message>
+    <message>
+        <source>Colours of the picture</source>
+        <translation>Farben des Bildes</translation>
+    </message>
+    <message>
+        <source>Fit</source>
+        <translation>Einpassen</translation>
+    </message>
+    <message>
+        <source>Show the whole map (F)</source>
+        <translation>Die ganze Karte zeigen (F)</translation>
+    </message>
+    <message>
+        <source>Heads</source>
+        <translation>Köpfe</translation>
+    </message>
+    <message>
+        <source>Thumbnails of all heads (double click one to show it alone)</source>
+        <translation>Alle Köpfe im Kleinen (Doppelklick zeigt einen allein)</translation>
+    </message>
+    <message>
+        <source>Attention</source>
+        <translation>Attention</translation>
+    </message>
+    <message>
+        <source>Here stands who looks at whom, live, for every layer and head.
+Open a model first: drop it on the window or take one from the library.</source>
+        <translation>Hier steht, wer wen ansieht, live, für jede Schicht und jeden Kopf.
+Öffne zuerst ein Modell: Zieh es auf das Fenster oder nimm eines aus der Bibliothek.</translation>
+    </message>
+    <message>
+        <source>This model has no attention to look at.</source>
+        <translation>Dieses Modell hat keine Attention, die man ansehen könnte.</translation>
+    </message>
+    <message>
+        <source>Here stands who looks at whom.
+Write a message, and the map grows with every token.</source>
+        <translation>Hier steht, wer wen ansieht.
+Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
+    </message>
+    <message>
+        <source>The attention of %1 is being captured …</source>
+        <translation>Die Attention von %1 wird erfasst …</translation>
+    </message>
+    <message>
+        <source>all heads</source>
+        <translation>alle Köpfe</translation>
+    </message>
+    <message>
+        <source>head %1</source>
+        <translation>Kopf %1</translation>
+    </message>
+    <message>
+        <source>weight</source>
+        <translation>Gewicht</translation>
+    </message>
+    <message>
+        <source>This token's row has not been captured yet.</source>
+        <translation>Die Zeile dieses Tokens ist noch nicht erfasst.</translation>
+    </message>
+    <message>
+        <source>%1 looks most at %2; as spread out as %3 of %4 keys.</source>
+        <translation>%1 sieht am meisten auf %2; so breit verteilt wie %3 von %4 Schlüsseln.</translation>
+    </message>
+</context>
+<context>
+    <name>BallsLens</name>
+    <message>
+        <source>Head under the pointer</source>
+        <translation>Kopf unter dem Zeiger</translation>
+    </message>
+    <message>
+        <source>Balls</source>
+        <translation>Kugeln</translation>
+    </message>
+    <message>
+        <source>Here stands the ball of every head: its radius, and how many keys lie inside.
+Open a model first.</source>
+        <translation>Hier steht die Kugel jedes Kopfes: ihr Radius und wie viele Schlüssel darin liegen.
+Öffne zuerst ein Modell.</translation>
+    </message>
+    <message>
+        <source>No attention of this model has a ball: every key is looked at.</source>
+        <translation>Keine Attention dieses Modells hat eine Kugel: Jeder Schlüssel wird angesehen.</translation>
+    </message>
+    <message>
+        <source>Ball radius · keys inside for %1</source>
+        <translation>Kugelradius · Schlüssel darin für %1</translation>
+    </message>
+    <message>
+        <source>Ball radius · keys inside on average</source>
+        <translation>Kugelradius · Schlüssel darin im Mittel</translation>
+    </message>
+    <message>
+        <source>Radius from %1 to %2</source>
+        <translation>Radius von %1 bis %2</translation>
+    </message>
+    <message>
+        <source>%1. How many keys lie inside is known as soon as tokens have been read.</source>
+        <translation>%1. Wie viele Schlüssel darin liegen, steht fest, sobald Token gelesen sind.</translation>
+    </message>
+    <message>
+        <source>%1; %2 % of the keys lie inside, fewest (%3 %) for %4.</source>
+        <translation>%1; %2 % der Schlüssel liegen darin, am wenigsten (%3 %) bei %4.</translation>
+    </message>
+</context>
+<context>
+    <name>BallsPicture</name>
+    <message>
+        <source>Ball radius of every head</source>
+        <translation>Kugelradius jedes Kopfes</translation>
+    </message>
+    <message>
+        <source>Click selects the head in every lens; arrows walk over the cells</source>
+        <translation>Ein Klick wählt den Kopf in jeder Linse; die Pfeiltasten gehen über die Zellen</translation>
+    </message>
+    <message>
+        <source>%1 · head %2: radius %3</source>
+        <translation>%1 · Kopf %2: Radius %3</translation>
+    </message>
+    <message>
+        <source>%1, %2 % of the keys inside</source>
+        <translation>%1, %2 % der Schlüssel darin</translation>
+    </message>
+</context>
+<context>
+    <name>ChatPanel</name>
+    <message>
+        <source>Text</source>
+        <translation>Text</translation>
+    </message>
+    <message>
+        <source>Running text (Ctrl+T switches)</source>
+        <translation>Fließtext (Strg+T wechselt)</translation>
+    </message>
+    <message>
+        <source>Tokens</source>
+        <translation>Token</translation>
+    </message>
+    <message>
+        <source>Token by token, with spaces and markers (Ctrl+T switches)</source>
+        <translation>Token für Token, mit Leerzeichen und Markern (Strg+T wechselt)</translation>
+    </message>
+    <message>
+        <source>Sampling: %1</source>
+        <translation>Sampling: %1</translation>
+    </message>
+</context>
+<context>
+    <name>Composer</name>
+    <message>
+        <source>Send</source>
+        <translation>Senden</translation>
+    </message>
+    <message>
+        <source>Send the message (Enter)</source>
+        <translation>Die Nachricht senden (Eingabe)</translation>
+    </message>
+    <message>
+        <source>Stop</source>
+        <translation>Anhalten</translation>
+    </message>
+    <message>
+        <source>Stop writing (Esc)</source>
+        <translation>Das Schreiben anhalten (Esc)</translation>
+    </message>
+    <message>
+        <source>Regenerate</source>
+        <translation>Neu schreiben</translation>
+    </message>
+    <message>
+        <source>Write the last reply again (Ctrl+R)</source>
+        <translation>Die letzte Antwort noch einmal schreiben (Strg+R)</translation>
+    </message>
+    <message>
+        <source>Sampling</source>
+        <translation>Sampling</translation>
+    </message>
+    <message>
+        <source>How the next token is chosen, and the system prompt</source>
+        <translation>Wie das nächste Token gewählt wird, und der System-Prompt</translation>
+    </message>
+    <message>
+        <source>Open a model to begin</source>
+        <translation>Öffne ein Modell, um anzufangen</translation>
+    </message>
+    <message>
+        <source>The model is writing…</source>
+        <translation>Das Modell schreibt …</translation>
+    </message>
+    <message>
+        <source>Write to the model, Enter sends</source>
+        <translation>Schreib dem Modell, Eingabe sendet</translation>
+    </message>
+</context>
+<context>
+    <name>ComposerField</name>
+    <message>
+        <source>Message</source>
+        <translation>Nachricht</translation>
+    </message>
+</context>
+<context>
+    <name>ContextMeter</name>
+    <message>
+        <source>Context: %1. Nothing is dropped by itself; when it is full the reply ends.</source>
+        <translation>Kontext: %1. Nichts wird von selbst verworfen; ist er voll, endet die Antwort.</translation>
+    </message>
+    <message>
+        <source>No model is open</source>
+        <translation>Kein Modell ist offen</translation>
+    </message>
+    <message>
+        <source>Context</source>
+        <translation>Kontext</translation>
+    </message>
+    <message>
+        <source>%1 of %2 tokens</source>
+        <translation>%1 von %2 Token</translation>
+    </message>
+</context>
+<context>
+    <name>Conversation</name>
+    <message>
+        <source>%1 ms</source>
+        <translation>%1 ms</translation>
+    </message>
+    <message>
+        <source>%1 s</source>
+        <translation>%1 s</translation>
+    </message>
+    <message>
+        <source>ended by itself</source>
+        <translation>von selbst beendet</translation>
+    </message>
+    <message>
+        <source>reached the token limit</source>
+        <translation>Token-Grenze erreicht</translation>
+    </message>
+    <message>
+        <source>context full</source>
+        <translation>Kontext voll</translation>
+    </message>
+    <message>
+        <source>stopped</source>
+        <translation>angehalten</translation>
+    </message>
+    <message>
+        <source>failed</source>
+        <translation>fehlgeschlagen</translation>
+    </message>
+    <message>
+        <source>%1 tokens/s</source>
+        <translation>%1 Token/s</translation>
+    </message>
+    <message>
+        <source>first token %1</source>
+        <translation>erstes Token nach %1</translation>
+    </message>
+    <message>
+        <source>1 token</source>
+        <translation>1 Token</translation>
+    </message>
+    <message>
+        <source>%1 tokens</source>
+        <translation>%1 Token</translation>
+    </message>
+</context>
+<context>
+    <name>ConversationController</name>
+    <message>
+        <source>The context is full: with this message the conversation is %1 tokens long and the model holds %2, a reply included. Shorten the message or start a new chat (Ctrl+N).</source>
+        <translation>Der Kontext ist voll: Mit dieser Nachricht ist das Gespräch %1 Token lang, das Modell fasst %2, eine Antwort eingeschlossen. Kürze die Nachricht oder beginne einen neuen Chat (Strg+N).</translation>
+    </message>
+    <message>
+        <source>The context is full (%1 of %2 tokens), so the reply ends here. Ctrl+N starts a new chat.</source>
+        <translation>Der Kontext ist voll (%1 von %2 Token), darum endet die Antwort hier. Strg+N beginnt einen neuen Chat.</translation>
+    </message>
+    <message>
+        <source>The reply reached the limit of %1 tokens set under Sampling.</source>
+        <translation>Die Antwort hat die unter Sampling gesetzte Grenze von %1 Token erreicht.</translation>
+    </message>
+</context>
+<context>
+    <name>DropOverlay</name>
+    <message>
+        <source>Drop to open</source>
+        <translation>Zum Öffnen loslassen</translation>
+    </message>
+</context>
+<context>
+    <name>FigureDialog</name>
+    <message>
+        <source>Export figure</source>
+        <translation>Abbildung exportieren</translation>
+    </message>
+    <message>
+        <source>PDF, vector</source>
+        <translation>PDF, Vektor</translation>
+    </message>
+    <message>
+        <source>SVG, vector</source>
+        <translation>SVG, Vektor</translation>
+    </message>
+    <message>
+        <source>PNG, pixels</source>
+        <translation>PNG, Pixel</translation>
+    </message>
+    <message>
+        <source>CSV, the numbers</source>
+        <translation>CSV, die Zahlen</translation>
+    </message>
+    <message>
+        <source>custom</source>
+        <translation>eigene</translation>
+    </message>
+    <message>
+        <source> mm</source>
+        <translation> mm</translation>
+    </message>
+    <message>
+        <source> pt</source>
+        <translation> pt</translation>
+    </message>
+    <message>
+        <source> dpi</source>
+        <translation> dpi</translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation>keine</translation>
+    </message>
+    <message>
+        <source>Choose…</source>
+        <translation>Wählen …</translation>
+    </message>
+    <message>
+        <source>Format</source>
+        <translation>Format</translation>
+    </message>
+    <message>
+        <source>Width</source>
+        <translation>Breite</translation>
+    </message>
+    <message>
+        <source>Resolution</source>
+        <translation>Auflösung</translation>
+    </message>
+    <message>
+        <source>Type</source>
+        <translation>Schrift</translation>
+    </message>
+    <message>
+        <source>Colour map</source>
+        <translation>Farbtafel</translation>
+    </message>
+    <message>
+        <source>Title</source>
+        <translation>Titel</translation>
+    </message>
+    <message>
+        <source>File</source>
+        <translation>Datei</translation>
+    </message>
+    <message>
+        <source>Export</source>
+        <translation>Exportieren</translation>
+    </message>
+    <message>
+        <source>The numbers of the view, one row a line, with the token texts.</source>
+        <translation>Die Zahlen der Ansicht, eine Zeile je Reihe, mit den Texten der Token.</translation>
+    </message>
+    <message>
+        <source>%1 pixels wide.</source>
+        <translation>%1 Pixel breit.</translation>
+    </message>
+    <message>
+        <source>Paper is white whatever the theme. Large matrices are kept as one lossless image.</source>
+        <translation>Papier ist weiß, gleich welches Thema. Große Matrizen werden als ein verlustfreies Bild abgelegt.</translation>
+    </message>
+</context>
+<context>
+    <name>HeadGrid</name>
+    <message>
+        <source>Heads</source>
+        <translation>Köpfe</translation>
+    </message>
+    <message>
+        <source>all heads averaged</source>
+        <translation>alle Köpfe gemittelt</translation>
+    </message>
+    <message>
+        <source>head %1 of %2</source>
+        <translation>Kopf %1 von %2</translation>
+    </message>
+    <message>
+        <source>all</source>
+        <translation>alle</translation>
+    </message>
+    <message>
+        <source>All heads averaged</source>
+        <translation>Alle Köpfe gemittelt</translation>
+    </message>
+    <message>
+        <source>Head %1</source>
+        <translation>Kopf %1</translation>
+    </message>
+    <message>
+        <source> — double click or Enter shows it alone; comma and period step</source>
+        <translation> — Doppelklick oder Eingabe zeigt ihn allein; Komma und Punkt gehen weiter</translation>
+    </message>
+</context>
+<context>
+    <name>Lens</name>
+    <message>
+        <source>What would be here</source>
+        <translation>Was hier stünde</translation>
+    </message>
+    <message>
+        <source>What is shown</source>
+        <translation>Was gezeigt wird</translation>
+    </message>
+    <message>
+        <source>In words</source>
+        <translation>In Worten</translation>
+    </message>
+    <message>
+        <source>Measured on</source>
+        <translation>Gemessen auf</translation>
+    </message>
+    <message>
+        <source>What computed these numbers, and whether they are the run's own</source>
+        <translation>Was diese Zahlen berechnet hat, und ob es die des Laufs selbst sind</translation>
+    </message>
+    <message>
+        <source>recomputed</source>
+        <translation>nachgerechnet</translation>
+    </message>
+    <message>
+        <source>live from the run</source>
+        <translation>live aus dem Lauf</translation>
+    </message>
+</context>
+<context>
+    <name>LensData</name>
+    <message>
+        <source>1 thread</source>
+        <translation>1 Thread</translation>
+    </message>
+    <message>
+        <source>%1 threads</source>
+        <translation>%1 Threads</translation>
+    </message>
+</context>
+<context>
+    <name>LibraryPanel</name>
+    <message>
+        <source>Models</source>
+        <translation>Modelle</translation>
+    </message>
+    <message>
+        <source>Chats</source>
+        <translation>Chats</translation>
+    </message>
+    <message>
+        <source>Conversations are kept here after the first reply.</source>
+        <translation>Gespräche stehen hier nach der ersten Antwort.</translation>
+    </message>
+    <message>
+        <source>Open…</source>
+        <translation>Öffnen …</translation>
+    </message>
+    <message>
+        <source>Open a model folder or file (Ctrl+O)</source>
+        <translation>Einen Modellordner oder eine Datei öffnen (Strg+O)</translation>
+    </message>
+    <message>
+        <source>New</source>
+        <translation>Neu</translation>
+    </message>
+    <message>
+        <source>Begin a new chat (Ctrl+N)</source>
+        <translation>Einen neuen Chat beginnen (Strg+N)</translation>
+    </message>
+    <message>
+        <source>loaded · %1</source>
+        <translation>geladen · %1</translation>
+    </message>
+    <message>
+        <source>, loaded</source>
+        <translation>, geladen</translation>
+    </message>
+    <message>
+        <source>built in</source>
+        <translation>eingebaut</translation>
+    </message>
+    <message>
+        <source>Open</source>
+        <translation>Öffnen</translation>
+    </message>
+    <message>
+        <source>Delete</source>
+        <translation>Löschen</translation>
+    </message>
+    <message>
+        <source>Remove from this list</source>
+        <translation>Aus dieser Liste entfernen</translation>
+    </message>
+</context>
+<context>
+    <name>MainWindow</name>
+    <message>
+        <source>Model</source>
+        <translation>Modell</translation>
+    </message>
+    <message>
+        <source>Something went wrong inside the program: %1</source>
+        <translation>Im Programm ist etwas schiefgegangen: %1</translation>
+    </message>
+    <message>
+        <source>Library</source>
+        <translation>Bibliothek</translation>
+    </message>
+    <message>
+        <source>Opening the model…</source>
+        <translation>Das Modell wird geöffnet …</translation>
+    </message>
+    <message>
+        <source>This checkpoint has no tokenizer, so it reads token ids only (ergo logits, ergo trace)</source>
+        <translation>Dieser Checkpoint hat keinen Tokenizer und liest darum nur Token-Nummern (ergo logits, ergo trace)</translation>
+    </message>
+    <message>
+        <source>Open a model to begin (Ctrl+O)</source>
+        <translation>Öffne ein Modell, um anzufangen (Strg+O)</translation>
+    </message>
+    <message>
+        <source>No model is open</source>
+        <translation>Kein Modell ist offen</translation>
+    </message>
+    <message>
+        <source>Drop a model's folder or its weights file on this window, or choose one in the library. The files are used in place: nothing is copied, changed or sent anywhere.</source>
+        <translation>Zieh den Ordner eines Modells oder seine Gewichtsdatei auf dieses Fenster oder wähle eines in der Bibliothek. Die Dateien werden benutzt, wo sie liegen: Nichts wird kopiert, verändert oder irgendwohin gesendet.</translation>
+    </message>
+    <message>
+        <source>You</source>
+        <translation>Du</translation>
+    </message>
+    <message>
+        <source>Prompt</source>
+        <translation>Prompt</translation>
+    </message>
+    <message>
+        <source>%1 goes on</source>
+        <translation>%1 setzt fort</translation>
+    </message>
+    <message>
+        <source>A model small enough to watch</source>
+        <translation>Ein Modell, klein genug zum Zusehen</translation>
+    </message>
+    <message>
+        <source>It was trained for this program: it solves linear equations, adds and subtracts, and explains what you see here. Ask something, then click a token of the answer: the lenses follow.</source>
+        <translation>Es wurde für dieses Programm trainiert: Es löst lineare Gleichungen, addiert und subtrahiert und erklärt (auf Englisch), was du hier siehst. Frag etwas und klick dann auf ein Token der Antwort: Die Linsen folgen.</translation>
+    </message>
+    <message>
+        <source>%1 is ready</source>
+        <translation>%1 ist bereit</translation>
+    </message>
+    <message>
+        <source>Write below. While it answers, the lenses show what every token looks at.</source>
+        <translation>Schreib unten. Während es antwortet, zeigen die Linsen, was jedes Token ansieht.</translation>
+    </message>
+    <message>
+        <source>It has no chat format, so it continues the text you write below.</source>
+        <translation>Es hat kein Chat-Format und setzt darum den Text fort, den du unten schreibst.</translation>
+    </message>
+    <message>
+        <source>Deleted “%1”.</source>
+        <translation>„%1“ gelöscht.</translation>
+    </message>
+    <message>
+        <source>Undo</source>
+        <translation>Rückgängig</translation>
+    </message>
+    <message>
+        <source>&amp;File</source>
+        <translation>&amp;Datei</translation>
+    </message>
+    <message>
+        <source>&amp;Open model folder…</source>
+        <translation>Modell&amp;ordner öffnen …</translation>
+    </message>
+    <message>
+        <source>Open weights &amp;file…</source>
+        <translation>&amp;Gewichtsdatei öffnen …</translation>
+    </message>
+    <message>
+        <source>&amp;Export figure…</source>
+        <translation>Abbildung &amp;exportieren …</translation>
+    </message>
+    <message>
+        <source>&amp;Screenshot…</source>
+        <translation>&amp;Bildschirmfoto …</translation>
+    </message>
+    <message>
+        <source>Se&amp;ttings…</source>
+        <translation>&amp;Einstellungen …</translation>
+    </message>
+    <message>
+        <source>&amp;Quit</source>
+        <translation>&amp;Beenden</translation>
+    </message>
+    <message>
+        <source>&amp;Chat</source>
+        <translation>&amp;Chat</translation>
+    </message>
+    <message>
+        <source>&amp;New chat</source>
+        <translation>&amp;Neuer Chat</translation>
+    </message>
+    <message>
+        <source>&amp;Stop</source>
+        <translation>&amp;Anhalten</translation>
+    </message>
+    <message>
+        <source>&amp;Regenerate</source>
+        <translation>Neu &amp;schreiben</translation>
+    </message>
+    <message>
+        <source>&amp;Write</source>
+        <translation>S&amp;chreiben</translation>
+    </message>
+    <message>
+        <source>Select &amp;tokens</source>
+        <translation>&amp;Token auswählen</translation>
+    </message>
+    <message>
+        <source>&amp;View</source>
+        <translation>&amp;Ansicht</translation>
+    </message>
+    <message>
+        <source>&amp;Library</source>
+        <translation>&amp;Bibliothek</translation>
+    </message>
+    <message>
+        <source>Token by &amp;token</source>
+        <translation>&amp;Token für Token</translation>
+    </message>
+    <message>
+        <source>Router &amp;ribbon</source>
+        <translation>Router-&amp;Band</translation>
+    </message>
+    <message>
+        <source>Show %1</source>
+        <translation>%1 zeigen</translation>
+    </message>
+    <message>
+        <source>Reset la&amp;yout</source>
+        <translation>A&amp;nordnung zurücksetzen</translation>
+    </message>
+    <message>
+        <source>&amp;Help</source>
+        <translation>&amp;Hilfe</translation>
+    </message>
+    <message>
+        <source>&amp;Shortcuts and gestures</source>
+        <translation>&amp;Tasten und Gesten</translation>
+    </message>
+    <message>
+        <source>&amp;About Ergosphere</source>
+        <translation>Ü&amp;ber Ergosphere</translation>
+    </message>
+    <message>
+        <source>Open a model's folder</source>
+        <translation>Den Ordner eines Modells öffnen</translation>
+    </message>
+    <message>
+        <source>Open a weights file</source>
+        <translation>Eine Gewichtsdatei öffnen</translation>
+    </message>
+    <message>
+        <source>Weights (*.safetensors *.safetensors.index.json)</source>
+        <translation>Gewichte (*.safetensors *.safetensors.index.json)</translation>
+    </message>
+    <message>
+        <source>All files (*)</source>
+        <translation>Alle Dateien (*)</translation>
+    </message>
+    <message>
+        <source>mean</source>
+        <translation>mittel</translation>
+    </message>
+    <message>
+        <source>head %1</source>
+        <translation>Kopf %1</translation>
+    </message>
+    <message>
+        <source>The lens %1 has nothing to export yet. Ask the model something first.</source>
+        <translation>Die Linse %1 hat noch nichts zu exportieren. Frag das Modell zuerst etwas.</translation>
+    </message>
+    <message>
+        <source>No lens is open. Press 1, 2 or 3 to open one.</source>
+        <translation>Keine Linse ist offen. 1, 2 oder 3 öffnet eine.</translation>
+    </message>
+    <message>
+        <source>Wrote %1.</source>
+        <translation>%1 geschrieben.</translation>
+    </message>
+    <message>
+        <source>Copy path</source>
+        <translation>Pfad kopieren</translation>
+    </message>
+    <message>
+        <source>Copied a picture of %1 × %2 pixels.</source>
+        <translation>Ein Bild von %1 × %2 Pixeln kopiert.</translation>
+    </message>
+    <message>
+        <source>About Ergosphere</source>
+        <translation>Über Ergosphere</translation>
+    </message>
+    <message>
+        <source>&lt;b&gt;Ergosphere %1&lt;/b&gt;</source>
+        <translation>&lt;b&gt;Ergosphere %1&lt;/b&gt;</translation>
+    </message>
+    <message>
+        <source>A laboratory for language models whose attention has a geometry. Free software under the GNU General Public License, version 3 or later, without any warranty. It works offline: nothing leaves this machine.</source>
+        <translation>Ein Labor für Sprachmodelle, deren Attention eine Geometrie hat. Freie Software unter der GNU General Public License, Version 3 oder später, ohne jede Gewähr. Es arbeitet ohne Netz: Nichts verlässt diesen Rechner.</translation>
+    </message>
+</context>
+<context>
+    <name>MatrixView</name>
+    <message>
+        <source>Attention heatmap</source>
+        <translation>Attention-Karte</translation>
+    </message>
+    <message>
+        <source>Click locks a token, Shift+click pins a second one. Wheel zooms, drag pans, F fits.
+Arrows: token, [ ]: layer, comma and period: head, R: range</source>
+        <translation>Klick hält ein Token fest, Umschalt+Klick heftet ein zweites an. Das Rad zoomt, Ziehen schiebt, F passt ein.
+Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
+    </message>
+    <message>
+        <source>%1 cannot look at %2: it comes later</source>
+        <translation>%1 kann %2 nicht ansehen: Es kommt später</translation>
+    </message>
+    <message>
+        <source>%1: not captured yet</source>
+        <translation>%1: noch nicht erfasst</translation>
+    </message>
+    <message>
+        <source>%1 looks at %2: %3 %4, rank %5 of %6</source>
+        <translation>%1 sieht auf %2: %3 %4, Rang %5 von %6</translation>
+    </message>
+</context>
+<context>
+    <name>MessageBar</name>
+    <message>
+        <source>Copy</source>
+        <translation>Kopieren</translation>
+    </message>
+    <message>
+        <source>Details</source>
+        <translation>Einzelheiten</translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation>Schließen</translation>
+    </message>
+</context>
+<context>
+    <name>ModelCard</name>
+    <message>
+        <source>Reading the headers…</source>
+        <translation>Die Köpfe der Dateien werden gelesen …</translation>
+    </message>
+    <message>
+        <source>Load</source>
+        <translation>Laden</translation>
+    </message>
+    <message>
+        <source>Load anyway</source>
+        <translation>Trotzdem laden</translation>
+    </message>
+    <message>
+        <source>Leaves out the tensors that no role claims; the numbers may then be wrong</source>
+        <translation>Lässt die Tensoren weg, die keine Rolle haben; die Zahlen können dann falsch sein</translation>
+    </message>
+    <message>
+        <source>Copy</source>
+        <translation>Kopieren</translation>
+    </message>
+    <message>
+        <source>This checkpoint holds tensors that the model does not use. The model that is loaded stays.</source>
+        <translation>Dieser Checkpoint enthält Tensoren, die das Modell nicht benutzt. Das geladene Modell bleibt.</translation>
+    </message>
+    <message>
+        <source>This cannot be opened. The model that is loaded stays.</source>
+        <translation>Das lässt sich nicht öffnen. Das geladene Modell bleibt.</translation>
+    </message>
+    <message>
+        <source>Report</source>
+        <translation>Bericht</translation>
+    </message>
+    <message>
+        <source>Also noticed</source>
+        <translation>Außerdem bemerkt</translation>
+    </message>
+    <message>
+        <source>Family</source>
+        <translation>Familie</translation>
+    </message>
+    <message>
+        <source>Layers · heads · width</source>
+        <translation>Schichten · Köpfe · Breite</translation>
+    </message>
+    <message>
+        <source>Vocabulary</source>
+        <translation>Vokabular</translation>
+    </message>
+    <message>
+        <source>%1 tokens</source>
+        <translation>%1 Token</translation>
+    </message>
+    <message>
+        <source>Context</source>
+        <translation>Kontext</translation>
+    </message>
+    <message>
+        <source>Weights</source>
+        <translation>Gewichte</translation>
+    </message>
+    <message>
+        <source>%1, %2 in one file</source>
+        <translation>%1, %2 in einer Datei</translation>
+    </message>
+    <message>
+        <source>%1, %2 in %3 files</source>
+        <translation>%1, %2 in %3 Dateien</translation>
+    </message>
+    <message>
+        <source>Tokenizer</source>
+        <translation>Tokenizer</translation>
+    </message>
+    <message>
+        <source>none: token ids only</source>
+        <translation>keiner: nur Token-Nummern</translation>
+    </message>
+    <message>
+        <source>Chat format</source>
+        <translation>Chat-Format</translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation>keine</translation>
+    </message>
+    <message>
+        <source>Licence</source>
+        <translation>Lizenz</translation>
+    </message>
+    <message>
+        <source>not found</source>
+        <translation>nicht gefunden</translation>
+    </message>
+    <message>
+        <source>total</source>
+        <translation>zusammen</translation>
+    </message>
+    <message>
+        <source>Parameters</source>
+        <translation>Parameter</translation>
+    </message>
+    <message>
+        <source>Memory for a context of %1 tokens</source>
+        <translation>Speicher für einen Kontext von %1 Token</translation>
+    </message>
+    <message>
+        <source>Worth knowing</source>
+        <translation>Wissenswert</translation>
+    </message>
+</context>
+<context>
+    <name>QObject</name>
+    <message>
+        <source>%1 (README.md)</source>
+        <translation>%1 (README.md)</translation>
+    </message>
+    <message>
+        <source>%1 · %2 tokens</source>
+        <translation>%1 · %2 Token</translation>
+    </message>
+</context>
+<context>
+    <name>RangeBar</name>
+    <message>
+        <source>Colour range</source>
+        <translation>Farbbereich</translation>
+    </message>
+    <message>
+        <source>Values in the picture (heights are logarithmic). Drag the black and white points; R or a double click fits them.
+Arrow keys move the white point, with Shift the black one.</source>
+        <translation>Werte im Bild (Höhen logarithmisch). Schwarz- und Weißpunkt lassen sich ziehen; R oder ein Doppelklick passt sie ein.
+Pfeiltasten bewegen den Weißpunkt, mit Umschalt den Schwarzpunkt.</translation>
+    </message>
+    <message>
+        <source>from %1 to %2</source>
+        <translation>von %1 bis %2</translation>
+    </message>
+    <message>
+        <source>auto</source>
+        <translation>auto</translation>
+    </message>
+    <message>
+        <source>R fits</source>
+        <translation>R passt ein</translation>
+    </message>
+</context>
+<context>
+    <name>RecentModels</name>
+    <message>
+        <source>Demo model (MoA)</source>
+        <translation>Demo-Modell (MoA)</translation>
+    </message>
+    <message>
+        <source>Demo: %1</source>
+        <translation>Demo: %1</translation>
+    </message>
+</context>
+<context>
+    <name>RibbonLegend</name>
+    <message>
+        <source>The ribbon under the text: how much of each path every token took, in the layer being looked at. From left to right: %1.</source>
+        <translation>Das Band unter dem Text: wie viel von jedem Pfad ein Token genommen hat, in der betrachteten Schicht. Von links nach rechts: %1.</translation>
+    </message>
+</context>
+<context>
+    <name>RouterLens</name>
+    <message>
+        <source>Token under the pointer</source>
+        <translation>Token unter dem Zeiger</translation>
+    </message>
+    <message>
+        <source>Only %1 in full colour</source>
+        <translation>Nur %1 in voller Farbe</translation>
+    </message>
+    <message>
+        <source>A branch of HyperFFN</source>
+        <translation>Ein Zweig von HyperFFN</translation>
+    </message>
+    <message>
+        <source>Router</source>
+        <translation>Router</translation>
+    </message>
+    <message>
+        <source>Here stands which path every token takes through every layer.
+Open a model first.</source>
+        <translation>Hier steht, welchen Pfad jedes Token durch jede Schicht nimmt.
+Öffne zuerst ein Modell.</translation>
+    </message>
+    <message>
+        <source>This model has no routers: every token takes the same way.</source>
+        <translation>Dieses Modell hat keine Router: Jedes Token nimmt denselben Weg.</translation>
+    </message>
+    <message>
+        <source>Here stands which path every token takes through every layer.
+Write a message, and the strips grow with every token.</source>
+        <translation>Hier steht, welchen Pfad jedes Token durch jede Schicht nimmt.
+Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
+    </message>
+    <message>
+        <source>Shares of the paths, layer by layer</source>
+        <translation>Anteile der Pfade, Schicht für Schicht</translation>
+    </message>
+    <message>
+        <source>Nothing has been captured for this token yet.</source>
+        <translation>Für dieses Token ist noch nichts erfasst.</translation>
+    </message>
+    <message>
+        <source>%1 takes %2 % of %3 over all layers, then %4.</source>
+        <translation>%1 nimmt %2 % von %3 über alle Schichten, dann %4.</translation>
+    </message>
+    <message>
+        <source>%1 takes %2 % on average over %3 tokens, then %4.</source>
+        <translation>%1 nimmt im Mittel %2 % über %3 Token, dann %4.</translation>
+    </message>
+</context>
+<context>
+    <name>RouterPicture</name>
+    <message>
+        <source>Router shares over tokens</source>
+        <translation>Router-Anteile über die Token</translation>
+    </message>
+    <message>
+        <source>Click locks a token, Shift+click pins a second one, arrows step</source>
+        <translation>Klick hält ein Token fest, Umschalt+Klick heftet ein zweites an, Pfeile gehen weiter</translation>
+    </message>
+    <message>
+        <source>not captured yet</source>
+        <translation>noch nicht erfasst</translation>
+    </message>
+</context>
+<context>
+    <name>SamplingPanel</name>
+    <message>
+        <source>Preset</source>
+        <translation>Vorgabe</translation>
+    </message>
+    <message>
+        <source>Temperature</source>
+        <translation>Temperatur</translation>
+    </message>
+    <message>
+        <source>0 always takes the most likely token</source>
+        <translation>0 nimmt immer das wahrscheinlichste Token</translation>
+    </message>
+    <message>
+        <source>Top-p</source>
+        <translation>Top-p</translation>
+    </message>
+    <message>
+        <source>Keeps the most likely tokens up to this probability; 1 is off</source>
+        <translation>Behält die wahrscheinlichsten Token bis zu dieser Wahrscheinlichkeit; 1 ist aus</translation>
+    </message>
+    <message>
+        <source>Min-p</source>
+        <translation>Min-p</translation>
+    </message>
+    <message>
+        <source>Drops tokens less likely than this times the most likely one; 0 is off</source>
+        <translation>Verwirft Token, die weniger wahrscheinlich sind als dies mal das wahrscheinlichste; 0 ist aus</translation>
+    </message>
+    <message>
+        <source>Repeat penalty</source>
+        <translation>Wiederholungsstrafe</translation>
+    </message>
+    <message>
+        <source>Above 1 makes recent tokens less likely; 1 is off</source>
+        <translation>Über 1 macht jüngste Token unwahrscheinlicher; 1 ist aus</translation>
+    </message>
+    <message>
+        <source>off</source>
+        <translation>aus</translation>
+    </message>
+    <message>
+        <source>Top-k</source>
+        <translation>Top-k</translation>
+    </message>
+    <message>
+        <source>Most tokens of a reply</source>
+        <translation>Höchstzahl der Token einer Antwort</translation>
+    </message>
+    <message>
+        <source>Seed</source>
+        <translation>Startwert</translation>
+    </message>
+    <message>
+        <source>The same seed gives the same reply</source>
+        <translation>Derselbe Startwert gibt dieselbe Antwort</translation>
+    </message>
+    <message>
+        <source>System prompt</source>
+        <translation>System-Prompt</translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation>keine</translation>
+    </message>
+    <message>
+        <source>Max tokens</source>
+        <translation>Höchstens Token</translation>
+    </message>
+    <message>
+        <source>System</source>
+        <translation>System</translation>
+    </message>
+    <message>
+        <source>Custom</source>
+        <translation>Eigene</translation>
+    </message>
+    <message>
+        <source>Your own values.</source>
+        <translation>Deine eigenen Werte.</translation>
+    </message>
+    <message>
+        <source>this model has no chat format</source>
+        <translation>dieses Modell hat kein Chat-Format</translation>
+    </message>
+    <message>
+        <source>Greedy</source>
+        <translation>Greedy</translation>
+    </message>
+    <message>
+        <source>Temperature %1</source>
+        <translation>Temperatur %1</translation>
+    </message>
+    <message>
+        <source>top-p %1</source>
+        <translation>Top-p %1</translation>
+    </message>
+    <message>
+        <source>top-k %1</source>
+        <translation>Top-k %1</translation>
+    </message>
+    <message>
+        <source>min-p %1</source>
+        <translation>Min-p %1</translation>
+    </message>
+</context>
+<context>
+    <name>ScreenshotDialog</name>
+    <message>
+        <source>Screenshot</source>
+        <translation>Bildschirmfoto</translation>
+    </message>
+    <message>
+        <source>the window</source>
+        <translation>das Fenster</translation>
+    </message>
+    <message>
+        <source>the lens</source>
+        <translation>die Linse</translation>
+    </message>
+    <message>
+        <source>the lens %1</source>
+        <translation>die Linse %1</translation>
+    </message>
+    <message>
+        <source>file</source>
+        <translation>Datei</translation>
+    </message>
+    <message>
+        <source>clipboard</source>
+        <translation>Zwischenablage</translation>
+    </message>
+    <message>
+        <source>Choose…</source>
+        <translation>Wählen …</translation>
+    </message>
+    <message>
+        <source>Picture of</source>
+        <translation>Bild von</translation>
+    </message>
+    <message>
+        <source>Size</source>
+        <translation>Größe</translation>
+    </message>
+    <message>
+        <source>To</source>
+        <translation>Nach</translation>
+    </message>
+    <message>
+        <source>File</source>
+        <translation>Datei</translation>
+    </message>
+    <message>
+        <source>Take picture</source>
+        <translation>Aufnehmen</translation>
+    </message>
+</context>
+<context>
+    <name>SettingsDialog</name>
+    <message>
+        <source>Settings</source>
+        <translation>Einstellungen</translation>
+    </message>
+    <message>
+        <source>As the system</source>
+        <translation>Wie das System</translation>
+    </message>
+    <message>
+        <source>Light</source>
+        <translation>Hell</translation>
+    </message>
+    <message>
+        <source>Dark</source>
+        <translation>Dunkel</translation>
+    </message>
+    <message>
+        <source>Nothing moves by itself</source>
+        <translation>Nichts bewegt sich von selbst</translation>
+    </message>
+    <message>
+        <source>Choose by itself</source>
+        <translation>Von selbst wählen</translation>
+    </message>
+    <message>
+        <source>CPU</source>
+        <translation>CPU</translation>
+    </message>
+    <message>
+        <source>Vulkan</source>
+        <translation>Vulkan</translation>
+    </message>
+    <message>
+        <source>one a core</source>
+        <translation>einer je Kern</translation>
+    </message>
+    <message>
+        <source>The engine's settings hold from the next model that is opened.</source>
+        <translation>Die Einstellungen der Maschine gelten ab dem nächsten Modell, das geöffnet wird.</translation>
+    </message>
+    <message>
+        <source>Theme</source>
+        <translation>Thema</translation>
+    </message>
+    <message>
+        <source>Motion</source>
+        <translation>Bewegung</translation>
+    </message>
+    <message>
+        <source>Backend</source>
+        <translation>Backend</translation>
+    </message>
+    <message>
+        <source>CPU threads</source>
+        <translation>CPU-Threads</translation>
+    </message>
+</context>
+<context>
+    <name>ShortcutSheet</name>
+    <message>
+        <source>Shortcuts and gestures</source>
+        <translation>Tasten und Gesten</translation>
+    </message>
+    <message>
+        <source>Enter</source>
+        <translation>Eingabe</translation>
+    </message>
+    <message>
+        <source>send the message</source>
+        <translation>die Nachricht senden</translation>
+    </message>
+    <message>
+        <source>Shift+Enter</source>
+        <translation>Umschalt+Eingabe</translation>
+    </message>
+    <message>
+        <source>new line in the message</source>
+        <translation>neue Zeile in der Nachricht</translation>
+    </message>
+    <message>
+        <source>Esc</source>
+        <translation>Esc</translation>
+    </message>
+    <message>
+        <source>stop writing; else release the selected token</source>
+        <translation>das Schreiben anhalten, sonst das gewählte Token loslassen</translation>
+    </message>
+    <message>
+        <source>Click on a token</source>
+        <translation>Klick auf ein Token</translation>
+    </message>
+    <message>
+        <source>select it in every view</source>
+        <translation>in jeder Ansicht auswählen</translation>
+    </message>
+    <message>
+        <source>Shift+click</source>
+        <translation>Umschalt+Klick</translation>
+    </message>
+    <message>
+        <source>pin a second token</source>
+        <translation>ein zweites Token anheften</translation>
+    </message>
+    <message>
+        <source>Arrow keys</source>
+        <translation>Pfeiltasten</translation>
+    </message>
+    <message>
+        <source>next token, next line</source>
+        <translation>nächstes Token, nächste Zeile</translation>
+    </message>
+    <message>
+        <source>Home, End</source>
+        <translation>Pos1, Ende</translation>
+    </message>
+    <message>
+        <source>first, last token</source>
+        <translation>erstes, letztes Token</translation>
+    </message>
+    <message>
+        <source>[ ]</source>
+        <translation>[ ]</translation>
+    </message>
+    <message>
+        <source>previous, next layer</source>
+        <translation>vorige, nächste Schicht</translation>
+    </message>
+    <message>
+        <source>, .</source>
+        <translation>, .</translation>
+    </message>
+    <message>
+        <source>previous, next head</source>
+        <translation>voriger, nächster Kopf</translation>
+    </message>
+    <message>
+        <source>Double-click on a head</source>
+        <translation>Doppelklick auf einen Kopf</translation>
+    </message>
+    <message>
+        <source>show it alone</source>
+        <translation>allein zeigen</translation>
+    </message>
+    <message>
+        <source>Wheel, drag, F</source>
+        <translation>Rad, Ziehen, F</translation>
+    </message>
+    <message>
+        <source>zoom, pan, fit a heatmap</source>
+        <translation>eine Karte zoomen, schieben, einpassen</translation>
+    </message>
+    <message>
+        <source>R</source>
+        <translation>R</translation>
+    </message>
+    <message>
+        <source>fit the colour range</source>
+        <translation>den Farbbereich einpassen</translation>
+    </message>
+</context>
+<context>
+    <name>TokenCard</name>
+    <message>
+        <source>What could stand here</source>
+        <translation>Was hier stehen könnte</translation>
+    </message>
+</context>
+<context>
+    <name>TopBar</name>
+    <message>
+        <source>Cancel</source>
+        <translation>Abbrechen</translation>
+    </message>
+    <message>
+        <source>Open a model</source>
+        <translation>Ein Modell öffnen</translation>
+    </message>
+    <message>
+        <source>Model: %1</source>
+        <translation>Modell: %1</translation>
+    </message>
+    <message>
+        <source>CPU</source>
+        <translation>CPU</translation>
+    </message>
+    <message>
+        <source>Family</source>
+        <translation>Familie</translation>
+    </message>
+    <message>
+        <source>Parameters</source>
+        <translation>Parameter</translation>
+    </message>
+    <message>
+        <source>Layers · heads · width</source>
+        <translation>Schichten · Köpfe · Breite</translation>
+    </message>
+    <message>
+        <source>Weights</source>
+        <translation>Gewichte</translation>
+    </message>
+    <message>
+        <source>Chat format</source>
+        <translation>Chat-Format</translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation>keine</translation>
+    </message>
+    <message>
+        <source>Memory</source>
+        <translation>Speicher</translation>
+    </message>
+    <message>
+        <source>Device</source>
+        <translation>Gerät</translation>
+    </message>
+    <message>
+        <source>Source</source>
+        <translation>Quelle</translation>
+    </message>
+    <message>
+        <source>Model card</source>
+        <translation>Modellkarte</translation>
+    </message>
+    <message>
+        <source>Open another…</source>
+        <translation>Ein anderes öffnen …</translation>
+    </message>
+    <message>
+        <source>%1 tokens/s</source>
+        <translation>%1 Token/s</translation>
+    </message>
+    <message>
+        <source>Speed of the reply being written</source>
+        <translation>Tempo der Antwort, die geschrieben wird</translation>
+    </message>
+    <message>
+        <source>Speed of the last reply</source>
+        <translation>Tempo der letzten Antwort</translation>
+    </message>
+</context>
+<context>
+    <name>Transcript</name>
+    <message>
+        <source>Transcript</source>
+        <translation>Gespräch</translation>
+    </message>
+    <message>
+        <source>Copy message</source>
+        <translation>Nachricht kopieren</translation>
+    </message>
+    <message>
+        <source>Copy token ids</source>
+        <translation>Token-Nummern kopieren</translation>
+    </message>
+    <message>
+        <source>position %1 · id %2</source>
+        <translation>Position %1 · Nummer %2</translation>
+    </message>
+    <message>
+        <source>probability %1 · surprisal %2 bit</source>
+        <translation>Wahrscheinlichkeit %1 · Überraschung %2 bit</translation>
+    </message>
+    <message>
+        <source>No token is selected. Arrow keys select one.</source>
+        <translation>Kein Token ist gewählt. Die Pfeiltasten wählen eines.</translation>
+    </message>
+    <message>
+        <source>Token %1 of %2: '%3'</source>
+        <translation>Token %1 von %2: „%3“</translation>
+    </message>
+    <message>
+        <source>, probability %1</source>
+        <translation>, Wahrscheinlichkeit %1</translation>
+    </message>
+    <message>
+        <source>System</source>
+        <translation>System</translation>
+    </message>
+</context>
+</TS>
