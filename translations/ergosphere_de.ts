@@ -2,7 +2,76 @@
 <!DOCTYPE TS>
 <TS version="2.1" language="de_DE">
 <context>
-    <name>AttentionLens</name>
+    <name>Conversation</name>
+    <message>
+        <source>%1 ms</source>
+        <translation>%1 ms</translation>
+    </message>
+    <message>
+        <source>%1 s</source>
+        <translation>%1 s</translation>
+    </message>
+    <message>
+        <source>ended by itself</source>
+        <translation>von selbst beendet</translation>
+    </message>
+    <message>
+        <source>reached the token limit</source>
+        <translation>Token-Grenze erreicht</translation>
+    </message>
+    <message>
+        <source>context full</source>
+        <translation>Kontext voll</translation>
+    </message>
+    <message>
+        <source>stopped</source>
+        <translation>angehalten</translation>
+    </message>
+    <message>
+        <source>failed</source>
+        <translation>fehlgeschlagen</translation>
+    </message>
+    <message>
+        <source>%1 tokens/s</source>
+        <translation>%1 Token/s</translation>
+    </message>
+    <message>
+        <source>first token %1</source>
+        <translation>erstes Token nach %1</translation>
+    </message>
+    <message>
+        <source>1 token</source>
+        <translation>1 Token</translation>
+    </message>
+    <message>
+        <source>%1 tokens</source>
+        <translation>%1 Token</translation>
+    </message>
+</context>
+<context>
+    <name>QObject</name>
+    <message>
+        <source>%1 (README.md)</source>
+        <translation>%1 (README.md)</translation>
+    </message>
+    <message>
+        <source>%1 · %2 tokens</source>
+        <translation>%1 · %2 Token</translation>
+    </message>
+</context>
+<context>
+    <name>RecentModels</name>
+    <message>
+        <source>Demo model (MoA)</source>
+        <translation>Demo-Modell (MoA)</translation>
+    </message>
+    <message>
+        <source>Demo: %1</source>
+        <translation>Demo: %1</translation>
+    </message>
+</context>
+<context>
+    <name>ergosphere::AttentionLens</name>
     <message>
         <source>Cell under the pointer</source>
         <translation>Zelle unter dem Zeiger</translation>
@@ -93,7 +162,7 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
     </message>
 </context>
 <context>
-    <name>BallsLens</name>
+    <name>ergosphere::BallsLens</name>
     <message>
         <source>Head under the pointer</source>
         <translation>Kopf unter dem Zeiger</translation>
@@ -134,7 +203,7 @@ Open a model first.</source>
     </message>
 </context>
 <context>
-    <name>BallsPicture</name>
+    <name>ergosphere::BallsPicture</name>
     <message>
         <source>Ball radius of every head</source>
         <translation>Kugelradius jedes Kopfes</translation>
@@ -153,7 +222,7 @@ Open a model first.</source>
     </message>
 </context>
 <context>
-    <name>ChatPanel</name>
+    <name>ergosphere::ChatPanel</name>
     <message>
         <source>Text</source>
         <translation>Text</translation>
@@ -176,7 +245,7 @@ Open a model first.</source>
     </message>
 </context>
 <context>
-    <name>Composer</name>
+    <name>ergosphere::Composer</name>
     <message>
         <source>Send</source>
         <translation>Senden</translation>
@@ -223,14 +292,14 @@ Open a model first.</source>
     </message>
 </context>
 <context>
-    <name>ComposerField</name>
+    <name>ergosphere::ComposerField</name>
     <message>
         <source>Message</source>
         <translation>Nachricht</translation>
     </message>
 </context>
 <context>
-    <name>ContextMeter</name>
+    <name>ergosphere::ContextMeter</name>
     <message>
         <source>Context: %1. Nothing is dropped by itself; when it is full the reply ends.</source>
         <translation>Kontext: %1. Nichts wird von selbst verworfen; ist er voll, endet die Antwort.</translation>
@@ -249,54 +318,7 @@ Open a model first.</source>
     </message>
 </context>
 <context>
-    <name>Conversation</name>
-    <message>
-        <source>%1 ms</source>
-        <translation>%1 ms</translation>
-    </message>
-    <message>
-        <source>%1 s</source>
-        <translation>%1 s</translation>
-    </message>
-    <message>
-        <source>ended by itself</source>
-        <translation>von selbst beendet</translation>
-    </message>
-    <message>
-        <source>reached the token limit</source>
-        <translation>Token-Grenze erreicht</translation>
-    </message>
-    <message>
-        <source>context full</source>
-        <translation>Kontext voll</translation>
-    </message>
-    <message>
-        <source>stopped</source>
-        <translation>angehalten</translation>
-    </message>
-    <message>
-        <source>failed</source>
-        <translation>fehlgeschlagen</translation>
-    </message>
-    <message>
-        <source>%1 tokens/s</source>
-        <translation>%1 Token/s</translation>
-    </message>
-    <message>
-        <source>first token %1</source>
-        <translation>erstes Token nach %1</translation>
-    </message>
-    <message>
-        <source>1 token</source>
-        <translation>1 Token</translation>
-    </message>
-    <message>
-        <source>%1 tokens</source>
-        <translation>%1 Token</translation>
-    </message>
-</context>
-<context>
-    <name>ConversationController</name>
+    <name>ergosphere::ConversationController</name>
     <message>
         <source>The context is full: with this message the conversation is %1 tokens long and the model holds %2, a reply included. Shorten the message or start a new chat (Ctrl+N).</source>
         <translation>Der Kontext ist voll: Mit dieser Nachricht ist das Gespräch %1 Token lang, das Modell fasst %2, eine Antwort eingeschlossen. Kürze die Nachricht oder beginne einen neuen Chat (Strg+N).</translation>
@@ -311,14 +333,14 @@ Open a model first.</source>
     </message>
 </context>
 <context>
-    <name>DropOverlay</name>
+    <name>ergosphere::DropOverlay</name>
     <message>
         <source>Drop to open</source>
         <translation>Zum Öffnen loslassen</translation>
     </message>
 </context>
 <context>
-    <name>FigureDialog</name>
+    <name>ergosphere::FigureDialog</name>
     <message>
         <source>Export figure</source>
         <translation>Abbildung exportieren</translation>
@@ -409,7 +431,7 @@ Open a model first.</source>
     </message>
 </context>
 <context>
-    <name>HeadGrid</name>
+    <name>ergosphere::HeadGrid</name>
     <message>
         <source>Heads</source>
         <translation>Köpfe</translation>
@@ -440,7 +462,7 @@ Open a model first.</source>
     </message>
 </context>
 <context>
-    <name>Lens</name>
+    <name>ergosphere::Lens</name>
     <message>
         <source>What would be here</source>
         <translation>Was hier stünde</translation>
@@ -471,7 +493,7 @@ Open a model first.</source>
     </message>
 </context>
 <context>
-    <name>LensData</name>
+    <name>ergosphere::LensData</name>
     <message>
         <source>1 thread</source>
         <translation>1 Thread</translation>
@@ -482,7 +504,7 @@ Open a model first.</source>
     </message>
 </context>
 <context>
-    <name>LibraryPanel</name>
+    <name>ergosphere::LibraryPanel</name>
     <message>
         <source>Models</source>
         <translation>Modelle</translation>
@@ -537,7 +559,7 @@ Open a model first.</source>
     </message>
 </context>
 <context>
-    <name>MainWindow</name>
+    <name>ergosphere::MainWindow</name>
     <message>
         <source>Model</source>
         <translation>Modell</translation>
@@ -756,7 +778,7 @@ Open a model first.</source>
     </message>
 </context>
 <context>
-    <name>MatrixView</name>
+    <name>ergosphere::MatrixView</name>
     <message>
         <source>Attention heatmap</source>
         <translation>Attention-Karte</translation>
@@ -781,7 +803,7 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
     </message>
 </context>
 <context>
-    <name>MessageBar</name>
+    <name>ergosphere::MessageBar</name>
     <message>
         <source>Copy</source>
         <translation>Kopieren</translation>
@@ -796,7 +818,7 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
     </message>
 </context>
 <context>
-    <name>ModelCard</name>
+    <name>ergosphere::ModelCard</name>
     <message>
         <source>Reading the headers…</source>
         <translation>Die Köpfe der Dateien werden gelesen …</translation>
@@ -907,18 +929,7 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
     </message>
 </context>
 <context>
-    <name>QObject</name>
-    <message>
-        <source>%1 (README.md)</source>
-        <translation>%1 (README.md)</translation>
-    </message>
-    <message>
-        <source>%1 · %2 tokens</source>
-        <translation>%1 · %2 Token</translation>
-    </message>
-</context>
-<context>
-    <name>RangeBar</name>
+    <name>ergosphere::RangeBar</name>
     <message>
         <source>Colour range</source>
         <translation>Farbbereich</translation>
@@ -943,25 +954,14 @@ Pfeiltasten bewegen den Weißpunkt, mit Umschalt den Schwarzpunkt.</translation>
     </message>
 </context>
 <context>
-    <name>RecentModels</name>
-    <message>
-        <source>Demo model (MoA)</source>
-        <translation>Demo-Modell (MoA)</translation>
-    </message>
-    <message>
-        <source>Demo: %1</source>
-        <translation>Demo: %1</translation>
-    </message>
-</context>
-<context>
-    <name>RibbonLegend</name>
+    <name>ergosphere::RibbonLegend</name>
     <message>
         <source>The ribbon under the text: how much of each path every token took, in the layer being looked at. From left to right: %1.</source>
         <translation>Das Band unter dem Text: wie viel von jedem Pfad ein Token genommen hat, in der betrachteten Schicht. Von links nach rechts: %1.</translation>
     </message>
 </context>
 <context>
-    <name>RouterLens</name>
+    <name>ergosphere::RouterLens</name>
     <message>
         <source>Token under the pointer</source>
         <translation>Token unter dem Zeiger</translation>
@@ -1012,7 +1012,7 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
     </message>
 </context>
 <context>
-    <name>RouterPicture</name>
+    <name>ergosphere::RouterPicture</name>
     <message>
         <source>Router shares over tokens</source>
         <translation>Router-Anteile über die Token</translation>
@@ -1027,7 +1027,7 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
     </message>
 </context>
 <context>
-    <name>SamplingPanel</name>
+    <name>ergosphere::SamplingPanel</name>
     <message>
         <source>Preset</source>
         <translation>Vorgabe</translation>
@@ -1134,7 +1134,7 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
     </message>
 </context>
 <context>
-    <name>ScreenshotDialog</name>
+    <name>ergosphere::ScreenshotDialog</name>
     <message>
         <source>Screenshot</source>
         <translation>Bildschirmfoto</translation>
@@ -1185,7 +1185,7 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
     </message>
 </context>
 <context>
-    <name>SettingsDialog</name>
+    <name>ergosphere::SettingsDialog</name>
     <message>
         <source>Settings</source>
         <translation>Einstellungen</translation>
@@ -1244,7 +1244,7 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
     </message>
 </context>
 <context>
-    <name>ShortcutSheet</name>
+    <name>ergosphere::ShortcutSheet</name>
     <message>
         <source>Shortcuts and gestures</source>
         <translation>Tasten und Gesten</translation>
@@ -1347,14 +1347,14 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
     </message>
 </context>
 <context>
-    <name>TokenCard</name>
+    <name>ergosphere::TokenCard</name>
     <message>
         <source>What could stand here</source>
         <translation>Was hier stehen könnte</translation>
     </message>
 </context>
 <context>
-    <name>TopBar</name>
+    <name>ergosphere::TopBar</name>
     <message>
         <source>Cancel</source>
         <translation>Abbrechen</translation>
@@ -1429,7 +1429,7 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
     </message>
 </context>
 <context>
-    <name>Transcript</name>
+    <name>ergosphere::Transcript</name>
     <message>
         <source>Transcript</source>
         <translation>Gespräch</translation>

@@ -29,6 +29,20 @@ QDoubleSpinBox* number(double low, double high, double step, int decimals, const
 } // namespace
 
 SamplingPanel::SamplingPanel(QWidget* parent) : QWidget(parent) {
+    makeFields();
+    layOut();
+    connect(preset_, &QComboBox::activated, this, &SamplingPanel::applyPreset);
+    for (QDoubleSpinBox* box : {temperature_, top_p_, min_p_, repeat_penalty_}) {
+        connect(box, &QDoubleSpinBox::valueChanged, this, &SamplingPanel::edited);
+    }
+    connect(top_k_, &QSpinBox::valueChanged, this, &SamplingPanel::edited);
+    connect(max_tokens_, &QSpinBox::valueChanged, this, &SamplingPanel::changed);
+    connect(seed_, &QLineEdit::editingFinished, this, &SamplingPanel::changed);
+    connect(system_, &QLineEdit::editingFinished, this, &SamplingPanel::changed);
+    setFamily({});
+}
+
+void SamplingPanel::makeFields() {
     preset_ = new QComboBox;
     preset_->setObjectName("preset");
     preset_->setAccessibleName(tr("Preset"));
@@ -66,7 +80,9 @@ SamplingPanel::SamplingPanel(QWidget* parent) : QWidget(parent) {
         w->setFont(monoFont());
         w->setMinimumWidth(96);
     }
+}
 
+void SamplingPanel::layOut() {
     auto* grid = new QGridLayout(this);
     grid->setContentsMargins(12, 8, 12, 8);
     grid->setHorizontalSpacing(8);
@@ -94,16 +110,6 @@ SamplingPanel::SamplingPanel(QWidget* parent) : QWidget(parent) {
     for (const int column : {1, 3, 5}) {
         grid->setColumnStretch(column, 1);
     }
-
-    connect(preset_, &QComboBox::activated, this, &SamplingPanel::applyPreset);
-    for (QDoubleSpinBox* box : {temperature_, top_p_, min_p_, repeat_penalty_}) {
-        connect(box, &QDoubleSpinBox::valueChanged, this, &SamplingPanel::edited);
-    }
-    connect(top_k_, &QSpinBox::valueChanged, this, &SamplingPanel::edited);
-    connect(max_tokens_, &QSpinBox::valueChanged, this, &SamplingPanel::changed);
-    connect(seed_, &QLineEdit::editingFinished, this, &SamplingPanel::changed);
-    connect(system_, &QLineEdit::editingFinished, this, &SamplingPanel::changed);
-    setFamily({});
 }
 
 void SamplingPanel::setFamily(const std::string& family) {

@@ -38,6 +38,8 @@ class SamplingPanel : public QWidget {
     void changed();
 
   private:
+    void makeFields();
+    void layOut();
     void applyPreset(int index);
     void edited();
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/chat/transcript.h"
 
+#include "app/chat/accessible_transcript.h"
 #include "app/chat/token_card.h"
 #include "app/figure/palette.h"
 #include "app/lens/lens_data.h"
@@ -33,6 +34,7 @@ Transcript::Transcript(TranscriptDocument* document, LensData* lens_data, Select
                        QWidget* parent)
     : QAbstractScrollArea(parent), document_(document), data_(lens_data), selection_(selection),
       card_(std::make_unique<TokenCard>(viewport())) {
+    installAccessibleTranscript();
     setObjectName("transcript");
     setAccessibleName(tr("Transcript"));
     setFrameShape(QFrame::NoFrame);
@@ -556,8 +558,25 @@ QString Transcript::tokenSummary(qint64 position) const {
     return text;
 }
 
+QString Transcript::selectionSummary() const {
+    return tokenSummary(selection_->token());
+}
+
+QString Transcript::plainText() const {
+    QStringList turns;
+    for (int i = 0; i < document_->turns().size(); ++i) {
+        turns << QString("%1: %2").arg(nameOf(document_->turns()[i].role), document_->text(i));
+    }
+    return turns.isEmpty() ? empty_title_ + "\n" + empty_text_ : turns.join("\n");
+}
+
+QString Transcript::nameOf(ergo::Role role) const {
+    return role == ergo::Role::user     ? user_name_
+           : role == ergo::Role::system ? tr("System")
+                                        : assistant_name_;
+}
+
 void Transcript::speakSelection() {
-    setAccessibleDescription(tokenSummary(selection_->token()));
     if (QAccessible::isActive()) {
         QAccessibleEvent changed(this, QAccessible::DescriptionChanged);
         QAccessible::updateAccessibility(&changed);

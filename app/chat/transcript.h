@@ -48,6 +48,9 @@ class Transcript : public QAbstractScrollArea {
     int ribbonRouter() const;
     /// What a screen reader says of the current token.
     QString tokenSummary(qint64 position) const;
+    QString selectionSummary() const;
+    /// The conversation as text, one paragraph a turn, with who says it.
+    QString plainText() const;
     const TranscriptDocument& document() const { return *document_; }
 
     QSize sizeHint() const override { return {640, 480}; }
@@ -110,6 +113,7 @@ class Transcript : public QAbstractScrollArea {
     bool shown(const TranscriptToken& token) const { return pieces_ || !token.marker; }
     void updateToken(qint64 position);
     void speakSelection();
+    QString nameOf(ergo::Role role) const;
 
     void paintTurn(QPainter* painter, int index, qreal top, qreal bottom);
     void paintMarks(QPainter* painter, const Turn& turn, int index, const QPointF& origin, qreal top,

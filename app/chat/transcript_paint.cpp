@@ -59,10 +59,8 @@ void Transcript::paintTurn(QPainter* painter, int index, qreal top, qreal bottom
     name.setWeight(QFont::DemiBold);
     painter->setFont(name);
     painter->setPen(c.muted);
-    const QString who = content.role == ergo::Role::user     ? user_name_
-                        : content.role == ergo::Role::system ? tr("System")
-                                                             : assistant_name_;
-    painter->drawText(QRectF(x, turn.top - scroll, columnWidth(), 18), Qt::AlignVCenter | Qt::AlignLeft, who);
+    painter->drawText(QRectF(x, turn.top - scroll, columnWidth(), 18), Qt::AlignVCenter | Qt::AlignLeft,
+                      nameOf(content.role));
 
     const QPointF origin(x, turn.body - scroll);
     const qreal from = top - turn.body, to = bottom - turn.body;

@@ -87,6 +87,7 @@ int bench_command(const Arguments& arguments, const Context& context) {
     request.prompt = arguments.integer("-p", 128, 0, 1 << 24);
     request.generate = arguments.integer("-n", 64, 0, 1 << 24);
     request.repetitions = arguments.integer("--repetitions", 3, 1, 1000);
+    request.threads = options.threads;
     std::istringstream list(arguments.text("--observe"));
     for (std::string pattern; std::getline(list, pattern, ',');) {
         request.observe.push_back(pattern);

@@ -44,6 +44,8 @@ struct Sheet {
         text = font(spec.font_family, spec.font_pt);
         small = font(spec.font_family, std::max(5.0, spec.font_pt - 1));
         token = font(spec.token_family, std::max(5.0, spec.font_pt - 1));
+        // No ligatures: "<|" stays the two characters it is.
+        token.setStyleStrategy(QFont::StyleStrategy(QFont::NoSubpixelAntialias | QFont::PreferNoShaping));
         heading = font(spec.font_family, spec.font_pt + 1);
         heading.setWeight(QFont::DemiBold);
         size = QSize(qRound(spec.width_mm * units_per_mm), qRound(spec.height_mm * units_per_mm));

@@ -184,10 +184,10 @@ void MatrixPlot::drawTexts(QCPPainter* painter) const {
             painter->setPen(ink);
             painter->setFont(number_font_);
             const QString number = QString::number(value, 'f', decimals_);
-            const QString percent = QStringLiteral("%1 %").arg(qRound(100 * share));
+            const QString percent = QStringLiteral("%1\u2009%").arg(qRound(100 * share));
             const QFontMetricsF small(bar_font_);
             if (barred && place.height() >= metrics.height() + small.height() &&
-                small.horizontalAdvance(percent) <= 0.94 * area.width()) {
+                small.horizontalAdvance(percent) <= area.width()) {
                 const double top = place.center().y() - (metrics.height() + small.height()) / 2;
                 painter->drawText(QRectF(place.left(), top, place.width(), metrics.height()), Qt::AlignCenter,
                                   number);

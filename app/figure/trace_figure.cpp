@@ -175,8 +175,11 @@ FigureData router_figure(const TraceArrays& arrays, const TraceQuery& query) {
         }
         tokens = array.shape[0];
         RouterFigure::Layer layer;
-        layer.label =
-            stage_title(name.stage) + (name.site == "hyper_ffn" ? QStringLiteral(" · HyperFFN") : QString());
+        layer.label = stage_title(name.stage);
+        if (name.site == "hyper_ffn") { // after the stack it is a stage of its own
+            const bool in_layer = arrays.contains(name.stage + ".router.shares");
+            layer.label = in_layer ? layer.label + QStringLiteral(" · HyperFFN") : QStringLiteral("HyperFFN");
+        }
         layer.paths = path_names(name, array.shape[1]);
         for (const double value : array.to_doubles()) {
             layer.shares.push_back(static_cast<float>(value));

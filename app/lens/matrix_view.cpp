@@ -164,6 +164,7 @@ QString MatrixView::describe(qint64 query, qint64 key) const {
 }
 
 void MatrixView::paintEvent(QPaintEvent*) {
+    place(); // the size may have changed
     QPainter painter(this);
     const QRectF area = plotArea();
     if (!picture_ || picture_->rows() == 0) {

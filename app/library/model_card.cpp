@@ -21,6 +21,17 @@ QString byteText(std::uint64_t bytes) {
     return QLocale().formattedDataSize(qint64(bytes), bytes < 1000000 ? 0 : 1, QLocale::DataSizeSIFormat);
 }
 
+QString sentence(const std::string& text) {
+    QString words = QString::fromStdString(text).trimmed();
+    if (!words.isEmpty()) {
+        words[0] = words[0].toUpper();
+        if (!words.endsWith('.')) {
+            words += '.';
+        }
+    }
+    return words;
+}
+
 QString countText(std::int64_t count) {
     const QLocale locale;
     if (count < 1000000) {
@@ -142,7 +153,7 @@ void ModelCard::fillModel(const ModelHeaders& headers) {
     const ergo::ModelInfo& info = headers.info;
     const QLocale locale;
     const auto text = [](const std::string& s) { return QString::fromStdString(s); };
-    subtitle_->setText(text(info.why));
+    subtitle_->setText(sentence(info.why));
     addFacts(
         {},
         {{tr("Family"), QString("%1 · %2").arg(text(info.family), text(info.variant))},

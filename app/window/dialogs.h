@@ -40,6 +40,8 @@ class FigureDialog : public QDialog {
     void exported(const QString& path);
 
   private:
+    void makeFields();
+    void layOut();
     void exportNow();
     void browse();
     void formatChanged();

@@ -42,6 +42,25 @@ FigureDialog::FigureDialog(FigureData figure, FigureSpec spec, const QString& na
     setObjectName("figure_dialog");
     setAttribute(Qt::WA_DeleteOnClose);
     setWindowTitle(tr("Export figure"));
+    makeFields();
+    path_->setText(QDir(folder).filePath(name + ".pdf"));
+    layOut();
+    connect(format_, &QComboBox::currentIndexChanged, this, &FigureDialog::formatChanged);
+    connect(width_, &QComboBox::currentIndexChanged, this, [this] {
+        if (const double mm = width_->currentData().toDouble(); mm > 0) {
+            width_mm_->setValue(mm);
+        }
+        width_mm_->setEnabled(width_->currentData().toDouble() <= 0);
+        updateHint();
+    });
+    connect(dpi_, &QSpinBox::valueChanged, this, &FigureDialog::updateHint);
+    connect(width_mm_, &QDoubleSpinBox::valueChanged, this, &FigureDialog::updateHint);
+    width_mm_->setValue(spec_.width_mm);
+    width_->setCurrentIndex(width_->findText("89 mm"));
+    formatChanged();
+}
+
+void FigureDialog::makeFields() {
     format_ = new QComboBox;
     format_->setObjectName("format");
     format_->addItem(tr("PDF, vector"), "pdf");
@@ -78,16 +97,18 @@ FigureDialog::FigureDialog(FigureData figure, FigureSpec spec, const QString& na
     }
     title_ = new QLineEdit(spec_.title);
     title_->setPlaceholderText(tr("none"));
-    path_ = new QLineEdit(QDir(folder).filePath(name + ".pdf"));
+    path_ = new QLineEdit;
     path_->setObjectName("path");
     path_->setMinimumWidth(340);
-    auto* choose = new QPushButton(tr("Choose…"));
-    choose->setAutoDefault(false);
     hint_ = new QLabel;
     hint_->setForegroundRole(QPalette::PlaceholderText);
     hint_->setWordWrap(true);
     message_ = new MessageBar;
+}
 
+void FigureDialog::layOut() {
+    auto* choose = new QPushButton(tr("Choose…"));
+    choose->setAutoDefault(false);
     auto* width_row = new QHBoxLayout;
     width_row->setSpacing(8);
     width_row->addWidget(width_);
@@ -120,23 +141,9 @@ FigureDialog::FigureDialog(FigureData figure, FigureSpec spec, const QString& na
     column->addWidget(hint_);
     column->addWidget(message_);
     column->addWidget(buttons);
-
-    connect(format_, &QComboBox::currentIndexChanged, this, &FigureDialog::formatChanged);
-    connect(width_, &QComboBox::currentIndexChanged, this, [this] {
-        if (const double mm = width_->currentData().toDouble(); mm > 0) {
-            width_mm_->setValue(mm);
-        }
-        width_mm_->setEnabled(width_->currentData().toDouble() <= 0);
-        updateHint();
-    });
-    connect(dpi_, &QSpinBox::valueChanged, this, &FigureDialog::updateHint);
-    connect(width_mm_, &QDoubleSpinBox::valueChanged, this, &FigureDialog::updateHint);
     connect(choose, &QPushButton::clicked, this, &FigureDialog::browse);
     connect(buttons, &QDialogButtonBox::accepted, this, &FigureDialog::exportNow);
     connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
-    width_mm_->setValue(spec_.width_mm);
-    width_->setCurrentIndex(width_->findText("89 mm"));
-    formatChanged();
 }
 
 void FigureDialog::formatChanged() {

@@ -73,10 +73,76 @@ void drawButtonPanel(const QStyleOption& option, QPainter* painter, bool primary
     roundRect(painter, option.rect, fill, borderOf(option));
 }
 
+void drawRadio(const QStyleOption& option, QPainter* painter) {
+    const QPalette& p = option.palette;
+    const bool on = option.state & QStyle::State_On && option.state & QStyle::State_Enabled;
+    const Painting guard(painter);
+    const QRectF circle = QRectF(option.rect).adjusted(1.5, 1.5, -1.5, -1.5);
+    const QColor line = blend(borderOf(option), p.color(QPalette::Text), 0.25);
+    painter->setPen(QPen(on ? p.color(QPalette::Highlight) : line, 1));
+    painter->setBrush(on ? p.color(QPalette::Highlight) : p.color(QPalette::Base));
+    painter->drawEllipse(circle);
+    if (option.state & QStyle::State_On) {
+        painter->setPen(Qt::NoPen);
+        painter->setBrush(p.color(on ? QPalette::HighlightedText : QPalette::Text));
+        painter->drawEllipse(circle.center(), 2.5, 2.5);
+    }
+}
+
+void drawCheck(const QStyleOption& option, QPainter* painter) {
+    const QPalette& p = option.palette;
+    const bool on = option.state & QStyle::State_On, enabled = option.state & QStyle::State_Enabled;
+    const QColor line = blend(borderOf(option), p.color(QPalette::Text), 0.25);
+    roundRect(painter, option.rect, on && enabled ? p.color(QPalette::Highlight) : p.color(QPalette::Base),
+              on && enabled ? p.color(QPalette::Highlight) : line, 3);
+    if (on) {
+        const Painting guard(painter);
+        painter->setPen(QPen(p.color(enabled ? QPalette::HighlightedText : QPalette::Text), 1.6,
+                             Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
+        const QRectF r(option.rect);
+        painter->drawPolyline(QPolygonF{{r.left() + r.width() * 0.25, r.top() + r.height() * 0.52},
+                                        {r.left() + r.width() * 0.43, r.top() + r.height() * 0.70},
+                                        {r.left() + r.width() * 0.76, r.top() + r.height() * 0.32}});
+    }
+}
+
 bool isTabbed(const QWidget* widget) {
     auto* dock = const_cast<QDockWidget*>(qobject_cast<const QDockWidget*>(widget));
     const auto* window = dock ? qobject_cast<const QMainWindow*>(dock->parentWidget()) : nullptr;
     return window && !dock->isFloating() && !window->tabifiedDockWidgets(dock).isEmpty();
+}
+
+void drawDockTitle(const QStyleOption& option, QPainter* painter, const QWidget* widget) {
+    const QPalette& p = option.palette;
+    const auto* dock = qstyleoption_cast<const QStyleOptionDockWidget*>(&option);
+    const Painting guard(painter);
+    painter->setRenderHint(QPainter::Antialiasing, false);
+    painter->setPen(p.color(QPalette::Mid));
+    painter->drawLine(option.rect.bottomLeft(), option.rect.bottomRight());
+    if (dock && !isTabbed(widget)) { // a tab says it already
+        QFont font = smallFont();
+        font.setWeight(QFont::DemiBold);
+        painter->setFont(font);
+        painter->setPen(p.color(QPalette::PlaceholderText));
+        const QRect text = option.rect.adjusted(12, 0, -44, 0);
+        painter->drawText(text, Qt::AlignVCenter | Qt::AlignLeft,
+                          QFontMetrics(font).elidedText(dock->title, Qt::ElideRight, text.width()));
+    }
+}
+
+void drawTab(const QStyleOption& option, QPainter* painter) {
+    const QPalette& p = option.palette;
+    const auto* tab = qstyleoption_cast<const QStyleOptionTab*>(&option);
+    const bool chosen = option.state & QStyle::State_Selected;
+    const QRect r = option.rect;
+    if (!chosen && option.state & QStyle::State_MouseOver) {
+        painter->fillRect(r, p.color(QPalette::Midlight));
+    }
+    const bool below = tab && (tab->shape == QTabBar::RoundedSouth || tab->shape == QTabBar::TriangularSouth);
+    if (chosen) {
+        painter->fillRect(QRect(r.left() + 4, below ? r.top() : r.bottom() - 1, r.width() - 8, 2),
+                          p.color(QPalette::Highlight));
+    }
 }
 
 } // namespace
@@ -138,24 +204,13 @@ void FlatStyle::drawPrimitive(PrimitiveElement element, const QStyleOption* opti
     case PE_PanelMenuBar:
     case PE_FrameStatusBarItem:
         return;
-    case PE_IndicatorCheckBox:
-    case PE_IndicatorItemViewItemCheck: {
-        const bool on = option->state & State_On;
-        const bool enabled = option->state & State_Enabled;
-        const QRect box = option->rect;
-        roundRect(painter, box, on && enabled ? p.color(QPalette::Highlight) : p.color(QPalette::Base),
-                  on && enabled ? p.color(QPalette::Highlight) : borderOf(*option), 3);
-        if (on) {
-            const Painting guard(painter);
-            painter->setPen(QPen(p.color(enabled ? QPalette::HighlightedText : QPalette::Text), 1.6,
-                                 Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
-            const QRectF r = QRectF(box);
-            painter->drawPolyline(QPolygonF{{r.left() + r.width() * 0.25, r.top() + r.height() * 0.52},
-                                            {r.left() + r.width() * 0.43, r.top() + r.height() * 0.70},
-                                            {r.left() + r.width() * 0.76, r.top() + r.height() * 0.32}});
-        }
+    case PE_IndicatorRadioButton:
+        drawRadio(*option, painter);
         return;
-    }
+    case PE_IndicatorCheckBox:
+    case PE_IndicatorItemViewItemCheck:
+        drawCheck(*option, painter);
+        return;
     default:
         QProxyStyle::drawPrimitive(element, option, painter, widget);
     }
@@ -175,35 +230,11 @@ void FlatStyle::drawControl(ControlElement element, const QStyleOption* option, 
         }
     }
     if (element == CE_TabBarTabShape) {
-        const auto* tab = qstyleoption_cast<const QStyleOptionTab*>(option);
-        const bool chosen = tab && tab->state & State_Selected;
-        const QRect r = option->rect;
-        if (!chosen && option->state & State_MouseOver) {
-            painter->fillRect(r, p.color(QPalette::Midlight));
-        }
-        const bool below =
-            tab && (tab->shape == QTabBar::RoundedSouth || tab->shape == QTabBar::TriangularSouth);
-        if (chosen) {
-            painter->fillRect(QRect(r.left() + 4, below ? r.top() : r.bottom() - 1, r.width() - 8, 2),
-                              p.color(QPalette::Highlight));
-        }
+        drawTab(*option, painter);
         return;
     }
     if (element == CE_DockWidgetTitle) {
-        const auto* dock = qstyleoption_cast<const QStyleOptionDockWidget*>(option);
-        const Painting guard(painter);
-        painter->setRenderHint(QPainter::Antialiasing, false);
-        painter->setPen(p.color(QPalette::Mid));
-        painter->drawLine(option->rect.bottomLeft(), option->rect.bottomRight());
-        if (dock && !isTabbed(widget)) { // a tab says it already
-            QFont font = smallFont();
-            font.setWeight(QFont::DemiBold);
-            painter->setFont(font);
-            painter->setPen(p.color(QPalette::PlaceholderText));
-            const QRect text = option->rect.adjusted(12, 0, -44, 0);
-            painter->drawText(text, Qt::AlignVCenter | Qt::AlignLeft,
-                              QFontMetrics(font).elidedText(dock->title, Qt::ElideRight, text.width()));
-        }
+        drawDockTitle(*option, painter, widget);
         return;
     }
     if (element == CE_Splitter) {
@@ -330,7 +361,7 @@ QSize FlatStyle::sizeFromContents(ContentsType type, const QStyleOption* option,
     switch (type) {
     case CT_PushButton:
         result.setHeight(qMax(28, result.height()));
-        result.rwidth() += 8;
+        result.rwidth() += 16;
         break;
     case CT_ComboBox:
         result.setHeight(qMax(28, result.height()));

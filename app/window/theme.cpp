@@ -166,6 +166,7 @@ QFont monoFont(int pixels) {
     QFont font = sized(family, pixels);
     font.setStyleHint(QFont::Monospace);
     font.setFixedPitch(true);
+    font.setStyleStrategy(QFont::PreferNoShaping); // no ligatures: "<|" stays the two characters it is
     return font;
 }
 

@@ -148,7 +148,7 @@ void TopBar::setModel(std::shared_ptr<const ergo::OpenedModel> opened) {
     }
     const ergo::ModelInfo& info = opened_->model->info();
     model_->setText(QString("%1 %2").arg(QString::fromStdString(info.name), QChar(0x25BE)));
-    model_->setToolTip(QString::fromStdString(info.why));
+    model_->setToolTip(sentence(info.why));
     model_->setAccessibleName(tr("Model: %1").arg(QString::fromStdString(info.name)));
     const ergo::DeviceInfo device = opened_->backend->info();
     backend_->setText(device.backend == "cpu" ? tr("CPU") : QString::fromStdString(device.backend));
@@ -172,7 +172,7 @@ void TopBar::showPopup() {
     auto* title = new QLabel(text(info.name));
     title->setFont(titleFont());
     column->addWidget(title);
-    auto* why = new QLabel(text(info.why));
+    auto* why = new QLabel(sentence(info.why));
     why->setWordWrap(true);
     why->setForegroundRole(QPalette::PlaceholderText);
     column->addWidget(why);

@@ -67,6 +67,26 @@ std::vector<Subscription> subscriptions_for(const Model& model, const std::vecto
     return subscriptions;
 }
 
+// The widest loads the machine has; the compiler makes one version an instruction set and the loader picks.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+__attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+std::uint64_t
+sum_words(const std::uint64_t* words, std::size_t count) {
+    constexpr std::size_t lanes = 64; // several vectors in flight
+    std::uint64_t sums[lanes] = {};
+    for (std::size_t i = 0; i + lanes <= count; i += lanes) {
+        for (std::size_t lane = 0; lane < lanes; ++lane) {
+            sums[lane] += words[i + lane];
+        }
+    }
+    std::uint64_t total = 0;
+    for (const std::uint64_t sum : sums) {
+        total += sum;
+    }
+    return total;
+}
+
 // Generation with and without observing takes turns token by token on two sessions, so that a drift of the
 // machine's speed meets both alike.
 struct Generation {
@@ -112,33 +132,27 @@ std::vector<std::string> lens_observables(const Model& model, std::size_t attent
     return names;
 }
 
-double measure_read_bandwidth(int threads) {
-    constexpr std::size_t total = std::size_t{256} << 20;
+double measure_read_bandwidth(int threads, std::size_t bytes) {
     const auto count = static_cast<std::size_t>(std::max(threads, 1));
-    std::vector<std::uint64_t> data(total / sizeof(std::uint64_t), 1);
+    const std::size_t slice = std::max<std::size_t>(bytes / sizeof(std::uint64_t) / count, 1024);
+    const std::vector<std::uint64_t> data(slice * count, 1);
+    const auto passes = std::clamp<std::size_t>((std::size_t{64} << 20) / (data.size() * 8), 1, 4096);
     std::vector<double> rates;
     std::atomic<std::uint64_t> sink{0}; // keeps the sums alive
-    for (int pass = 0; pass < 5; ++pass) {
+    for (int round = 0; round < 9; ++round) {
         const auto start = Clock::now();
         std::vector<std::thread> workers;
         for (std::size_t w = 0; w < count; ++w) {
             workers.emplace_back([&, w] {
-                const std::size_t begin = data.size() / count * w, end = data.size() / count * (w + 1);
-                std::uint64_t sums[8] = {};
-                for (std::size_t i = begin; i + 8 <= end; i += 8) {
-                    for (std::size_t lane = 0; lane < 8; ++lane) {
-                        sums[lane] += data[i + lane];
-                    }
-                }
-                for (const std::uint64_t sum : sums) {
-                    sink += sum;
+                for (std::size_t pass = 0; pass < passes; ++pass) {
+                    sink += sum_words(data.data() + w * slice, slice);
                 }
             });
         }
         for (std::thread& worker : workers) {
             worker.join();
         }
-        rates.push_back(static_cast<double>(total) / seconds_since(start));
+        rates.push_back(static_cast<double>(data.size() * sizeof(std::uint64_t) * passes) / seconds_since(start));
     }
     return median(rates);
 }
@@ -213,7 +227,8 @@ BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const Be
     result.host_ops = counters.host_ops;
     result.peak_memory = peak_memory_bytes();
     const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    result.bandwidth = measure_read_bandwidth(cores);
+    result.bandwidth = measure_read_bandwidth(request.threads > 0 ? request.threads : cores,
+                                              std::max<std::size_t>(result.bytes_per_token, std::size_t{1} << 20));
     result.bandwidth_share =
         static_cast<double>(result.bytes_per_token) * result.unobserved_tokens_per_second / result.bandwidth;
     return result;

@@ -14,6 +14,7 @@ struct BenchRequest {
     std::int64_t generate = 64;     ///< tokens written one by one, 0: skip
     std::int64_t depth = 0;         ///< tokens in the context before writing starts; 0: the prompt's
     std::int64_t repetitions = 3;
+    int threads = 0;                ///< for the bandwidth measurement; 0: one a core
     std::vector<std::string> observe; ///< globs of observables; "lenses": what the window's lenses subscribe to
 };
 
@@ -35,8 +36,9 @@ struct BenchResult {
 BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const BenchRequest& request,
                       const Progress& progress, const CancelToken& cancel);
 
-/// Bytes a second that `threads` threads read from memory together (median of a few passes over 256 MiB).
-double measure_read_bandwidth(int threads);
+/// Bytes a second that `threads` threads read together, from a buffer of `bytes` (a cache may serve a small one, as
+/// it serves small weights). Median of nine passes.
+double measure_read_bandwidth(int threads, std::size_t bytes);
 
 /// What the attention, router and ball lenses subscribe to when `attention` (an index into ModelInfo::attentions)
 /// is on screen: that attention's rows for all heads, all routers' shares, all balls' kept shares.

@@ -11,6 +11,8 @@ namespace ergo {
 
 namespace {
 
+constexpr std::string_view mask_suffix = ".mask", keep_suffix = ".keep";
+
 [[noreturn]] void refuse(const std::string& text, const std::string& why) {
     throw Error(ErrorKind::usage, "The change '" + printable(text) + "' " + why);
 }
@@ -49,6 +51,13 @@ Intervention parse_intervention(const std::string& text) {
         }
         change.index = parse<std::int64_t>(name.substr(open + 1, name.size() - open - 2), text, "the index");
         name.resize(open);
+    }
+    if (name.ends_with(mask_suffix)) { // what is masked is not kept
+        if (change.scale || change.value < 0 || change.value > 1) {
+            refuse(text, "masks with a value from 0 (kept) to 1 (masked), set with '='.");
+        }
+        name.replace(name.size() - mask_suffix.size(), mask_suffix.size(), keep_suffix);
+        change.value = 1 - change.value;
     }
     change.pattern = name;
     return change;

@@ -11,7 +11,8 @@
 
 namespace ergo {
 
-/// "layers.*.router.temperature=2", "layers.0.metric_attention.radius[3]*=0.5"
+/// "layers.*.router.temperature=2", "layers.0.metric_attention.radius[3]*=0.5". "X.mask=1" is "X.keep=0": the
+/// parameter `keep` multiplies a head's output, or says whether a path may be chosen.
 struct Intervention {
     std::string pattern;               ///< name with globs
     std::optional<std::int64_t> index; ///< one element (a head), none: all

@@ -395,7 +395,7 @@ class TestFigure : public QObject {
         const auto shares = std::get<RouterFigure>(figure_from_trace(arrays, query));
         QCOMPARE(shares.layers.size(), std::size_t{2});
         QCOMPARE(shares.layers[0].paths[1], QStringLiteral("MetricMH"));
-        QCOMPARE(shares.layers[1].label, QStringLiteral("layer 3 · HyperFFN"));
+        QCOMPARE(shares.layers[1].label, QStringLiteral("HyperFFN"));
 
         query.view = "balls";
         const auto radii = std::get<BallsFigure>(figure_from_trace(arrays, query));

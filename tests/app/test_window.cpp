@@ -10,6 +10,7 @@
 #include "app/window/top_bar.h"
 #include "tests/app/support_window.h"
 
+#include <QAccessible>
 #include <QComboBox>
 #include <QDockWidget>
 #include <QDragEnterEvent>
@@ -120,6 +121,11 @@ class TestWindow : public QObject {
                 t->window().currentLens()->titleText() + t->window().currentLens()->summaryText();
             QVERIFY2(now != before[i - 1], qPrintable(now));
         }
+        // The same in words, for screen readers.
+        QAccessibleInterface* spoken = QAccessible::queryAccessibleInterface(&t->transcript());
+        QVERIFY(spoken && spoken->role() == QAccessible::Document);
+        QCOMPARE(spoken->text(QAccessible::Description), t->transcript().tokenSummary(position));
+        QVERIFY(spoken->text(QAccessible::Value).startsWith("You: What is a head?"));
         QTest::keyClick(&t->transcript(), Qt::Key_Right);
         QCOMPARE(t->window().selection()->token(), position + 1);
         const QPoint second = t->transcript().tokenRect(position).center();
@@ -357,6 +363,28 @@ class TestWindow : public QObject {
             }
         }
         QTRY_COMPARE(chats->count(), count);
+    }
+
+    void layoutIsKept() {
+        QTemporaryDir folder;
+        Preferences preferences(folder.filePath("window.ini"));
+        const auto dock = [](MainWindow& window, const char* name) {
+            return window.findChild<QDockWidget*>(name);
+        };
+        {
+            MainWindow first(&preferences, {});
+            first.show();
+            QVERIFY(QTest::qWaitForWindowExposed(&first));
+            QVERIFY(dock(first, "library")->isVisible());
+            dock(first, "library")->hide();
+            first.addDockWidget(Qt::BottomDockWidgetArea, dock(first, "lens_router"));
+            first.close();
+        }
+        MainWindow second(&preferences, {});
+        second.show();
+        QVERIFY(QTest::qWaitForWindowExposed(&second));
+        QVERIFY(!dock(second, "library")->isVisible());
+        QCOMPARE(second.dockWidgetArea(dock(second, "lens_router")), Qt::BottomDockWidgetArea);
     }
 
     void themesHaveTheirColours() {

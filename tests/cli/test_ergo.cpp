@@ -183,7 +183,12 @@ class ErgoTest : public QObject {
         QCOMPARE(run_ergo(words + QStringList{path("a.npy")}).code, 0);
         QCOMPARE(run_ergo(words + QStringList{path("b.npy"), "--set", "layers.*.router.topk=1"}).code, 0);
         QCOMPARE(run_ergo(words + QStringList{path("c.npy"), "--set", "layers.0.metric_attention.alpha[0]*=1"}).code, 0);
+        QCOMPARE(run_ergo(words + QStringList{path("d.npy"), "--set", "layers.1.metric_mqa.mask[2]=1"}).code, 0);
+        QCOMPARE(run_ergo(words + QStringList{path("e.npy"), "--set", "layers.1.metric_mqa.keep[2]=0"}).code, 0);
         const auto a = floats(ergo::read_npy(path("a.npy").toStdString()));
+        const auto d = floats(ergo::read_npy(path("d.npy").toStdString()));
+        QVERIFY(relative_difference(a, d) > 1e-5);
+        QCOMPARE(relative_difference(d, floats(ergo::read_npy(path("e.npy").toStdString()))), 0.0);
         QVERIFY(relative_difference(a, floats(ergo::read_npy(path("b.npy").toStdString()))) > 1e-4);
         QCOMPARE(relative_difference(a, floats(ergo::read_npy(path("c.npy").toStdString()))), 0.0);
     }

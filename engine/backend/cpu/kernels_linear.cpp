@@ -9,6 +9,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/backend/cpu/kernels_linear.cpp"
 // clang-format off
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h> // must come before highway.h
 #include <hwy/highway.h>
 #include "engine/backend/cpu/activation-inl.h"
@@ -80,6 +81,9 @@ HWY_INLINE void tile(const LinearArgs& a, const float* const* in, float* const* 
         }
         for (int k = 0; k < Outputs; ++k) {
             const V weight = W::load(d, w + k * a.inputs + i);
+            if (Rows == 1) { // the next tile's row: reading weights once, memory is what limits
+                hwy::Prefetch(w + (k + Outputs) * a.inputs + i);
+            }
             for (int r = 0; r < Rows; ++r) {
                 sum[r][k] = hn::MulAdd(weight, x[r], sum[r][k]);
             }

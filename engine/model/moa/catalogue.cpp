@@ -78,7 +78,7 @@ class CatalogueBuilder {
         }
         add_param(m.stage, "router", "temperature", m.temperature, "", false);
         add_param(m.stage, "router", "topk", m.top_k, "", false);
-        add_param(m.stage, "router", "mask", m.mask, "", false);
+        add_param(m.stage, "router", "keep", m.mask, "", false);
     }
 
     void hyper(const HyperPart& h) {
@@ -86,7 +86,7 @@ class CatalogueBuilder {
         add(h.stage, "hyper_ffn", "branches", Source::buffer, {-1, 3}, "share");
         add_param(h.stage, "hyper_ffn", "temperature", h.temperature, "", false);
         add_param(h.stage, "hyper_ffn", "topk", h.top_k, "", false);
-        add_param(h.stage, "hyper_ffn", "mask", h.mask, "", false);
+        add_param(h.stage, "hyper_ffn", "keep", h.mask, "", false);
     }
 
     void attention(const std::string& stage, const AttentionPart& a, const Backing& backing) {
@@ -101,7 +101,7 @@ class CatalogueBuilder {
         add_param(stage, a.site, "radius", a.radius, "distance");
         add_param(stage, a.site, "origin", a.origin, "");
         add_param(stage, a.site, "metric_diag", a.diagonal, "");
-        add_param(stage, a.site, "mask", a.mask, "", false);
+        add_param(stage, a.site, "keep", a.mask, "", false);
         if (a.balls) {
             add(stage, a.site, "ball_distance", Source::state, {a.balls, -1}, "distance", backing);
             if (a.ball.test == Ball::Test::pairs) {

@@ -191,7 +191,7 @@ class LayoutBuilder {
         part.diagonal = stored_param(site + ".metric_diag", role + ".m", {rows, part.dim}, s_.maha_map, true);
         part.origin = stored_param(site + ".origin", role + ".origin", {rows, part.dim}, "raw");
         part.radius = stored_param(site + ".radius", role + ".radius", {rows}, s_.radius_map);
-        part.mask = constant_param(site + ".mask", heads, 1);
+        part.mask = constant_param(site + ".keep", heads, 1);
         part.scales_before = part.diagonal && s_.maha_order == "before";
         part.key_heads =
             part.scales_before ? std::max(part.kv_heads, static_cast<std::int32_t>(rows)) : part.kv_heads;
@@ -252,7 +252,7 @@ class LayoutBuilder {
         const double temperature = lm ? c_.lm_router_temperature : c_.router_temperature;
         m.temperature = constant_param(stage + ".router.temperature", 1, temperature);
         m.top_k = constant_param(stage + ".router.topk", 1, static_cast<double>(c_.router_topk));
-        m.mask = constant_param(stage + ".router.mask", 4, 1);
+        m.mask = constant_param(stage + ".router.keep", 4, 1);
         m.layer_scale = optional_weight(stage + ".ls");
         return m;
     }
@@ -275,7 +275,7 @@ class LayoutBuilder {
         h.router = net(role + ".router");
         h.temperature = constant_param(stage + ".hyper_ffn.temperature", 1, s_.hyper_temperature);
         h.top_k = constant_param(stage + ".hyper_ffn.topk", 1, static_cast<double>(s_.hyper_topk));
-        h.mask = constant_param(stage + ".hyper_ffn.mask", 3, 1);
+        h.mask = constant_param(stage + ".hyper_ffn.keep", 3, 1);
         h.layer_scale = optional_weight(role + ".ls");
         return h;
     }
