@@ -22,7 +22,8 @@ const Option* find(const Syntax& syntax, const std::string& name) {
 
 // "-3" and "-0.5" are values, "-n" is an option.
 bool looks_like_option(const std::string& word) {
-    return word.size() > 1 && word[0] == '-' && !(std::isdigit(static_cast<unsigned char>(word[1])) || word[1] == '.');
+    return word.size() > 1 && word[0] == '-' &&
+           !(std::isdigit(static_cast<unsigned char>(word[1])) || word[1] == '.');
 }
 
 template <class Number> bool parse_number(const std::string& text, Number& number) {
@@ -88,13 +89,15 @@ Arguments::Arguments(const Syntax& syntax, const std::vector<std::string>& words
         }
         values.push_back(std::move(value));
     }
-    const auto needed = static_cast<std::size_t>(std::count_if(
-        syntax.positional.begin(), syntax.positional.end(), [](const std::string& n) { return n[0] != '['; }));
+    const auto needed =
+        static_cast<std::size_t>(std::count_if(syntax.positional.begin(), syntax.positional.end(),
+                                               [](const std::string& n) { return n[0] != '['; }));
     if (positional_.size() < needed) {
         throw UsageError(syntax.positional[positional_.size()] + " is missing.");
     }
     if (positional_.size() > syntax.positional.size()) {
-        throw UsageError("'" + printable(positional_[syntax.positional.size()]) + "' is one argument too many.");
+        throw UsageError("'" + printable(positional_[syntax.positional.size()]) +
+                         "' is one argument too many.");
     }
 }
 
@@ -156,8 +159,9 @@ std::string read_text_file(const std::string& path, std::size_t limit) {
     }
     const auto size = std::filesystem::file_size(path, problem);
     if (!problem && size > limit) {
-        throw Error(ErrorKind::io, "The file has " + std::to_string(size) + " bytes, more than the limit of " +
-                                       std::to_string(limit) + ".",
+        throw Error(ErrorKind::io,
+                    "The file has " + std::to_string(size) + " bytes, more than the limit of " +
+                        std::to_string(limit) + ".",
                     {.file = name});
     }
     std::ostringstream text;
@@ -181,7 +185,8 @@ std::vector<std::int32_t> parse_ids(const std::string& text) {
         }
         std::int32_t id = 0;
         if (!parse_number(part, id) || id < 0) {
-            throw UsageError("'" + printable(part) + "' is not a token id; ids are whole numbers from 0, separated by commas.");
+            throw UsageError("'" + printable(part) +
+                             "' is not a token id; ids are whole numbers from 0, separated by commas.");
         }
         ids.push_back(id);
     }

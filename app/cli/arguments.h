@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Arguments of one `ergo` command: declared once, used for parsing and for --help. Wrong usage throws UsageError,
-// which main turns into exit code 2.
+// Arguments of one `ergo` command: declared once, used for parsing and for --help. Wrong usage throws
+// UsageError, which main turns into exit code 2.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ class UsageError : public std::runtime_error {
 };
 
 struct Option {
-    std::string name;      ///< "--tokens", "-p"
-    std::string value;     ///< name of its value in the help, "" for a switch
+    std::string name;  ///< "--tokens", "-p"
+    std::string value; ///< name of its value in the help, "" for a switch
     std::string help;
     bool repeatable = false;
 };
@@ -42,7 +42,8 @@ class Arguments {
     std::string text(const std::string& name, const std::string& otherwise = "") const;
     const std::vector<std::string>& all(const std::string& name) const;
     /// Whole number within [least, most]; throws UsageError naming the option and the range.
-    std::int64_t integer(const std::string& name, std::int64_t otherwise, std::int64_t least, std::int64_t most) const;
+    std::int64_t integer(const std::string& name, std::int64_t otherwise, std::int64_t least,
+                         std::int64_t most) const;
     double real(const std::string& name, double otherwise) const;
     const std::vector<std::string>& positional() const { return positional_; }
     std::optional<std::string> positional(std::size_t index) const;

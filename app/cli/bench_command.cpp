@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/cli/commands.h"
-
 #include "engine/base/error.h"
 #include "engine/lab/bench.h"
 
-#include <cstdio>
 #include <nlohmann/json.hpp>
+
+#include <cstdio>
 #include <sstream>
 
 namespace ergo::cli {
@@ -71,13 +71,14 @@ Syntax bench_syntax() {
             "Speed of prompt and generation, memory, share of the machine's measured bandwidth.\n"
             "With --observe each step runs observed and not observed in turn.",
             {"MODEL"},
-            with_model_options({{"-p", "N", "tokens of prompt (default 128)"},
-                                {"-n", "N", "tokens to generate (default 64)"},
-                                {"-t", "THREADS", "the same as --threads"},
-                                {"--observe", "LIST", "observables to capture, with globs; 'lenses': what the window shows"},
-                                {"--repetitions", "R", "counted rounds (default 3); medians are printed"},
-                                {"--compare", "FILE", "an earlier --json output to compare with"},
-                                {"--json", "", "print one JSON object"}})};
+            with_model_options(
+                {{"-p", "N", "tokens of prompt (default 128)"},
+                 {"-n", "N", "tokens to generate (default 64)"},
+                 {"-t", "THREADS", "the same as --threads"},
+                 {"--observe", "LIST", "observables to capture, with globs; 'lenses': what the window shows"},
+                 {"--repetitions", "R", "counted rounds (default 3); medians are printed"},
+                 {"--compare", "FILE", "an earlier --json output to compare with"},
+                 {"--json", "", "print one JSON object"}})};
 }
 
 int bench_command(const Arguments& arguments, const Context& context) {
@@ -123,7 +124,8 @@ int devices_command(const Arguments& arguments, const Context&) {
     std::string text;
     int vulkan = 0;
     for (const DeviceInfo& device : all_devices()) {
-        const std::string name = device.backend == "vulkan" ? "vulkan:" + std::to_string(vulkan++) : device.backend;
+        const std::string name =
+            device.backend == "vulkan" ? "vulkan:" + std::to_string(vulkan++) : device.backend;
         list.push_back({{"backend", name},
                         {"name", device.name},
                         {"driver", device.driver},
@@ -131,8 +133,10 @@ int devices_command(const Arguments& arguments, const Context&) {
                         {"features", device.features},
                         {"software", device.software}});
         char memory[32];
-        std::snprintf(memory, sizeof memory, "%.1f GiB", static_cast<double>(device.memory_bytes) / (1 << 30));
-        text += name + "\t" + device.name + "\t" + memory + (device.software ? "\tsoftware, for tests" : "") + "\n";
+        std::snprintf(memory, sizeof memory, "%.1f GiB",
+                      static_cast<double>(device.memory_bytes) / (1 << 30));
+        text += name + "\t" + device.name + "\t" + memory + (device.software ? "\tsoftware, for tests" : "") +
+                "\n";
     }
     print(arguments.has("--json") ? json{{"devices", list}}.dump(1) + "\n" : text);
     return 0;

@@ -43,7 +43,8 @@ int bench_command(const Arguments&, const Context&);
 Syntax devices_syntax();
 int devices_command(const Arguments&, const Context&);
 
-/// Options of every command that runs a model: --backend, --threads, --context, --allow-unused, --set.
+/// Options of every command that runs a model: --backend, --threads, --dtype, --context, --allow-unused,
+/// --set.
 std::vector<Option> model_options();
 /// `own` followed by model_options().
 std::vector<Option> with_model_options(std::vector<Option> own);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/cli/commands.h"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 namespace ergo::cli {
 
@@ -47,16 +48,24 @@ json tokenizer_json(const Tokenizer* tokenizer) {
 
 json info_json(const Opened& opened) {
     const ModelInfo& info = opened.model->info();
-    json out{{"name", info.name},          {"family", info.family},   {"variant", info.variant},
-             {"why", info.why},            {"parameters", info.parameters}, {"layers", info.layers},
-             {"heads", info.heads},        {"width", info.width},     {"vocab", info.vocabulary},
-             {"context", info.context},    {"dtype", info.dtype},     {"problems", info.problems},
-             {"settings", info.settings},  {"tokenizer", tokenizer_json(opened.tokenizer.get())}};
+    json out{{"name", info.name},
+             {"family", info.family},
+             {"variant", info.variant},
+             {"why", info.why},
+             {"parameters", info.parameters},
+             {"layers", info.layers},
+             {"heads", info.heads},
+             {"width", info.width},
+             {"vocab", info.vocabulary},
+             {"context", info.context},
+             {"dtype", info.dtype},
+             {"problems", info.problems},
+             {"settings", info.settings},
+             {"tokenizer", tokenizer_json(opened.tokenizer.get())}};
     for (const auto& [name, count] : info.components) {
         out["components"][name] = count;
     }
-    out["chat_format"] =
-        opened.tokenizer ? json(ChatFormat::detect(opened.tokenizer).name()) : json(nullptr);
+    out["chat_format"] = opened.tokenizer ? json(ChatFormat::detect(opened.tokenizer).name()) : json(nullptr);
     std::uint64_t total = 0;
     json items = json::object();
     for (const MemoryItem& item : opened.model->memory(opened.context)) {
@@ -97,7 +106,8 @@ std::string info_text(const Opened& opened) {
                       std::to_string(info.heads) + " heads, vocabulary " + grouped(info.vocabulary));
     line("context", grouped(info.context) + " tokens");
     if (opened.tokenizer) {
-        line("tokenizer", opened.tokenizer->kind() + ", " + grouped(opened.tokenizer->vocab_size()) + " tokens");
+        line("tokenizer",
+             opened.tokenizer->kind() + ", " + grouped(opened.tokenizer->vocab_size()) + " tokens");
         line("chat format", ChatFormat::detect(opened.tokenizer).name());
     } else {
         line("tokenizer", "none: token ids in, numbers out");
@@ -125,7 +135,8 @@ std::string observables_text(const Model& model, bool as_json) {
             words += (words.size() > 1 ? ", " : "") + (n < 0 ? std::string("n") : std::to_string(n));
         }
         list.push_back({{"name", observable.name}, {"shape", shape}, {"unit", observable.unit}});
-        text += observable.name + "  " + words + "]" + (observable.unit.empty() ? "" : "  " + observable.unit) + "\n";
+        text += observable.name + "  " + words + "]" +
+                (observable.unit.empty() ? "" : "  " + observable.unit) + "\n";
     }
     return as_json ? json{{"observables", list}}.dump(1) + "\n" : text;
 }

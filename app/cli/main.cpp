@@ -33,14 +33,16 @@ const Command commands[] = {
 };
 
 std::string overview() {
-    std::string text = "Usage: ergo COMMAND …\n\n"
-                       "MODEL is a folder, a weights file, a model.safetensors.index.json, or demo:NAME.\n\nCommands:\n";
+    std::string text =
+        "Usage: ergo COMMAND …\n\n"
+        "MODEL is a folder, a weights file, a model.safetensors.index.json, or demo:NAME.\n\nCommands:\n";
     for (const Command& command : commands) {
         const Syntax syntax = command.syntax();
         text += "  " + command.name + std::string(12 - command.name.size(), ' ') +
                 syntax.summary.substr(0, syntax.summary.find('\n')) + "\n";
     }
-    return text + "\n`ergo COMMAND --help` tells more. Exit codes: 0 done, 1 the job failed, 2 wrong usage.\n";
+    return text +
+           "\n`ergo COMMAND --help` tells more. Exit codes: 0 done, 1 the job failed, 2 wrong usage.\n";
 }
 
 int fail(int code, const std::string& sentence) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/cli/commands.h"
-
 #include "engine/base/error.h"
 
-#include <cstdio>
 #include <unistd.h>
+
+#include <cstdio>
 
 namespace ergo::cli {
 
@@ -12,10 +12,12 @@ std::vector<Option> model_options() {
     return {
         {"--backend", "NAME", "auto, cpu, vulkan or vulkan:N (default auto: a GPU if there is one)"},
         {"--threads", "N", "CPU threads (default: one a core)"},
+        {"--dtype", "D", "run the weight matrices as checkpoint (default), f32, bf16 or f16"},
         {"--context", "N", "positions to make room for (default: the model's own)"},
         {"--allow-unused", "", "accept tensors that no role claims"},
         {"--set", "NAME=VALUE",
-         "change the model for this run: knob.NAME=VALUE for a semantic knob, else a parameter's name with globs and "
+         "change the model for this run: knob.NAME=VALUE for a semantic knob, else a parameter's name with "
+         "globs and "
          "an optional [index]; = pins, *= scales",
          true},
     };
@@ -32,6 +34,7 @@ OpenModelOptions parse_model_options(const Arguments& arguments) {
     options.backend = arguments.text("--backend", "auto");
     options.threads = static_cast<int>(arguments.integer("--threads", 0, 1, 1024));
     options.context = arguments.integer("--context", 0, 1, std::int64_t{1} << 24);
+    options.model.dtype = arguments.text("--dtype");
     options.model.allow_unused = arguments.has("--allow-unused");
     for (const std::string& assignment : arguments.all("--set")) {
         const auto equals = assignment.find('=');
@@ -62,13 +65,15 @@ Progress progress_line() {
 }
 
 std::shared_ptr<const OpenedModel> open_for(const Arguments& arguments, const Context& context) {
-    return open_all(*arguments.positional(0), parse_model_options(arguments), progress_line(), context.cancel);
+    return open_all(*arguments.positional(0), parse_model_options(arguments), progress_line(),
+                    context.cancel);
 }
 
 const Tokenizer& tokenizer_of(const OpenedModel& opened) {
     if (!opened.tokenizer) {
-        throw Error(ErrorKind::usage, "This checkpoint has no tokenizer, so text cannot be read or written.",
-                    {.advice = "Give token ids with --tokens, or put its tokenizer.json beside the weights."});
+        throw Error(
+            ErrorKind::usage, "This checkpoint has no tokenizer, so text cannot be read or written.",
+            {.advice = "Give token ids with --tokens, or put its tokenizer.json beside the weights."});
     }
     return *opened.tokenizer;
 }

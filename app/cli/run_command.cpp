@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/cli/commands.h"
-
 #include "engine/base/error.h"
 #include "engine/generate/generation.h"
 
@@ -77,18 +76,19 @@ Syntax run_syntax() {
     return {"run",
             "Generates text, streaming to stdout; speed and context use go to stderr.\nCtrl-C stops cleanly.",
             {"MODEL"},
-            with_model_options({{"-p", "TEXT", "the prompt"},
-                                {"--tokens", "IDS", "the prompt as token ids: 1,2,3 or @FILE"},
-                                {"--chat", "", "apply the model's chat format to the prompt"},
-                                {"--system", "TEXT", "system prompt, with --chat"},
-                                {"-n", "N", "write at most N tokens (default 256)"},
-                                {"--temperature", "T", "0 (default) is greedy"},
-                                {"--top-k", "K", "only the K likeliest tokens (0: off)"},
-                                {"--top-p", "P", "only the likeliest tokens that make up P (1: off)"},
-                                {"--min-p", "P", "only tokens with at least P times the likeliest's chance (0: off)"},
-                                {"--repeat-penalty", "R", "makes recent tokens less likely (1: off)"},
-                                {"--seed", "S", "same seed, same text (default 0)"},
-                                {"--stop", "S", "end when this text appears", true}})};
+            with_model_options(
+                {{"-p", "TEXT", "the prompt"},
+                 {"--tokens", "IDS", "the prompt as token ids: 1,2,3 or @FILE"},
+                 {"--chat", "", "apply the model's chat format to the prompt"},
+                 {"--system", "TEXT", "system prompt, with --chat"},
+                 {"-n", "N", "write at most N tokens (default 256)"},
+                 {"--temperature", "T", "0 (default) is greedy"},
+                 {"--top-k", "K", "only the K likeliest tokens (0: off)"},
+                 {"--top-p", "P", "only the likeliest tokens that make up P (1: off)"},
+                 {"--min-p", "P", "only tokens with at least P times the likeliest's chance (0: off)"},
+                 {"--repeat-penalty", "R", "makes recent tokens less likely (1: off)"},
+                 {"--seed", "S", "same seed, same text (default 0)"},
+                 {"--stop", "S", "end when this text appears", true}})};
 }
 
 int run_command(const Arguments& arguments, const Context& context) {
@@ -110,12 +110,13 @@ int run_command(const Arguments& arguments, const Context& context) {
     };
     const EventFinished end = generate_reply(session, *opened, request, hooks, context.cancel);
     print(end.trailing_text + "\n");
-    std::fprintf(stderr,
-                 "prompt %lld tokens in %.2f s · wrote %lld tokens at %.1f tokens/s · context %lld of %lld · %s\n",
-                 static_cast<long long>(prompt.tokens), prompt.seconds, static_cast<long long>(end.tokens),
-                 end.seconds > 0 ? static_cast<double>(end.tokens) / end.seconds : 0.0,
-                 static_cast<long long>(session.length()), static_cast<long long>(session.capacity()),
-                 reason_in_words(end.reason));
+    std::fprintf(
+        stderr,
+        "prompt %lld tokens in %.2f s · wrote %lld tokens at %.1f tokens/s · context %lld of %lld · %s\n",
+        static_cast<long long>(prompt.tokens), prompt.seconds, static_cast<long long>(end.tokens),
+        end.seconds > 0 ? static_cast<double>(end.tokens) / end.seconds : 0.0,
+        static_cast<long long>(session.length()), static_cast<long long>(session.capacity()),
+        reason_in_words(end.reason));
     return 0;
 }
 

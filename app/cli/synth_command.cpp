@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/cli/commands.h"
-
 #include "engine/base/error.h"
 #include "engine/lab/synth.h"
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/cli/commands.h"
-
 #include "engine/base/error.h"
 #include "engine/lab/array_files.h"
 #include "engine/lab/trace.h"
@@ -53,8 +52,8 @@ int logits_command(const Arguments& arguments, const Context& context) {
     const std::string out = arguments.required("--out");
     require_extension(out, ".npy");
     const auto opened = open_for(arguments, context);
-    write_npy(out, run_logits(*opened->model, *opened->backend, request.tokens, request.decode, context.cancel,
-                              progress_line()));
+    write_npy(out, run_logits(*opened->model, *opened->backend, request.tokens, request.decode,
+                              context.cancel, progress_line()));
     return 0;
 }
 
@@ -62,10 +61,11 @@ Syntax trace_syntax() {
     return {"trace",
             "Everything observable in one forward pass, by name, as a NumPy .npz (or .safetensors).",
             {"MODEL"},
-            with_model_options({tokens_option,
-                                {"--out", "FILE.npz", "where to write"},
-                                {"--observe", "LIST", "names with globs, separated by commas (default: all)", true},
-                                decode_option})};
+            with_model_options(
+                {tokens_option,
+                 {"--out", "FILE.npz", "where to write"},
+                 {"--observe", "LIST", "names with globs, separated by commas (default: all)", true},
+                 decode_option})};
 }
 
 int trace_command(const Arguments& arguments, const Context& context) {

@@ -4,9 +4,12 @@
 #include "app/library/recent_models.h"
 #include "engine/generate/opened_model.h"
 
+#include <QCoreApplication>
 #include <QLocale>
 #include <QMetaObject>
+#include <QPointer>
 #include <QRegularExpression>
+#include <QThreadPool>
 
 namespace ergosphere {
 
@@ -83,21 +86,15 @@ ModelHeaders readHeaders(const QString& source, bool allow_unused) {
     return headers;
 }
 
-HeaderReader::~HeaderReader() {
-    if (thread_.joinable()) {
-        thread_.join(); // headers only: a moment
-    }
-}
-
 void HeaderReader::read(const QString& source) {
-    qRegisterMetaType<ModelHeaders>();
-    if (thread_.joinable()) {
-        thread_.join();
-    }
-    thread_ = std::thread([this, source] {
-        const ModelHeaders headers = readHeaders(source, false);
-        QMetaObject::invokeMethod(
-            this, [this, headers] { emit done(headers); }, Qt::QueuedConnection);
+    QThreadPool::globalInstance()->start([self = QPointer(this), source] {
+        ModelHeaders headers = readHeaders(source, false);
+        // Closing the card does not wait for the disk, so the reader may be gone; the application is not.
+        QMetaObject::invokeMethod(qApp, [self, headers = std::move(headers)] {
+            if (self) {
+                emit self->done(headers);
+            }
+        });
     });
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Reads a model's headers on a thread of its own: what it is, what it needs, what does not fit. GUI thread
-// owns it.
+// Reads a model's headers away from the GUI thread: what it is, what it needs, what does not fit. The GUI
+// thread owns the reader.
 #pragma once
 
 #include "engine/base/error.h"
@@ -8,9 +8,6 @@
 
 #include <QObject>
 #include <QString>
-
-#include <memory>
-#include <thread>
 
 namespace ergosphere {
 
@@ -40,14 +37,11 @@ class HeaderReader : public QObject {
 
   public:
     explicit HeaderReader(QObject* parent = nullptr) : QObject(parent) {}
-    ~HeaderReader() override;
+    /// The answer comes as done(), unless the reader is gone by then.
     void read(const QString& source);
 
   signals:
     void done(const ergosphere::ModelHeaders& headers);
-
-  private:
-    std::thread thread_;
 };
 
 } // namespace ergosphere

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Cancellation and progress of long jobs. A token is shared by the caller (any thread) and the job (its thread).
+// Cancellation and progress of long jobs. A token is shared by the caller (any thread) and the job (its
+// thread).
 #pragma once
 
 #include <atomic>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Files compiled into the library (demo models, schemas, shaders), by their path below resources/ or shaders/.
-// Read-only, static storage: views stay valid for the life of the program, from any thread.
+// Files compiled into the library (demo models, schemas, shaders), by their path below resources/ or
+// shaders/. Read-only, static storage: views stay valid for the life of the program, from any thread.
 #pragma once
 
 #include <cstddef>

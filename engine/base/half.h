@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// bfloat16 and IEEE half as stored in checkpoints. Plain scalar conversions, exact both ways where exact is possible.
+// bfloat16 and IEEE half as stored in checkpoints. Plain scalar conversions, exact both ways where exact is
+// possible.
 #pragma once
 
 #include <bit>

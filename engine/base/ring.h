@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Bounded lock-free ring for one producer thread and one consumer thread. A full ring refuses the newest item:
-// a slow reader drops frames, the writer never waits.
+// Bounded lock-free ring for one producer thread and one consumer thread. A full ring refuses the newest
+// item: a slow reader drops frames, the writer never waits.
 #pragma once
 
 #include <atomic>

@@ -9,8 +9,10 @@ namespace ergo {
 
 namespace {
 
-// DiscoverLM: plain concatenation, no newlines, no end markers. (DiscoverLM-70M's card; MoA specification §1.2)
-constexpr const char* discover_markers[] = {"<|system|>", "<|user|>", "<|assistant|>", "<|think|>", "<|reasoning|>"};
+// DiscoverLM: plain concatenation, no newlines, no end markers. (DiscoverLM-70M's card; MoA specification
+// §1.2)
+constexpr const char* discover_markers[] = {"<|system|>", "<|user|>", "<|assistant|>", "<|think|>",
+                                            "<|reasoning|>"};
 constexpr const char* chat_ml_markers[] = {"<|im_start|>", "<|im_end|>"};
 
 template <std::size_t N> bool has_all(const Tokenizer& tokenizer, const char* const (&names)[N]) {
@@ -38,11 +40,14 @@ class Renderer {
     RenderedChat out;
 
   private:
-    void append(const std::vector<std::int32_t>& ids) { out.ids.insert(out.ids.end(), ids.begin(), ids.end()); }
+    void append(const std::vector<std::int32_t>& ids) {
+        out.ids.insert(out.ids.end(), ids.begin(), ids.end());
+    }
     const Tokenizer& tokenizer_;
 };
 
-RenderedChat render_discover(const Tokenizer& tokenizer, const std::vector<ChatMessage>& messages, bool generate) {
+RenderedChat render_discover(const Tokenizer& tokenizer, const std::vector<ChatMessage>& messages,
+                             bool generate) {
     Renderer r(tokenizer);
     const auto open_reply = [&r] {
         r.marker("<|assistant|>");
@@ -69,7 +74,8 @@ RenderedChat render_discover(const Tokenizer& tokenizer, const std::vector<ChatM
     return std::move(r.out);
 }
 
-RenderedChat render_chat_ml(const Tokenizer& tokenizer, const std::vector<ChatMessage>& messages, bool generate) {
+RenderedChat render_chat_ml(const Tokenizer& tokenizer, const std::vector<ChatMessage>& messages,
+                            bool generate) {
     constexpr const char* names[] = {"system\n", "user\n", "assistant\n"};
     Renderer r(tokenizer);
     for (const ChatMessage& message : messages) {
@@ -111,7 +117,8 @@ ChatFormat ChatFormat::detect(std::shared_ptr<const Tokenizer> tokenizer) {
         format.stop_ids_.push_back(*eos);
     }
     std::sort(format.stop_ids_.begin(), format.stop_ids_.end());
-    format.stop_ids_.erase(std::unique(format.stop_ids_.begin(), format.stop_ids_.end()), format.stop_ids_.end());
+    format.stop_ids_.erase(std::unique(format.stop_ids_.begin(), format.stop_ids_.end()),
+                           format.stop_ids_.end());
     format.tokenizer_ = std::move(tokenizer);
     return format;
 }

@@ -17,7 +17,8 @@ enum class Role : std::uint8_t { system, user, assistant };
 struct ChatMessage {
     Role role = Role::user;
     std::string text;
-    std::vector<std::int32_t> ids; ///< assistant only: the reply's own tokens, used instead of encoding the text again
+    std::vector<std::int32_t>
+        ids; ///< assistant only: the reply's own tokens, used instead of encoding the text again
 };
 
 /// Ids of a whole conversation and where each message's own text stands in them (markers excluded).
@@ -37,8 +38,8 @@ class ChatFormat {
     std::string name() const; ///< "DiscoverLM", "ChatML", "raw completion"
     bool can_chat() const { return kind_ != Kind::raw; }
 
-    /// With `generate` the opening of an assistant's reply is appended. Special tokens inside a message's text are
-    /// plain text: what a person types can never pose as a marker.
+    /// With `generate` the opening of an assistant's reply is appended. Special tokens inside a message's
+    /// text are plain text: what a person types can never pose as a marker.
     RenderedChat render(const std::vector<ChatMessage>& messages, bool generate) const;
 
     /// Ids after which a reply is over (end markers, and a new turn's opening).

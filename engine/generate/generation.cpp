@@ -14,12 +14,15 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Reason = EventFinished::Reason;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// Ids to readable text; without a tokenizer there is no text, only ids.
 class TextStream {
   public:
-    TextStream(const std::shared_ptr<const Tokenizer>& tokenizer, const std::vector<std::string>& stops) : stops_(stops) {
+    TextStream(const std::shared_ptr<const Tokenizer>& tokenizer, const std::vector<std::string>& stops)
+        : stops_(stops) {
         if (tokenizer) {
             decoder_.emplace(tokenizer, true);
         }
@@ -52,13 +55,14 @@ EventFinished generate_reply(Session& session, const OpenedModel& opened, const 
     EventFinished end{request.tag, Reason::length, 0, 0, 0, {}};
 
     const std::int64_t before = session.length();
-    const auto reused = std::mismatch(session.tokens().begin(), session.tokens().end(), request.prompt.begin(),
-                                      request.prompt.end())
+    const auto reused = std::mismatch(session.tokens().begin(), session.tokens().end(),
+                                      request.prompt.begin(), request.prompt.end())
                             .first -
                         session.tokens().begin();
     session.set_tokens(request.prompt, hooks.progress, cancel);
     if (hooks.prompt) {
-        hooks.prompt({request.tag, session.length(), std::min<std::int64_t>(reused, before), seconds_since(start)});
+        hooks.prompt(
+            {request.tag, session.length(), std::min<std::int64_t>(reused, before), seconds_since(start)});
     }
 
     const auto writing = Clock::now();
@@ -68,7 +72,8 @@ EventFinished generate_reply(Session& session, const OpenedModel& opened, const 
             if (hooks.between) {
                 hooks.between();
             }
-            EventToken token{request.tag, session.length(), sampler.choose(session.logits(), session.tokens()), {}};
+            EventToken token{
+                request.tag, session.length(), sampler.choose(session.logits(), session.tokens()), {}};
             const auto& stops = request.stop_ids;
             if (std::find(stops.begin(), stops.end(), token.choice.id) != stops.end()) {
                 end.reason = Reason::stop_token;

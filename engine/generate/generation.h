@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Writing one reply on a session: prompt, then token after token until something ends it. Runs on the caller's
-// thread; the worker and the command line share it.
+// Writing one reply on a session: prompt, then token after token until something ends it. Runs on the
+// caller's thread; the worker and the command line share it.
 #pragma once
 
 #include "engine/generate/session.h"
@@ -18,7 +18,8 @@ struct GenerationHooks {
     Progress progress;
 };
 
-/// Errors of the prompt are thrown; a cancelled reply is a normal end. Tokens already written stay in the session.
+/// Errors of the prompt are thrown; a cancelled reply is a normal end. Tokens already written stay in the
+/// session.
 EventFinished generate_reply(Session& session, const OpenedModel& opened, const GenerateRequest& request,
                              const GenerationHooks& hooks, const CancelToken& cancel);
 

@@ -45,7 +45,8 @@ std::shared_ptr<Backend> make_vulkan(const std::string& name) {
     }
     return make_vulkan_backend(index);
 #else
-    throw Error(ErrorKind::unsupported, "Backend '" + printable(name) + "': this build has no Vulkan backend.",
+    throw Error(ErrorKind::unsupported,
+                "Backend '" + printable(name) + "': this build has no Vulkan backend.",
                 {.advice = "Use --backend cpu."});
 #endif
 }
@@ -96,7 +97,7 @@ std::shared_ptr<Backend> make_backend(const std::string& name, int threads) {
 #ifdef ERGO_HAS_VULKAN
         try {
             return make_vulkan_backend(); // a GPU that can be used
-        } catch (const Error&) { // there is none: the CPU does it
+        } catch (const Error&) {          // there is none: the CPU does it
         }
 #endif
         return make_cpu_backend(threads);
@@ -139,8 +140,8 @@ std::shared_ptr<const OpenedModel> open_all(const std::string& source, const Ope
     const std::int64_t most = opened->model->max_positions();
     if (options.context > most) {
         throw Error(ErrorKind::usage,
-                    "A context of " + std::to_string(options.context) + " tokens was asked for, but this model has " +
-                        std::to_string(most) + ".",
+                    "A context of " + std::to_string(options.context) +
+                        " tokens was asked for, but this model has " + std::to_string(most) + ".",
                     {.advice = "Ask for " + std::to_string(most) + " or fewer."});
     }
     opened->context = options.context > 0 ? options.context : std::min(most, opened->model->info().context);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Everything that is open when a model is open: checkpoint, model, tokenizer, chat format, backend, weights on it.
-// Immutable after open; shared by sessions and windows.
+// Everything that is open when a model is open: checkpoint, model, tokenizer, chat format, backend, weights
+// on it. Immutable after open; shared by sessions and windows.
 #pragma once
 
 #include "engine/backend/backend.h"
@@ -22,15 +22,15 @@ struct OpenModelOptions {
 };
 
 struct OpenedModel {
-    std::string source;           ///< what was asked for: a path or "demo:moa"
+    std::string source; ///< what was asked for: a path or "demo:moa"
     std::shared_ptr<const Checkpoint> checkpoint;
     std::shared_ptr<const Model> model;
     std::shared_ptr<const Tokenizer> tokenizer; ///< null: the checkpoint has none
     std::optional<ChatFormat> chat;             ///< set when there is a tokenizer
-    std::string card;             ///< the model's README, if it has one
+    std::string card;                           ///< the model's README, if it has one
     std::shared_ptr<Backend> backend;
     std::shared_ptr<LoadedModel> loaded;
-    std::int64_t context = 0;     ///< positions a session gets
+    std::int64_t context = 0; ///< positions a session gets
 };
 
 /// Names of the embedded demo models, "demo:moa" first.

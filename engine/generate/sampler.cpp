@@ -33,13 +33,15 @@ std::vector<double> softmax(std::span<const float> logits, double temperature) {
         }
     }
     if (!std::isfinite(top)) {
-        throw Error(ErrorKind::mismatch,
-                    "The model's output has no finite number; its weights or a changed parameter make no sense.");
+        throw Error(
+            ErrorKind::mismatch,
+            "The model's output has no finite number; its weights or a changed parameter make no sense.");
     }
     std::vector<double> p(logits.size());
     double total = 0;
     for (std::size_t i = 0; i < p.size(); ++i) {
-        p[i] = std::isfinite(logits[i]) ? std::exp((static_cast<double>(logits[i]) - top) / temperature) : 0.0;
+        p[i] =
+            std::isfinite(logits[i]) ? std::exp((static_cast<double>(logits[i]) - top) / temperature) : 0.0;
         total += p[i];
     }
     for (double& x : p) {
@@ -63,7 +65,8 @@ std::vector<std::int32_t> largest(std::span<const double> p, std::size_t count) 
     return order;
 }
 
-void penalise(std::vector<float>& logits, std::span<const std::int32_t> history, const SamplingParams& params) {
+void penalise(std::vector<float>& logits, std::span<const std::int32_t> history,
+              const SamplingParams& params) {
     if (params.repeat_penalty == 1 || params.repeat_window <= 0) {
         return;
     }
@@ -79,7 +82,8 @@ void penalise(std::vector<float>& logits, std::span<const std::int32_t> history,
 }
 
 // How many of the probabilities, largest first, survive top-k, min-p and top-p (at least one).
-std::size_t surviving(std::span<const std::int32_t> order, std::span<const double> p, const SamplingParams& params) {
+std::size_t surviving(std::span<const std::int32_t> order, std::span<const double> p,
+                      const SamplingParams& params) {
     const auto at = [&](std::size_t i) { return p[static_cast<std::size_t>(order[i])]; };
     std::size_t count = order.size();
     if (params.top_k > 0) {
@@ -101,14 +105,18 @@ void validate(const SamplingParams& p) {
     require(p.temperature >= 0 && p.temperature <= 100,
             "Temperature is " + number(p.temperature) + "; it must lie between 0 (greedy) and 100.");
     require(p.top_k >= 0, "Top-k is " + std::to_string(p.top_k) + "; it must be 0 (off) or more.");
-    require(p.top_p > 0 && p.top_p <= 1, "Top-p is " + number(p.top_p) + "; it must lie above 0 and at most at 1 (off).");
-    require(p.min_p >= 0 && p.min_p < 1, "Min-p is " + number(p.min_p) + "; it must lie from 0 (off) to below 1.");
+    require(p.top_p > 0 && p.top_p <= 1,
+            "Top-p is " + number(p.top_p) + "; it must lie above 0 and at most at 1 (off).");
+    require(p.min_p >= 0 && p.min_p < 1,
+            "Min-p is " + number(p.min_p) + "; it must lie from 0 (off) to below 1.");
     require(p.repeat_penalty > 0 && p.repeat_penalty <= 10,
-            "Repeat penalty is " + number(p.repeat_penalty) + "; it must lie above 0 and at most at 10 (1 is off).");
+            "Repeat penalty is " + number(p.repeat_penalty) +
+                "; it must lie above 0 and at most at 10 (1 is off).");
 }
 
 std::vector<SamplingPreset> sampling_presets(const std::string& family) {
-    const SamplingPreset exact{"Exact", "Greedy: the same answer every time; right for equations and for measuring.", {}};
+    const SamplingPreset exact{
+        "Exact", "Greedy: the same answer every time; right for equations and for measuring.", {}};
     SamplingPreset lively{"Lively", "Pure temperature 0.8, nothing cut.", {}};
     lively.params.temperature = 0.8;
     if (family == "moa") {
@@ -119,7 +127,9 @@ std::vector<SamplingPreset> sampling_presets(const std::string& family) {
     return {lively, exact};
 }
 
-Sampler::Sampler(const SamplingParams& params) : params_(params), random_(params.seed) { validate(params); }
+Sampler::Sampler(const SamplingParams& params) : params_(params), random_(params.seed) {
+    validate(params);
+}
 
 Choice Sampler::choose(std::span<const float> logits, std::span<const std::int32_t> history,
                        std::size_t alternatives) {

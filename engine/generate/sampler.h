@@ -11,11 +11,11 @@
 namespace ergo {
 
 struct SamplingParams {
-    double temperature = 0;      ///< 0: greedy
-    std::int32_t top_k = 0;      ///< 0: off
-    double top_p = 1;            ///< 1: off
-    double min_p = 0;            ///< 0: off; keeps p >= min_p * largest p
-    double repeat_penalty = 1;   ///< 1: off; divides positive and multiplies negative logits of recent tokens
+    double temperature = 0;    ///< 0: greedy
+    std::int32_t top_k = 0;    ///< 0: off
+    double top_p = 1;          ///< 1: off
+    double min_p = 0;          ///< 0: off; keeps p >= min_p * largest p
+    double repeat_penalty = 1; ///< 1: off; divides positive and multiplies negative logits of recent tokens
     std::int32_t repeat_window = 64;
     std::uint64_t seed = 0;
 };
@@ -46,8 +46,10 @@ struct Choice {
 class Sampler {
   public:
     explicit Sampler(const SamplingParams& params);
-    /// `logits` [vocabulary]; `history` is the token log so far. Never returns an id whose logit is not finite.
-    Choice choose(std::span<const float> logits, std::span<const std::int32_t> history, std::size_t alternatives = 5);
+    /// `logits` [vocabulary]; `history` is the token log so far. Never returns an id whose logit is not
+    /// finite.
+    Choice choose(std::span<const float> logits, std::span<const std::int32_t> history,
+                  std::size_t alternatives = 5);
 
   private:
     SamplingParams params_;

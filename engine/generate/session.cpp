@@ -11,7 +11,8 @@ namespace ergo {
 
 namespace {
 
-// Rows of a prompt step. Larger steps use the weights better, smaller ones cancel sooner and capture less at once.
+// Rows of a prompt step. Larger steps use the weights better, smaller ones cancel sooner and capture less at
+// once.
 constexpr std::int64_t chunk_rows = 64;
 
 std::uint64_t next_session_id() {
@@ -19,11 +20,12 @@ std::uint64_t next_session_id() {
     return ++counter;
 }
 
-Capture make_capture(Executor& executor, Program& program, const ModelPlan::Output& output, const Model& model,
-                     std::int64_t rows, std::int64_t keys) {
+Capture make_capture(Executor& executor, Program& program, const ModelPlan::Output& output,
+                     const Model& model, std::int64_t rows, std::int64_t keys) {
     const auto& observable = model.observables()[static_cast<std::size_t>(output.wanted.observable)];
     Reading reading = read_output(executor, program, output, observable, rows, keys);
-    return {output.wanted.observable, output.wanted.heads, std::move(reading.shape), std::move(reading.values)};
+    return {output.wanted.observable, output.wanted.heads, std::move(reading.shape),
+            std::move(reading.values)};
 }
 
 } // namespace
@@ -60,8 +62,9 @@ struct Session::Runner {
     }
 
     /// Runs `ids` at `position` and hands the captures out. Returns a view of the last row's logits.
-    std::span<const float> step(std::int64_t position, std::span<const std::int32_t> ids, std::uint64_t session,
-                                bool recomputed, const FrameSink& to, const CancelToken& cancel) {
+    std::span<const float> step(std::int64_t position, std::span<const std::int32_t> ids,
+                                std::uint64_t session, bool recomputed, const FrameSink& to,
+                                const CancelToken& cancel) {
         Prepared& phase = prepared(static_cast<std::int64_t>(ids.size()));
         state.position = position;
         state.ids.assign(ids.begin(), ids.end());
@@ -70,8 +73,8 @@ struct Session::Runner {
             Frame frame{session, position, static_cast<std::int32_t>(ids.size()), recomputed, {}};
             frame.captures.reserve(phase.plan.outputs.size());
             for (const auto& output : phase.plan.outputs) {
-                frame.captures.push_back(
-                    make_capture(*executor, *phase.program, output, model, state.rows(), position + state.rows()));
+                frame.captures.push_back(make_capture(*executor, *phase.program, output, model, state.rows(),
+                                                      position + state.rows()));
             }
             to(std::move(frame));
         }
@@ -92,14 +95,17 @@ Session::Session(std::shared_ptr<const OpenedModel> opened)
 
 Session::~Session() = default;
 
-std::int64_t Session::capacity() const { return runner_->executor->capacity(); }
+std::int64_t Session::capacity() const {
+    return runner_->executor->capacity();
+}
 
 void Session::subscribe(std::vector<Subscription> subscriptions, FrameSink sink) {
     runner_->set_subscriptions(std::move(subscriptions));
     runner_->sink = std::move(sink);
 }
 
-void Session::set_tokens(std::span<const std::int32_t> ids, const Progress& progress, const CancelToken& cancel) {
+void Session::set_tokens(std::span<const std::int32_t> ids, const Progress& progress,
+                         const CancelToken& cancel) {
     const auto total = static_cast<std::int64_t>(ids.size());
     if (total > capacity()) {
         throw Error(ErrorKind::resources,
@@ -125,7 +131,8 @@ void Session::set_tokens(std::span<const std::int32_t> ids, const Progress& prog
         log_.insert(log_.end(), chunk.begin(), chunk.end());
         logits_.assign(logits.begin(), logits.end());
         if (progress) {
-            progress(static_cast<double>(length() - kept), static_cast<double>(total - kept), "reading the prompt");
+            progress(static_cast<double>(length() - kept), static_cast<double>(total - kept),
+                     "reading the prompt");
         }
     }
 }
@@ -166,13 +173,17 @@ void Session::recapture(const std::vector<Subscription>& subscriptions, const Fr
     for (std::int64_t at = 0; at < length(); at += chunk_rows) {
         cancel.check();
         const std::int64_t rows = std::min(chunk_rows, length() - at);
-        second.step(at, std::span(log_).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(rows)), id_, true,
-                    sink, cancel);
+        second.step(at, std::span(log_).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(rows)),
+                    id_, true, sink, cancel);
     }
 }
 
-void Session::set_param(ParamId param, std::span<const float> values) { runner_->executor->set_param(param, values); }
+void Session::set_param(ParamId param, std::span<const float> values) {
+    runner_->executor->set_param(param, values);
+}
 
-Counters Session::counters() const { return runner_->executor->counters(); }
+Counters Session::counters() const {
+    return runner_->executor->counters();
+}
 
 } // namespace ergo

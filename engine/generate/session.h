@@ -29,9 +29,9 @@ class Session {
     /// What later steps capture, and where frames go (called on this thread, right after each step).
     void subscribe(std::vector<Subscription> subscriptions, FrameSink sink);
 
-    /// Makes the log equal to `ids`: keeps the common prefix, rewinds, runs the rest in chunks. At least the last
-    /// token is run, so that logits() belong to it. Throws Error(resources) when `ids` exceed the capacity, and
-    /// Error(cancelled) between chunks (the log then holds what was run).
+    /// Makes the log equal to `ids`: keeps the common prefix, rewinds, runs the rest in chunks. At least the
+    /// last token is run, so that logits() belong to it. Throws Error(resources) when `ids` exceed the
+    /// capacity, and Error(cancelled) between chunks (the log then holds what was run).
     void set_tokens(std::span<const std::int32_t> ids, const Progress& progress, const CancelToken& cancel);
 
     /// Appends one token.
@@ -40,8 +40,10 @@ class Session {
     /// Forgets everything from `length` on. Logits are then void until the next step.
     void rewind(std::int64_t length);
 
-    /// Runs the log again from its start in a second executor, only to capture; the session itself is untouched.
-    void recapture(const std::vector<Subscription>& subscriptions, const FrameSink& sink, const CancelToken& cancel);
+    /// Runs the log again from its start in a second executor, only to capture; the session itself is
+    /// untouched.
+    void recapture(const std::vector<Subscription>& subscriptions, const FrameSink& sink,
+                   const CancelToken& cancel);
 
     /// Of the last step's last row, [vocabulary].
     std::span<const float> logits() const { return logits_; }

@@ -37,6 +37,8 @@ std::string StopStrings::push(const std::string& piece) {
     return shown;
 }
 
-std::string StopStrings::finish() { return std::exchange(held_, {}); }
+std::string StopStrings::finish() {
+    return std::exchange(held_, {});
+}
 
 } // namespace ergo

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Stop strings over a stream of text: what can be shown now, what must be held back because a stop string may have
-// begun, and whether one is complete. One thread.
+// Stop strings over a stream of text: what can be shown now, what must be held back because a stop string may
+// have begun, and whether one is complete. One thread.
 #pragma once
 
 #include <string>

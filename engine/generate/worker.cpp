@@ -82,7 +82,8 @@ class Worker::Impl {
     bool busy() const { return busy_.load(std::memory_order_acquire); }
 
   private:
-    // ---- the worker's thread -------------------------------------------------------------------------------
+    // ---- the worker's thread
+    // -------------------------------------------------------------------------------
     void loop() {
         for (;;) {
             std::optional<Command> command;
@@ -176,7 +177,8 @@ class Worker::Impl {
         }
     }
 
-    // ---- subscriptions ---------------------------------------------------------------------------------------
+    // ---- subscriptions
+    // ---------------------------------------------------------------------------------------
     void refresh_subscriptions() {
         bool changed = false;
         {
@@ -213,7 +215,8 @@ class Worker::Impl {
         return subscriptions;
     }
 
-    // ---- to the front end --------------------------------------------------------------------------------------
+    // ---- to the front end
+    // --------------------------------------------------------------------------------------
     template <class Job> bool guarded(const std::string& what, Job job) {
         try {
             job();
@@ -221,7 +224,8 @@ class Worker::Impl {
         } catch (const Error& error) {
             emit(EventFailed{error.kind(), error.what(), what});
         } catch (const std::bad_alloc&) {
-            emit(EventFailed{ErrorKind::resources, "There is not enough memory for this. Use a shorter context.", what});
+            emit(EventFailed{ErrorKind::resources,
+                             "There is not enough memory for this. Use a shorter context.", what});
         } catch (const std::exception& error) {
             emit(EventFailed{ErrorKind::io, error.what(), what});
         }
@@ -229,7 +233,9 @@ class Worker::Impl {
     }
 
     Progress progress() {
-        return [this](double done, double total, const std::string& what) { emit(EventProgress{what, done, total}); };
+        return [this](double done, double total, const std::string& what) {
+            emit(EventProgress{what, done, total});
+        };
     }
 
     void emit(Event event) {
@@ -273,13 +279,29 @@ Worker::~Worker() = default;
 void Worker::open(std::string source, OpenModelOptions options) {
     impl_->enqueue(CommandOpen{std::move(source), std::move(options)});
 }
-void Worker::generate(GenerateRequest request) { impl_->enqueue(std::move(request)); }
-void Worker::observe(std::vector<Observe> wanted) { impl_->observe(std::move(wanted)); }
-void Worker::forget() { impl_->enqueue(CommandForget{}); }
-void Worker::stop() { impl_->stop(); }
-std::vector<Event> Worker::take_events() { return impl_->take_events(); }
-std::optional<Frame> Worker::take_frame() { return impl_->take_frame(); }
-std::size_t Worker::dropped_frames() const { return impl_->dropped(); }
-bool Worker::busy() const { return impl_->busy(); }
+void Worker::generate(GenerateRequest request) {
+    impl_->enqueue(std::move(request));
+}
+void Worker::observe(std::vector<Observe> wanted) {
+    impl_->observe(std::move(wanted));
+}
+void Worker::forget() {
+    impl_->enqueue(CommandForget{});
+}
+void Worker::stop() {
+    impl_->stop();
+}
+std::vector<Event> Worker::take_events() {
+    return impl_->take_events();
+}
+std::optional<Frame> Worker::take_frame() {
+    return impl_->take_frame();
+}
+std::size_t Worker::dropped_frames() const {
+    return impl_->dropped();
+}
+bool Worker::busy() const {
+    return impl_->busy();
+}
 
 } // namespace ergo

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The engine's thread for one conversation. A front end gives commands from its own thread and takes events and
-// frames when it likes; no engine call ever runs on the caller's thread. Every command is cancellable within 50 ms.
+// The engine's thread for one conversation. A front end gives commands from its own thread and takes events
+// and frames when it likes; no engine call ever runs on the caller's thread. Every command is cancellable
+// within 50 ms.
 #pragma once
 
 #include "engine/base/error.h"
@@ -19,47 +20,52 @@ namespace ergo {
 
 /// What to write: the whole conversation's ids (what is remembered already is not run again) and how.
 struct GenerateRequest {
-    std::uint64_t tag = 0;                 ///< returned in every event of this job
+    std::uint64_t tag = 0; ///< returned in every event of this job
     std::vector<std::int32_t> prompt;
     SamplingParams sampling;
     std::int64_t max_tokens = 512;
-    std::vector<std::string> stop;         ///< strings that end the reply (not part of it)
+    std::vector<std::string> stop; ///< strings that end the reply (not part of it)
     std::vector<std::int32_t> stop_ids;
 };
 
 /// A subscription by name, as views ask for it.
 struct Observe {
     std::string observable;
-    std::vector<std::int32_t> heads;       ///< empty: all
+    std::vector<std::int32_t> heads; ///< empty: all
     bool operator==(const Observe&) const = default;
 };
 
-struct EventProgress { std::string what; double done = 0, total = 0; };
-struct EventOpened { std::shared_ptr<const OpenedModel> model; };
-struct EventPrompt {                       ///< the prompt has been read
+struct EventProgress {
+    std::string what;
+    double done = 0, total = 0;
+};
+struct EventOpened {
+    std::shared_ptr<const OpenedModel> model;
+};
+struct EventPrompt { ///< the prompt has been read
     std::uint64_t tag = 0;
-    std::int64_t tokens = 0, reused = 0;   ///< in the prompt; of them remembered from before
+    std::int64_t tokens = 0, reused = 0; ///< in the prompt; of them remembered from before
     double seconds = 0;
 };
 struct EventToken {
     std::uint64_t tag = 0;
-    std::int64_t position = 0;             ///< absolute, in the session's log
+    std::int64_t position = 0; ///< absolute, in the session's log
     Choice choice;
-    std::string text;                      ///< what became readable with this token (may be empty)
+    std::string text; ///< what became readable with this token (may be empty)
 };
 struct EventFinished {
     enum class Reason { stop_token, stop_string, length, context_full, cancelled, failed };
     std::uint64_t tag = 0;
     Reason reason = Reason::length;
-    std::int64_t tokens = 0;               ///< written
-    double seconds = 0;                    ///< writing, without the prompt
-    double first_token_seconds = 0;        ///< from the command to the first token
-    std::string trailing_text;             ///< what the stream decoder still held back
+    std::int64_t tokens = 0;        ///< written
+    double seconds = 0;             ///< writing, without the prompt
+    double first_token_seconds = 0; ///< from the command to the first token
+    std::string trailing_text;      ///< what the stream decoder still held back
 };
-struct EventFailed {                       ///< of open or generate; the worker lives on
+struct EventFailed { ///< of open or generate; the worker lives on
     ErrorKind kind = ErrorKind::io;
-    std::string text;                      ///< complete, for people
-    std::string what;                      ///< "open demo:moa", "generate"
+    std::string text; ///< complete, for people
+    std::string what; ///< "open demo:moa", "generate"
 };
 using Event = std::variant<EventProgress, EventOpened, EventPrompt, EventToken, EventFinished, EventFailed>;
 
@@ -72,8 +78,8 @@ class Worker {
     // Commands, from one front-end thread. They queue up; stop() cancels what runs and drops what waits.
     void open(std::string source, OpenModelOptions options);
     void generate(GenerateRequest request);
-    /// From the next step on these are captured; rows already in the log are captured again by a second pass as
-    /// soon as the worker is idle (frames marked recomputed). Names the model does not have are ignored.
+    /// From the next step on these are captured; rows already in the log are captured again by a second pass
+    /// as soon as the worker is idle (frames marked recomputed). Names the model does not have are ignored.
     void observe(std::vector<Observe> wanted);
     void forget(); ///< drops the token log
     void stop();

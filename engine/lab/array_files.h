@@ -7,6 +7,7 @@
 namespace ergo {
 
 /// .npz or .safetensors; Error(usage) for another extension, Error(io) when it cannot be written whole.
-void write_arrays(const std::filesystem::path& path, const std::vector<std::pair<std::string, NpyArray>>& arrays);
+void write_arrays(const std::filesystem::path& path,
+                  const std::vector<std::pair<std::string, NpyArray>>& arrays);
 
 } // namespace ergo

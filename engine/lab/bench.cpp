@@ -16,7 +16,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 double median(std::vector<double> values) {
     if (values.empty()) {
@@ -68,7 +70,8 @@ std::vector<Subscription> subscriptions_for(const Model& model, const std::vecto
 }
 
 // The widest loads the machine has; the compiler makes one version an instruction set and the loader picks.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) &&                            \
+    !defined(__SANITIZE_THREAD__)
 __attribute__((target_clones("avx512f", "avx2", "default")))
 #endif
 std::uint64_t
@@ -152,7 +155,8 @@ double measure_read_bandwidth(int threads, std::size_t bytes) {
         for (std::thread& worker : workers) {
             worker.join();
         }
-        rates.push_back(static_cast<double>(data.size() * sizeof(std::uint64_t) * passes) / seconds_since(start));
+        rates.push_back(static_cast<double>(data.size() * sizeof(std::uint64_t) * passes) /
+                        seconds_since(start));
     }
     return median(rates);
 }
@@ -163,8 +167,8 @@ BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const Be
     const std::int64_t depth = request.depth > 0 ? request.depth : std::max<std::int64_t>(request.prompt, 1);
     if (depth + request.generate > opened->context) {
         throw Error(ErrorKind::usage,
-                    "The benchmark needs " + std::to_string(depth + request.generate) + " positions, but the context has " +
-                        std::to_string(opened->context) + ".",
+                    "The benchmark needs " + std::to_string(depth + request.generate) +
+                        " positions, but the context has " + std::to_string(opened->context) + ".",
                     {.advice = "Use a smaller -p or -n, or a larger --context."});
     }
     const auto subscriptions = subscriptions_for(model, request.observe);
@@ -227,8 +231,9 @@ BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const Be
     result.host_ops = counters.host_ops;
     result.peak_memory = peak_memory_bytes();
     const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    result.bandwidth = measure_read_bandwidth(request.threads > 0 ? request.threads : cores,
-                                              std::max<std::size_t>(result.bytes_per_token, std::size_t{1} << 20));
+    result.bandwidth =
+        measure_read_bandwidth(request.threads > 0 ? request.threads : cores,
+                               std::max<std::size_t>(result.bytes_per_token, std::size_t{1} << 20));
     result.bandwidth_share =
         static_cast<double>(result.bytes_per_token) * result.unobserved_tokens_per_second / result.bandwidth;
     return result;

@@ -10,38 +10,40 @@
 namespace ergo {
 
 struct BenchRequest {
-    std::int64_t prompt = 128;      ///< tokens read in one go, 0: skip
-    std::int64_t generate = 64;     ///< tokens written one by one, 0: skip
-    std::int64_t depth = 0;         ///< tokens in the context before writing starts; 0: the prompt's
+    std::int64_t prompt = 128;  ///< tokens read in one go, 0: skip
+    std::int64_t generate = 64; ///< tokens written one by one, 0: skip
+    std::int64_t depth = 0;     ///< tokens in the context before writing starts; 0: the prompt's
     std::int64_t repetitions = 3;
-    int threads = 0;                ///< for the bandwidth measurement; 0: one a core
-    std::vector<std::string> observe; ///< globs of observables; "lenses": what the window's lenses subscribe to
+    int threads = 0; ///< for the bandwidth measurement; 0: one a core
+    std::vector<std::string>
+        observe; ///< globs of observables; "lenses": what the window's lenses subscribe to
 };
 
 /// Medians over the repetitions.
 struct BenchResult {
     double prompt_tokens_per_second = 0;
-    double generate_tokens_per_second = 0;          ///< observed, when something is observed
-    double unobserved_tokens_per_second = 0;        ///< the same steps without observing, in turn with the observed
-    double observed_share = 1;                      ///< median of the pairwise ratios observed / unobserved
-    std::uint64_t bytes_per_token = 0;              ///< weight bytes read for one generated token, on average
+    double generate_tokens_per_second = 0;   ///< observed, when something is observed
+    double unobserved_tokens_per_second = 0; ///< the same steps without observing, in turn with the observed
+    double observed_share = 1;               ///< median of the pairwise ratios observed / unobserved
+    std::uint64_t bytes_per_token = 0;       ///< weight bytes read for one generated token, on average
     std::uint64_t captured_bytes_per_token = 0;
-    double bandwidth = 0;                           ///< bytes/s this machine reads with the same threads
-    double bandwidth_share = 0;                     ///< of it used while generating
-    std::uint64_t peak_memory = 0;                  ///< of the process, bytes
-    std::uint64_t weight_bytes_read = 0;            ///< in all
+    double bandwidth = 0;                ///< bytes/s this machine reads with the same threads
+    double bandwidth_share = 0;          ///< of it used while generating
+    std::uint64_t peak_memory = 0;       ///< of the process, bytes
+    std::uint64_t weight_bytes_read = 0; ///< in all
     std::uint64_t host_ops = 0;
 };
 
 BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const BenchRequest& request,
                       const Progress& progress, const CancelToken& cancel);
 
-/// Bytes a second that `threads` threads read together, from a buffer of `bytes` (a cache may serve a small one, as
-/// it serves small weights). Median of nine passes.
+/// Bytes a second that `threads` threads read together, from a buffer of `bytes` (a cache may serve a small
+/// one, as it serves small weights). Median of nine passes.
 double measure_read_bandwidth(int threads, std::size_t bytes);
 
-/// What the attention, router and ball lenses subscribe to when `attention` (an index into ModelInfo::attentions)
-/// is on screen: that attention's rows for all heads, all routers' shares, all balls' kept shares.
+/// What the attention, router and ball lenses subscribe to when `attention` (an index into
+/// ModelInfo::attentions) is on screen: that attention's rows for all heads, all routers' shares, all balls'
+/// kept shares.
 std::vector<std::string> lens_observables(const Model& model, std::size_t attention);
 
 } // namespace ergo

@@ -56,10 +56,13 @@ std::string to_string(const Shape& shape) {
 }
 
 Tensor::Tensor(DType type, Shape shape, std::span<const std::byte> bytes, std::shared_ptr<const void> owner)
-    : type_(type), shape_(std::move(shape)), count_(element_count(shape_)), bytes_(bytes), owner_(std::move(owner)) {
-    if (bytes_.size() / dtype_size(type_) != static_cast<std::size_t>(count_) || bytes_.size() % dtype_size(type_)) {
-        throw Error(ErrorKind::format, "shape " + to_string(shape_) + " of " + std::string(dtype_name(type_)) +
-                                           " does not match " + std::to_string(bytes_.size()) + " bytes");
+    : type_(type), shape_(std::move(shape)), count_(element_count(shape_)), bytes_(bytes),
+      owner_(std::move(owner)) {
+    if (bytes_.size() / dtype_size(type_) != static_cast<std::size_t>(count_) ||
+        bytes_.size() % dtype_size(type_)) {
+        throw Error(ErrorKind::format, "shape " + to_string(shape_) + " of " +
+                                           std::string(dtype_name(type_)) + " does not match " +
+                                           std::to_string(bytes_.size()) + " bytes");
     }
 }
 

@@ -25,6 +25,18 @@
 using namespace ergosphere;
 using State = ConversationController::State;
 
+namespace {
+
+// What one event handler of the GUI thread may take, of CPU time: a frame at 60 Hz. Sanitizers cost a
+// multiple.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr double handler_ms = 16 * 8;
+#else
+constexpr double handler_ms = 16;
+#endif
+
+} // namespace
+
 class TestWindow : public QObject {
     Q_OBJECT
 
@@ -35,8 +47,9 @@ class TestWindow : public QObject {
         QCOMPARE(t->composer().state(), Composer::State::ready);
     }
     void init() {
-        if (!t->waitIdle()) {
-            QFAIL("the window is still busy");
+        t->controller().abandon(); // what a failed test left behind
+        if (QString::fromStdString(t->controller().opened()->source) != "demo:moa") {
+            QVERIFY(t->open("demo:moa"));
         }
         t->window().chat()->sampling()->setParams({});
         t->controller().newChat();
@@ -56,7 +69,7 @@ class TestWindow : public QObject {
         const GuiProbe& probe = WindowUnderTest::application().probe();
         qInfo().noquote() << probe.report();
         QVERIFY(probe.handlers() > 100);
-        QVERIFY2(probe.worstCpuMs() < 16, qPrintable(probe.report()));
+        QVERIFY2(probe.worstCpuMs() < handler_ms, qPrintable(probe.report()));
 
         const auto& turns = t->transcript().document().turns();
         QCOMPARE(turns.size(), 2);
@@ -164,7 +177,7 @@ class TestWindow : public QObject {
         QVERIFY(t->window().topBar()->speedText().contains("tokens/s"));
         const GuiProbe& probe = WindowUnderTest::application().probe();
         qInfo().noquote() << probe.report();
-        QVERIFY2(probe.worstCpuMs() < 16, qPrintable(probe.report()));
+        QVERIFY2(probe.worstCpuMs() < handler_ms, qPrintable(probe.report()));
         QElapsedTimer clock;
         clock.start();
         QTest::mouseClick(stop, Qt::LeftButton);

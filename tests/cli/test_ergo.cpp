@@ -45,7 +45,9 @@ double relative_difference(const std::vector<float>& a, const std::vector<float>
     return difference / largest;
 }
 
-bool one_line(const QByteArray& text) { return text.count('\n') == 1 && text.endsWith('\n') && text.size() > 20; }
+bool one_line(const QByteArray& text) {
+    return text.count('\n') == 1 && text.endsWith('\n') && text.size() > 20;
+}
 
 } // namespace
 
@@ -58,7 +60,8 @@ class ErgoTest : public QObject {
     void help_lists_every_command() {
         const Result overview = run_ergo({"--help"});
         QCOMPARE(overview.code, 0);
-        for (const char* command : {"info", "tokenize", "detokenize", "run", "logits", "trace", "synth", "figure", "bench", "devices"}) {
+        for (const char* command : {"info", "tokenize", "detokenize", "run", "logits", "trace", "synth",
+                                    "figure", "bench", "devices"}) {
             QVERIFY2(overview.out.contains(command), command);
             const Result help = run_ergo({command, "--help"});
             QCOMPARE(help.code, 0);
@@ -75,13 +78,16 @@ class ErgoTest : public QObject {
         QTest::newRow("negative number") << QStringList{"run", "demo:moa", "-p", "x", "-n", "-3"};
         QTest::newRow("temperature") << QStringList{"run", "demo:moa", "-p", "x", "--temperature", "-1"};
         QTest::newRow("bad ids") << QStringList{"logits", "demo:moa", "--tokens", "1,x", "--out", "a.npy"};
-        QTest::newRow("id out of range") << QStringList{"logits", "demo:moa", "--tokens", "1,99999999", "--out", "a.npy"};
+        QTest::newRow("id out of range")
+            << QStringList{"logits", "demo:moa", "--tokens", "1,99999999", "--out", "a.npy"};
         QTest::newRow("extension") << QStringList{"logits", "demo:moa", "--tokens", "1", "--out", "a.txt"};
         QTest::newRow("no such demo") << QStringList{"info", "demo:nothing"};
         QTest::newRow("no such backend") << QStringList{"run", "demo:moa", "-p", "x", "--backend", "abacus"};
-        QTest::newRow("no such observable") << QStringList{"trace", "demo:moa", "--tokens", "1", "--observe", "layers.0.nothing", "--out", "a.npz"};
+        QTest::newRow("no such observable") << QStringList{
+            "trace", "demo:moa", "--tokens", "1", "--observe", "layers.0.nothing", "--out", "a.npz"};
         QTest::newRow("no such knob") << QStringList{"run", "demo:moa", "-p", "x", "--set", "knob.nothing=1"};
-        QTest::newRow("no such parameter") << QStringList{"run", "demo:moa", "-p", "x", "--set", "layers.0.nothing=1"};
+        QTest::newRow("no such parameter")
+            << QStringList{"run", "demo:moa", "-p", "x", "--set", "layers.0.nothing=1"};
     }
     void wrong_usage_is_2_with_one_sentence() {
         QFETCH(QStringList, words);
@@ -101,7 +107,8 @@ class ErgoTest : public QObject {
             QVERIFY2(r.code == 1, qPrintable(model + ": " + r.err));
             QVERIFY2(one_line(r.err), r.err);
         }
-        const Result full = run_ergo({"logits", "demo:moa", "--tokens", "1,2", "--out", "/dev/null/nowhere.npy"});
+        const Result full =
+            run_ergo({"logits", "demo:moa", "--tokens", "1,2", "--out", "/dev/null/nowhere.npy"});
         QCOMPARE(full.code, 1);
         QVERIFY2(one_line(full.err), full.err);
     }
@@ -110,7 +117,8 @@ class ErgoTest : public QObject {
         const Result r = run_ergo({"info", "demo:moa", "--json"});
         QVERIFY2(r.code == 0, r.err);
         const QJsonObject info = r.json();
-        for (const char* key : {"family", "parameters", "components", "layers", "heads", "vocab", "context", "dtype", "tokenizer", "memory", "problems"}) {
+        for (const char* key : {"family", "parameters", "components", "layers", "heads", "vocab", "context",
+                                "dtype", "tokenizer", "memory", "problems"}) {
             QVERIFY2(info.contains(key), key);
         }
         QCOMPARE(info["family"].toString(), QString("moa"));
@@ -120,7 +128,8 @@ class ErgoTest : public QObject {
         }
         QCOMPARE(sum, info["parameters"].toDouble());
         QVERIFY(info["parameters"].toDouble() >= 1.5e6 && info["parameters"].toDouble() <= 6e6);
-        QVERIFY(run_ergo({"info", "demo:moa", "--observables"}).out.contains("layers.0.metric_attention.attention"));
+        QVERIFY(run_ergo({"info", "demo:moa", "--observables"})
+                    .out.contains("layers.0.metric_attention.attention"));
     }
 
     void text_survives_the_tokenizer() {
@@ -135,9 +144,13 @@ class ErgoTest : public QObject {
     }
 
     void cached_and_uncached_logits_agree_and_the_trace_has_them() {
-        const QString tokens = QString(run_ergo({"tokenize", "demo:moa", "<|user|>Solve 3x + 2 = 17<|assistant|>"}).out).trimmed();
+        const QString tokens =
+            QString(run_ergo({"tokenize", "demo:moa", "<|user|>Solve 3x + 2 = 17<|assistant|>"}).out)
+                .trimmed();
         QCOMPARE(run_ergo({"logits", "demo:moa", "--tokens", tokens, "--out", path("full.npy")}).code, 0);
-        QCOMPARE(run_ergo({"logits", "demo:moa", "--tokens", tokens, "--out", path("step.npy"), "--decode"}).code, 0);
+        QCOMPARE(
+            run_ergo({"logits", "demo:moa", "--tokens", tokens, "--out", path("step.npy"), "--decode"}).code,
+            0);
         QCOMPARE(run_ergo({"trace", "demo:moa", "--tokens", tokens, "--out", path("t.npz")}).code, 0);
         const auto full = floats(ergo::read_npy(path("full.npy").toStdString()));
         const auto step = floats(ergo::read_npy(path("step.npy").toStdString()));
@@ -166,14 +179,17 @@ class ErgoTest : public QObject {
     }
 
     void same_seed_same_text_whatever_the_threads() {
-        const QStringList words{"run", "demo:moa", "--chat", "-p", "Hello", "--temperature", "1", "--seed", "5", "-n", "40"};
-        const Result one = run_ergo(words + QStringList{"--threads", "1"}), two = run_ergo(words + QStringList{"--threads", "2"});
+        const QStringList words{"run", "demo:moa", "--chat", "-p", "Hello", "--temperature",
+                                "1",   "--seed",   "5",      "-n", "40"};
+        const Result one = run_ergo(words + QStringList{"--threads", "1"}),
+                     two = run_ergo(words + QStringList{"--threads", "2"});
         QVERIFY(one.code == 0 && !one.out.isEmpty());
         QCOMPARE(one.out, two.out);
     }
 
     void stop_strings_and_special_tokens_in_text() {
-        const Result stopped = run_ergo({"run", "demo:moa", "--chat", "-p", "Solve 3x + 2 = 17", "--stop", "="});
+        const Result stopped =
+            run_ergo({"run", "demo:moa", "--chat", "-p", "Solve 3x + 2 = 17", "--stop", "="});
         QCOMPARE(stopped.code, 0);
         QVERIFY(!stopped.out.contains('='));
     }
@@ -182,9 +198,14 @@ class ErgoTest : public QObject {
         const QStringList words{"logits", "demo:moa", "--tokens", "5,6,7,8,9,10,11,12", "--out"};
         QCOMPARE(run_ergo(words + QStringList{path("a.npy")}).code, 0);
         QCOMPARE(run_ergo(words + QStringList{path("b.npy"), "--set", "layers.*.router.topk=1"}).code, 0);
-        QCOMPARE(run_ergo(words + QStringList{path("c.npy"), "--set", "layers.0.metric_attention.alpha[0]*=1"}).code, 0);
-        QCOMPARE(run_ergo(words + QStringList{path("d.npy"), "--set", "layers.1.metric_mqa.mask[2]=1"}).code, 0);
-        QCOMPARE(run_ergo(words + QStringList{path("e.npy"), "--set", "layers.1.metric_mqa.keep[2]=0"}).code, 0);
+        QCOMPARE(
+            run_ergo(words + QStringList{path("c.npy"), "--set", "layers.0.metric_attention.alpha[0]*=1"})
+                .code,
+            0);
+        QCOMPARE(run_ergo(words + QStringList{path("d.npy"), "--set", "layers.1.metric_mqa.mask[2]=1"}).code,
+                 0);
+        QCOMPARE(run_ergo(words + QStringList{path("e.npy"), "--set", "layers.1.metric_mqa.keep[2]=0"}).code,
+                 0);
         const auto a = floats(ergo::read_npy(path("a.npy").toStdString()));
         const auto d = floats(ergo::read_npy(path("d.npy").toStdString()));
         QVERIFY(relative_difference(a, d) > 1e-5);
@@ -193,13 +214,31 @@ class ErgoTest : public QObject {
         QCOMPARE(relative_difference(a, floats(ergo::read_npy(path("c.npy").toStdString()))), 0.0);
     }
 
+    void weights_run_in_another_type() {
+        const QStringList words{"logits", "demo:moa", "--tokens", "5,6,7,8,9,10", "--out"};
+        const auto with = [&](const char* dtype) {
+            const QString file = path(dtype) + ".npy";
+            const Result r = run_ergo(words + QStringList{file, "--dtype", dtype});
+            return r.code == 0 ? floats(ergo::read_npy(file.toStdString())) : std::vector<float>();
+        };
+        const auto stored = with("checkpoint"), wide = with("f32"), half = with("f16");
+        QVERIFY(!stored.empty() && stored.size() == wide.size() && stored.size() == half.size());
+        QVERIFY(relative_difference(stored, wide) < 1e-5); // bf16 widened is exact
+        QVERIFY(relative_difference(stored, half) < 1e-2);
+        const Result q8 = run_ergo(words + QStringList{path("q8.npy"), "--dtype", "q8"});
+        QVERIFY2(q8.code == 1 && one_line(q8.err), q8.err);
+        QCOMPARE(run_ergo(words + QStringList{path("x.npy"), "--dtype", "f17"}).code, 2);
+    }
+
     void synth_writes_what_info_reads() {
         const QString out = path("synth");
         QVERIFY(QFile::exists(ERGO_SOURCE_DIR "/resources/demo/moa/config.json"));
-        const Result made = run_ergo({"synth", "--config", ERGO_SOURCE_DIR "/resources/demo/moa/config.json", "--out", out, "--dtype", "bf16", "--seed", "3"});
+        const Result made = run_ergo({"synth", "--config", ERGO_SOURCE_DIR "/resources/demo/moa/config.json",
+                                      "--out", out, "--dtype", "bf16", "--seed", "3"});
         QVERIFY2(made.code == 0, made.err);
         const QJsonObject info = run_ergo({"info", out, "--json"}).json();
-        QCOMPARE(info["parameters"].toDouble(), run_ergo({"info", "demo:moa", "--json"}).json()["parameters"].toDouble());
+        QCOMPARE(info["parameters"].toDouble(),
+                 run_ergo({"info", "demo:moa", "--json"}).json()["parameters"].toDouble());
         QCOMPARE(info["tokenizer"], QJsonValue(QJsonValue::Null));
         QCOMPARE(run_ergo({"logits", out, "--tokens", "1,2,3", "--out", path("s.npy")}).code, 0);
         const Result text = run_ergo({"run", out, "-p", "hello"});
@@ -207,9 +246,12 @@ class ErgoTest : public QObject {
     }
 
     void bench_and_devices_speak_json() {
-        const Result bench = run_ergo({"bench", "demo:moa", "-p", "32", "-n", "8", "--repetitions", "1", "--observe", "lenses", "--json"});
+        const Result bench = run_ergo({"bench", "demo:moa", "-p", "32", "-n", "8", "--repetitions", "1",
+                                       "--observe", "lenses", "--json"});
         QVERIFY2(bench.code == 0, bench.err);
-        for (const char* key : {"prompt_tokens_per_second", "generate_tokens_per_second", "bytes_per_token", "bandwidth_share", "peak_memory", "weight_bytes_read", "host_ops", "observed_share"}) {
+        for (const char* key :
+             {"prompt_tokens_per_second", "generate_tokens_per_second", "bytes_per_token", "bandwidth_share",
+              "peak_memory", "weight_bytes_read", "host_ops", "observed_share"}) {
             QVERIFY2(bench.json().contains(key), key);
         }
         QVERIFY(bench.json()["generate_tokens_per_second"].toDouble() > 0);
@@ -222,7 +264,8 @@ class ErgoTest : public QObject {
             for (const char* format : {"pdf", "svg", "png", "csv"}) {
                 const QString file = path("figure.") + format;
                 QFile::remove(file);
-                const Result r = run_ergo({"figure", "demo:moa", "-p", "Solve 3x + 2 = 17", "--view", view, "-o", file});
+                const Result r =
+                    run_ergo({"figure", "demo:moa", "-p", "Solve 3x + 2 = 17", "--view", view, "-o", file});
                 QVERIFY2(r.code == 0, r.err);
                 QVERIFY2(QFile(file).size() > 200, format);
             }

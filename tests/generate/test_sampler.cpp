@@ -57,7 +57,8 @@ class SamplerTest : public QObject {
         SamplingParams p;
         p.temperature = 1;
         const auto counts = histogram(p, {std::log(0.7f), std::log(0.2f), std::log(0.1f)}, 20000);
-        QVERIFY(std::abs(counts[0] - 14000) < 400 && std::abs(counts[1] - 4000) < 300 && std::abs(counts[2] - 2000) < 250);
+        QVERIFY(std::abs(counts[0] - 14000) < 400 && std::abs(counts[1] - 4000) < 300 &&
+                std::abs(counts[2] - 2000) < 250);
     }
 
     void temperature_sharpens() {

@@ -35,7 +35,9 @@ double difference(std::span<const float> a, std::span<const float> b) {
     return worst;
 }
 
-std::vector<float> copy(std::span<const float> values) { return {values.begin(), values.end()}; }
+std::vector<float> copy(std::span<const float> values) {
+    return {values.begin(), values.end()};
+}
 
 /// Collects events until a finished or failed one, or the time is over.
 struct Collected {
@@ -71,7 +73,9 @@ template <class Done> Collected collect(Worker& worker, Done done, std::vector<F
     return c;
 }
 
-bool is_finished(const Collected& c) { return c.finished.has_value(); }
+bool is_finished(const Collected& c) {
+    return c.finished.has_value();
+}
 
 } // namespace
 
@@ -141,7 +145,8 @@ class WorkerTest : public QObject {
 
     void frames_cover_every_row_and_recapture_agrees() {
         const Model& model = *opened_->model;
-        const std::int32_t attention = find_observable(model.observables(), model.info().attentions[0].name("attention"));
+        const std::int32_t attention =
+            find_observable(model.observables(), model.info().attentions[0].name("attention"));
         QVERIFY(attention >= 0);
         std::map<std::int64_t, std::vector<float>> live, again;
         const auto collect_into = [](auto& rows) {
@@ -182,7 +187,8 @@ class WorkerTest : public QObject {
         Worker worker({});
         worker.open("demo:moa", {});
         const auto attention = opened_->model->info().attentions[0].name("attention");
-        worker.observe({{attention, {}}, {opened_->model->info().routers[0].shares, {}}, {"no.such.thing", {}}});
+        worker.observe(
+            {{attention, {}}, {opened_->model->info().routers[0].shares, {}}, {"no.such.thing", {}}});
         GenerateRequest request;
         request.tag = 9;
         request.prompt = question(*opened_, "Solve 3x + 2 = 17");
@@ -220,7 +226,8 @@ class WorkerTest : public QObject {
         worker.stop();
         const Collected c = collect(worker, is_finished);
         QVERIFY(c.finished);
-        QVERIFY(c.finished->reason == EventFinished::Reason::cancelled || c.finished->reason == EventFinished::Reason::context_full);
+        QVERIFY(c.finished->reason == EventFinished::Reason::cancelled ||
+                c.finished->reason == EventFinished::Reason::context_full);
         QVERIFY(clock.elapsed() < 1000);
         request.max_tokens = 3;
         worker.generate(request);

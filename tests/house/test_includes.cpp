@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The house rules of engine/README.md, read off the sources: who may include whom, licence lines, READMEs, file size.
+// The house rules of engine/README.md, read off the sources: who may include whom, licence lines, READMEs,
+// file size.
 #include <QDirIterator>
 #include <QFile>
 #include <QRegularExpression>
@@ -50,14 +51,16 @@ const Floor floors[] = {
     {"engine/backend/", {"engine/tensor/", "engine/base/"}},
     {"engine/model/", {"engine/backend/", "engine/checkpoint/", "engine/tensor/", "engine/base/"}},
     {"engine/generate/",
-     {"engine/model/", "engine/backend/", "engine/checkpoint/", "engine/tokenizer/", "engine/tensor/", "engine/base/"}},
+     {"engine/model/", "engine/backend/", "engine/checkpoint/", "engine/tokenizer/", "engine/tensor/",
+      "engine/base/"}},
     {"engine/lab/",
      {"engine/generate/", "engine/model/", "engine/backend/", "engine/checkpoint/", "engine/tokenizer/",
       "engine/tensor/", "engine/base/"}},
 };
 
 bool starts_with_any(const QString& text, const QStringList& prefixes) {
-    return std::any_of(prefixes.begin(), prefixes.end(), [&](const QString& p) { return text.startsWith(p); });
+    return std::any_of(prefixes.begin(), prefixes.end(),
+                       [&](const QString& p) { return text.startsWith(p); });
 }
 
 } // namespace
@@ -87,7 +90,8 @@ class Includes : public QObject {
                 }
             }
         }
-        QVERIFY2(!read("engine/backend/vulkan/vulkan_backend.h").contains("<vulkan"), "the public header shows Vulkan");
+        QVERIFY2(!read("engine/backend/vulkan/vulkan_backend.h").contains("<vulkan"),
+                 "the public header shows Vulkan");
     }
 
     void floors_include_only_floors_below() {
@@ -106,14 +110,16 @@ class Includes : public QObject {
     void models_know_no_backend_implementation() {
         for (const QString& file : sources("engine/model") + sources("engine/lab")) {
             for (const QString& include : includes(file)) {
-                QVERIFY2(!starts_with_any(include, {"engine/backend/cpu/", "engine/backend/vulkan/", "engine/backend/reference/"}),
+                QVERIFY2(!starts_with_any(include, {"engine/backend/cpu/", "engine/backend/vulkan/",
+                                                    "engine/backend/reference/"}),
                          qPrintable(file + " includes " + include));
             }
         }
     }
 
     void nothing_below_model_names_a_family() {
-        static const QRegularExpression family("\\b(moa|kotodama|gravity|qwen2?)\\b", QRegularExpression::CaseInsensitiveOption);
+        static const QRegularExpression family("\\b(moa|kotodama|gravity|qwen2?)\\b",
+                                               QRegularExpression::CaseInsensitiveOption);
         for (const char* folder : {"engine/base", "engine/tensor", "engine/tokenizer", "engine/backend"}) {
             for (const QString& file : sources(folder)) {
                 QString code = read(file);
@@ -128,7 +134,8 @@ class Includes : public QObject {
     void every_source_has_its_licence_line() {
         for (const char* folder : {"engine", "app", "tests", "shaders"}) {
             for (const QString& file : sources(folder)) {
-                QVERIFY2(read(file).startsWith("// SPDX-License-Identifier: GPL-3.0-or-later\n"), qPrintable(file));
+                QVERIFY2(read(file).startsWith("// SPDX-License-Identifier: GPL-3.0-or-later\n"),
+                         qPrintable(file));
             }
         }
     }
@@ -142,8 +149,9 @@ class Includes : public QObject {
     }
 
     void top_level_is_the_design_cards() {
-        const QStringList allowed{"app", "engine", "shaders", "resources", "tests", "translations",
-                                  "CMakeLists.txt", "CMakePresets.json", "README.md", "LICENSE"};
+        const QStringList allowed{"app",       "engine",       "shaders",        "resources",
+                                  "tests",     "translations", "CMakeLists.txt", "CMakePresets.json",
+                                  "README.md", "LICENSE"};
         for (const QString& entry : QDir(root).entryList(QDir::AllEntries | QDir::NoDotAndDotDot)) {
             QVERIFY2(allowed.contains(entry) || entry.startsWith("build"), qPrintable(entry));
         }

@@ -3,6 +3,7 @@
 
 #include "engine/base/error.h"
 #include "engine/model/intervention.h"
+#include "engine/model/weight_types.h"
 #include "engine/checkpoint/fit.h"
 #include "engine/checkpoint/schema.h"
 #include "engine/model/moa/model.h"
@@ -144,6 +145,7 @@ std::shared_ptr<const Model> open(std::shared_ptr<const Checkpoint> checkpoint, 
     }
     Recognition recognition{chosen.schema, why, std::move(chosen.claimed), std::move(chosen.report)};
     Layout layout = make_layout(config, chosen.semantics, roles, positions);
+    convert_matrices(*layout.tables, options.dtype);
     for (const std::string& text : options.interventions) {
         apply_intervention(layout.tables->params, parse_intervention(text));
     }
