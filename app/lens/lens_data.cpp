@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/lens/lens_data.h"
 
+#include "engine/model/lens_set.h"
+
 #include <QCoreApplication>
 
 #include <algorithm>
@@ -341,16 +343,9 @@ std::size_t LensData::bytes() const {
 
 QVector<ergo::Observe> subscriptions(const Selection& selection, const ergo::ModelInfo& info) {
     QVector<ergo::Observe> wanted;
-    if (selection.site() >= 0 && selection.site() < static_cast<int>(info.attentions.size())) {
-        wanted.append({info.attentions[static_cast<std::size_t>(selection.site())].name("attention"), {}});
-    }
-    for (const ergo::RouterSite& router : info.routers) {
-        wanted.append({router.shares, {}});
-    }
-    for (const ergo::AttentionSite& site : info.attentions) {
-        if (site.has_ball) {
-            wanted.append({site.name("kept_share"), {}});
-        }
+    const auto site = static_cast<std::size_t>(std::max(selection.site(), 0));
+    for (const std::string& name : ergo::lens_observables(info, site)) {
+        wanted.append({name, {}});
     }
     return wanted;
 }

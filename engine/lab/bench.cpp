@@ -3,6 +3,7 @@
 
 #include "engine/base/error.h"
 #include "engine/generate/session.h"
+#include "engine/model/lens_set.h"
 
 #include <algorithm>
 #include <atomic>
@@ -54,8 +55,11 @@ std::vector<Subscription> subscriptions_for(const Model& model, const std::vecto
     std::vector<std::string> patterns;
     for (const std::string& pattern : observe) {
         if (pattern == "lenses") {
-            const auto names = lens_observables(model, 0);
-            patterns.insert(patterns.end(), names.begin(), names.end());
+            for (const std::string& name : lens_observables(model.info(), 0)) {
+                if (find_observable(model.observables(), name) >= 0) {
+                    patterns.push_back(name);
+                }
+            }
         } else {
             patterns.push_back(pattern);
         }
@@ -116,24 +120,6 @@ Generation generate_in_turn(Session& plain, Session* watched, const std::vector<
 }
 
 } // namespace
-
-std::vector<std::string> lens_observables(const Model& model, std::size_t attention) {
-    std::vector<std::string> names;
-    const ModelInfo& info = model.info();
-    if (attention < info.attentions.size()) {
-        names.push_back(info.attentions[attention].name("attention"));
-    }
-    for (const RouterSite& router : info.routers) {
-        names.push_back(router.shares);
-    }
-    for (const AttentionSite& site : info.attentions) {
-        const std::string kept = site.name("kept_share");
-        if (site.has_ball && find_observable(model.observables(), kept) >= 0) {
-            names.push_back(kept);
-        }
-    }
-    return names;
-}
 
 double measure_read_bandwidth(int threads, std::size_t bytes) {
     const auto count = static_cast<std::size_t>(std::max(threads, 1));

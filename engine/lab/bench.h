@@ -41,9 +41,4 @@ BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const Be
 /// one, as it serves small weights). Median of nine passes.
 double measure_read_bandwidth(int threads, std::size_t bytes);
 
-/// What the attention, router and ball lenses subscribe to when `attention` (an index into
-/// ModelInfo::attentions) is on screen: that attention's rows for all heads, all routers' shares, all balls'
-/// kept shares.
-std::vector<std::string> lens_observables(const Model& model, std::size_t attention);
-
 } // namespace ergo
