@@ -140,6 +140,8 @@ void Composer::setState(State state, const QString& reason) {
     field_->setPlaceholderText(state == State::unavailable ? reason
                                : state == State::writing   ? tr("The model is writing…")
                                                            : tr("Write to the model, Enter sends"));
+    // Qt 6.4 repaints a placeholder only when it appears or goes, not when its text changes.
+    field_->viewport()->update();
     updateButtons();
 }
 

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int largest_vector_matrix = 64; // rows or columns; beyond it the cells are one lossless image
 constexpr double hatch_step = 40;         // 4 pt between hatch lines
+constexpr int smallest_type = 50;         // 5 pt
 
 /// Runs [begin, end) of masked columns in one row.
 QVector<std::pair<int, int>> masked_runs(const Matrix& values, int row) {
@@ -25,6 +26,16 @@ QVector<std::pair<int, int>> masked_runs(const Matrix& values, int row) {
         }
     }
     return runs;
+}
+
+/// `font`, made smaller where `widest` would not fit into `width`, so that a full row loses no number; never
+/// below 5 pt, the least that print can be read at.
+QFont fitted(QFont font, const QString& widest, double width) {
+    const double needed = QFontMetricsF(font).horizontalAdvance(widest);
+    if (needed > width) {
+        font.setPixelSize(std::max(smallest_type, static_cast<int>(font.pixelSize() * width / needed)));
+    }
+    return font;
 }
 
 } // namespace
@@ -185,13 +196,14 @@ void MatrixPlot::drawTexts(QCPPainter* painter) const {
             painter->setFont(number_font_);
             const QString number = QString::number(value, 'f', decimals_);
             const QString percent = QStringLiteral("%1\u2009%").arg(qRound(100 * share));
-            const QFontMetricsF small(bar_font_);
+            const QFont bar_font = fitted(bar_font_, QStringLiteral("100\u2009%"), area.width());
+            const QFontMetricsF small(bar_font);
             if (barred && place.height() >= metrics.height() + small.height() &&
                 small.horizontalAdvance(percent) <= area.width()) {
                 const double top = place.center().y() - (metrics.height() + small.height()) / 2;
                 painter->drawText(QRectF(place.left(), top, place.width(), metrics.height()), Qt::AlignCenter,
                                   number);
-                painter->setFont(bar_font_);
+                painter->setFont(bar_font);
                 painter->drawText(QRectF(place.left(), top + metrics.height(), place.width(), small.height()),
                                   Qt::AlignCenter, percent);
             } else {

@@ -343,7 +343,8 @@ std::size_t LensData::bytes() const {
 
 QVector<ergo::Observe> subscriptions(const Selection& selection, const ergo::ModelInfo& info) {
     QVector<ergo::Observe> wanted;
-    const auto site = static_cast<std::size_t>(std::max(selection.site(), 0));
+    const std::size_t none = info.attentions.size();
+    const std::size_t site = selection.site() < 0 ? none : static_cast<std::size_t>(selection.site());
     for (const std::string& name : ergo::lens_observables(info, site)) {
         wanted.append({name, {}});
     }

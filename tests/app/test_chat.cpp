@@ -7,6 +7,7 @@
 #include "app/chat/turn_layout.h"
 #include "engine/base/error.h"
 
+#include <QPaintEvent>
 #include <QSignalSpy>
 #include <QSqlDatabase>
 #include <QSqlQuery>
@@ -261,6 +262,29 @@ class TestChat : public QObject {
         composer.setState(Composer::State::writing);
         QTest::keyClick(composer.field(), Qt::Key_Escape);
         QCOMPARE(stopped.size(), 1);
+    }
+
+    void composerRepaintsItsHint() {
+        struct Paints : QObject {
+            bool whole = false;
+            QRect area;
+            bool eventFilter(QObject*, QEvent* event) override {
+                if (event->type() == QEvent::Paint) {
+                    whole = whole || static_cast<QPaintEvent*>(event)->rect() == area;
+                }
+                return false;
+            }
+        } paints;
+        Composer composer;
+        composer.resize(500, 90);
+        composer.show();
+        QVERIFY(QTest::qWaitForWindowExposed(&composer));
+        composer.setState(Composer::State::writing);
+        QTest::qWait(50); // what was due is painted
+        paints.area = composer.field()->viewport()->rect();
+        composer.field()->viewport()->installEventFilter(&paints);
+        composer.setState(Composer::State::ready);
+        QTRY_VERIFY(paints.whole); // a blinking cursor repaints less than the whole
     }
 
     void samplingIsWhatIsShown() {
