@@ -7,6 +7,9 @@
 #include "engine/checkpoint/mapped_file.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/shard_index.h"
+#include "engine/checkpoint/torch_file.h"
+#include "engine/checkpoint/torch_weights.h"
+#include "engine/checkpoint/weight_file.h"
 
 #include <algorithm>
 
@@ -31,17 +34,15 @@ std::string first_of(const std::vector<std::string>& names) {
     return names.size() > 10 ? text + " and " + std::to_string(names.size() - 10) + " more" : text;
 }
 
-/// A file that cannot be a safetensors file at all is named for what it is; a damaged one gets its own code.
-SafetensorsFile read_weights(std::shared_ptr<const MappedFile> file) {
-    const FileKind kind = sniff(file->bytes());
-    if (kind == FileKind::unknown && file->path().extension() != ".safetensors") {
-        require_safetensors(kind, file->bytes(), file->name());
-    }
-    return read_safetensors(std::move(file));
-}
-
 std::string title_of(const fs::path& path) {
     return printable(path.filename().string());
+}
+
+void require_bare(const std::string& name) {
+    if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
+        name.find('\0') != std::string::npos) {
+        throw Error(ErrorKind::usage, "'" + printable(name) + "' is not a bare file name.");
+    }
 }
 
 } // namespace
@@ -51,7 +52,8 @@ class CheckpointBuilder {
   public:
     CheckpointBuilder() : checkpoint_(new Checkpoint) {}
 
-    std::shared_ptr<const Checkpoint> from_path(const fs::path& model) {
+    std::shared_ptr<const Checkpoint> from_path(const fs::path& model, const Progress& progress,
+                                                const CancelToken& cancel) {
         const WeightSet set = locate_weights(model);
         if (!set.index.empty()) {
             index_ = read_shard_index(set.index);
@@ -66,16 +68,12 @@ class CheckpointBuilder {
                                   " of its files are missing (" + first_of(set.missing) + ").");
         }
         for (const fs::path& file : index_ ? shards_of_index(set.folder) : set.files) {
-            auto mapped = map_file(file);
-            c.mappings_.push_back(mapped);
-            add(read_weights(std::move(mapped)));
+            add(read_weight_file(map_file(file), progress, cancel));
         }
         if (index_) {
             check_index(set.index);
         }
-        c.config_json_ = c.side_file("config.json").value_or("");
-        c.semantics_json_ = c.side_file("semantics.json").value_or("");
-        return checkpoint_;
+        return finish();
     }
 
     std::shared_ptr<const Checkpoint> from_embedded(std::string_view prefix) {
@@ -86,18 +84,23 @@ class CheckpointBuilder {
         c.display_name_ = title_of(path.has_filename() ? path : path.parent_path());
         for (const EmbeddedFile& file : embedded_below(prefix)) {
             if (file.path.ends_with(".safetensors")) {
-                add(read_safetensors(file.bytes, nullptr, title_of(fs::path(file.path))));
+                add(weights_of(read_safetensors(file.bytes, nullptr, title_of(fs::path(file.path)))));
             }
         }
         if (c.weight_files_.empty()) {
             throw Error(ErrorKind::usage, "this program contains no model '" + printable(prefix) + "'.");
         }
+        return finish();
+    }
+
+  private:
+    std::shared_ptr<const Checkpoint> finish() {
+        Checkpoint& c = *checkpoint_;
         c.config_json_ = c.side_file("config.json").value_or("");
         c.semantics_json_ = c.side_file("semantics.json").value_or("");
         return checkpoint_;
     }
 
-  private:
     std::vector<fs::path> shards_of_index(const fs::path& folder) const {
         std::vector<std::string> absent;
         std::vector<fs::path> files;
@@ -120,13 +123,14 @@ class CheckpointBuilder {
         return files;
     }
 
-    void add(const SafetensorsFile& file) {
+    void add(WeightFile file) {
         Checkpoint& c = *checkpoint_;
         c.weight_files_.push_back(file.file_name);
-        for (const auto& [key, value] : file.metadata) {
-            c.metadata_.emplace(key, value);
-        }
-        for (const TensorEntry& entry : file.entries) {
+        c.metadata_.merge(file.metadata);
+        c.contained_.merge(file.side_files);
+        c.warnings_.insert(c.warnings_.end(), file.warnings.begin(), file.warnings.end());
+        c.mappings_.insert(c.mappings_.end(), file.mappings.begin(), file.mappings.end());
+        for (WeightEntry& entry : file.entries) {
             const auto [known, fresh] = owner_.emplace(entry.name, c.weight_files_.size() - 1);
             if (!fresh) {
                 throw Error(ErrorKind::format,
@@ -137,14 +141,17 @@ class CheckpointBuilder {
                              .advice = "Keep only the files of one model in the folder."});
             }
             c.order_.push_back(entry.name);
-            c.weight_bytes_ += entry.end - entry.begin;
-            // a sum that leaves 63 bits needs sub-byte types and more data than any disk holds
-            c.parameter_count_ += element_count(entry.shape);
-            if (entry.dtype) {
-                c.tensors_.emplace(entry.name, file.tensor(entry));
+            c.weight_bytes_ += entry.bytes;
+            if (!entry.second_name) {
+                // a sum that leaves 63 bits needs sub-byte types and more data than any disk holds
+                c.parameter_count_ += element_count(entry.shape);
+            }
+            if (entry.tensor) {
+                c.tensors_.emplace(std::move(entry.name), std::move(*entry.tensor));
             } else {
-                c.unreadable_.emplace(entry.name,
-                                      Checkpoint::Unreadable{std::string(entry.stored_type), entry.shape});
+                c.unreadable_.emplace(
+                    std::move(entry.name),
+                    Checkpoint::Unreadable{std::move(entry.stored_type), std::move(entry.shape)});
             }
         }
     }
@@ -154,7 +161,10 @@ class CheckpointBuilder {
         std::vector<std::string> misplaced;
         std::size_t claimed = 0;
         for (const auto& [tensor, shard] : index_->map) {
-            const auto found = owner_.find(tensor);
+            auto found = owner_.find(tensor);
+            if (found == owner_.end()) { // PyTorch files lose their wrappers' prefixes when they are read
+                found = owner_.find(without_wrapper_prefixes(tensor));
+            }
             if (found == owner_.end() || c.weight_files_[found->second] != printable(index_->shards[shard])) {
                 misplaced.push_back(tensor);
             } else {
@@ -185,8 +195,9 @@ class CheckpointBuilder {
     std::map<std::string, std::size_t> owner_; // tensor to the weight file it came from
 };
 
-std::shared_ptr<const Checkpoint> Checkpoint::open(const std::filesystem::path& model) {
-    return CheckpointBuilder().from_path(model);
+std::shared_ptr<const Checkpoint> Checkpoint::open(const std::filesystem::path& model,
+                                                   const Progress& progress, const CancelToken& cancel) {
+    return CheckpointBuilder().from_path(model, progress, cancel);
 }
 
 std::shared_ptr<const Checkpoint> Checkpoint::open_embedded(std::string_view prefix) {
@@ -210,9 +221,9 @@ const Tensor& Checkpoint::tensor(const std::string& name) const {
 }
 
 std::optional<std::string> Checkpoint::side_file(const std::string& name) const {
-    if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
-        name.find('\0') != std::string::npos) {
-        throw Error(ErrorKind::usage, "'" + printable(name) + "' is not a bare file name.");
+    require_bare(name);
+    if (const auto inside = contained_.find(name); inside != contained_.end()) {
+        return inside->second;
     }
     if (!embedded_prefix_.empty()) {
         const EmbeddedFile* file = find_embedded(embedded_prefix_ + name);
@@ -224,6 +235,17 @@ std::optional<std::string> Checkpoint::side_file(const std::string& name) const 
         return std::nullopt;
     }
     return read_text_file(path, limit_of(name));
+}
+
+std::optional<TorchFile> Checkpoint::side_torch_file(const std::string& name) const {
+    require_bare(name);
+    if (!embedded_prefix_.empty()) {
+        const EmbeddedFile* file = find_embedded(embedded_prefix_ + name);
+        return file ? std::optional(read_torch_file(file->bytes, nullptr, printable(name))) : std::nullopt;
+    }
+    const fs::path path = folder_ / name;
+    std::error_code ignored;
+    return fs::exists(path, ignored) ? std::optional(read_torch_file(map_file(path))) : std::nullopt;
 }
 
 void Checkpoint::check_unchanged() const {

@@ -3,6 +3,7 @@
 // Immutable after `open`, shared by pointer, any thread. Opening reads headers only, whatever the size.
 #pragma once
 
+#include "engine/base/cancel.h"
 #include "engine/tensor/tensor.h"
 
 #include <cstdint>
@@ -16,7 +17,7 @@
 
 namespace ergo {
 
-struct SafetensorsFile;
+struct TorchFile;
 
 class Checkpoint {
   public:
@@ -26,10 +27,13 @@ class Checkpoint {
         Shape shape;
     };
 
-    /// `model`: a folder (searched two levels deep), one .safetensors file or one of its shards, or a
-    /// *.safetensors.index.json. Throws Error with the codes of read_safetensors, SI-MAP, SI-PATH,
-    /// SI-SHARD-MISSING, SI-TENSOR, SI-DUPLICATE, F-JSON, F-IO, F-UNKNOWN, F-UNSUPPORTED, F-AMBIGUOUS.
-    static std::shared_ptr<const Checkpoint> open(const std::filesystem::path& model);
+    /// `model`: a folder (searched two levels deep), one weight file or one of its shards, an *.index.json,
+    /// or the config.json beside them. Every container and its codes: README.md here; beyond those SI-MAP,
+    /// SI-PATH, SI-SHARD-MISSING, SI-TENSOR, SI-DUPLICATE, F-JSON, F-IO, F-UNKNOWN, F-UNSUPPORTED,
+    /// F-AMBIGUOUS. Only compressed files take time: for them progress is told and cancelling stops
+    /// (Error(cancelled)).
+    static std::shared_ptr<const Checkpoint>
+    open(const std::filesystem::path& model, const Progress& progress = {}, const CancelToken& cancel = {});
     /// A model compiled into the program; `prefix` such as "demo/moa/". Throws Error(usage) when there is
     /// none.
     static std::shared_ptr<const Checkpoint> open_embedded(std::string_view prefix);
@@ -42,7 +46,7 @@ class Checkpoint {
     /// Names of all stored tensors, unreadable ones included, in file order (shards in the order of their
     /// names).
     const std::vector<std::string>& order() const { return order_; }
-    /// The `__metadata__` of the weight files, merged.
+    /// What the weight files say about themselves (`__metadata__`, numbers beside a state dict), merged.
     const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
     /// Text of config.json or semantics.json; "" when there is none.
@@ -53,6 +57,9 @@ class Checkpoint {
     /// added_tokens.json, README.md …; a bare name), read now; nullopt when there is none. Throws
     /// Error(resources, F-TOO-LARGE) beyond 64 MiB (tokenizer.json: 256 MiB).
     std::optional<std::string> side_file(const std::string& name) const;
+    /// A PyTorch file beside the weights (gravity_mass_log.pt; a bare name), read now as data (torch_file.h);
+    /// nullopt when there is none. Throws Error with the codes of read_torch_file.
+    std::optional<TorchFile> side_torch_file(const std::string& name) const;
 
     /// Folder of the weights; empty for an embedded model.
     const std::filesystem::path& folder() const { return folder_; }
@@ -70,7 +77,7 @@ class Checkpoint {
     bool complete() const { return complete_; }
     /// Sentences about things that are odd but harmless.
     const std::vector<std::string>& warnings() const { return warnings_; }
-    /// Throws Error(io, F-IO) when a weight file has been shortened since it was opened.
+    /// Throws Error(io, F-IO) when a weight file has been shortened or damaged since it was opened.
     void check_unchanged() const;
 
   private:
@@ -80,7 +87,8 @@ class Checkpoint {
     std::map<std::string, Tensor> tensors_;
     std::map<std::string, Unreadable> unreadable_;
     std::vector<std::string> order_;
-    std::map<std::string, std::string> metadata_;
+    std::map<std::string, std::string> metadata_,
+        contained_; // contained_: small files inside the weight files
     std::string config_json_, semantics_json_, source_, display_name_, embedded_prefix_;
     std::filesystem::path folder_;
     std::vector<std::string> weight_files_, warnings_;

@@ -14,29 +14,76 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view weights_suffix = ".safetensors";
-constexpr std::string_view index_suffix = ".safetensors.index.json";
+constexpr std::string_view index_suffix = ".index.json";
 constexpr std::size_t max_folder_entries = 100'000;
 constexpr unsigned long max_shards = 99'999;
 
+/// Kinds of weight files by name, in the order in which a folder is searched for them. What a file really is,
+/// its content decides when it is opened.
+struct NameKind {
+    std::array<std::string_view, 6> suffixes;
+    std::string_view usual; ///< wins over others beside it
+    bool sharded_index;     ///< "<suffix>.index.json" lists its shards
+};
+constexpr std::array name_kinds{
+    NameKind{{".safetensors"}, "model.safetensors", true},
+    NameKind{{".gguf"}, "", false},
+    NameKind{{".bin"}, "pytorch_model.bin", true},
+    NameKind{{".pt", ".pth", ".ckpt", ".pt.zst", ".bin.zst", ".safetensors.zst"}, "", false},
+};
+
+/// Suffix of `name` among those of a kind, "" when there is none.
+std::string_view suffix_in(const NameKind& kind, std::string_view name) {
+    for (const std::string_view suffix : kind.suffixes) {
+        if (!suffix.empty() && name.size() > suffix.size() && name.ends_with(suffix)) {
+            return suffix;
+        }
+    }
+    return {};
+}
+
+std::string_view weights_suffix(std::string_view name) {
+    for (const NameKind& kind : name_kinds) {
+        if (const auto suffix = suffix_in(kind, name); !suffix.empty()) {
+            return suffix;
+        }
+    }
+    return {};
+}
+
+/// What trainers leave beside weights under a weight file's extension.
+bool is_companion(std::string_view name) {
+    return name == "gravity_mass_log.pt" || name == "training_args.bin" || name.starts_with("optimizer.") ||
+           name.starts_with("scheduler.") || name.starts_with("scaler.") || name.starts_with("rng_state");
+}
+
+bool is_index(std::string_view name) {
+    if (!name.ends_with(index_suffix)) {
+        return false;
+    }
+    name.remove_suffix(index_suffix.size());
+    return name.ends_with(".safetensors") || name.ends_with(".bin");
+}
+
 /// "model-00002-of-00003.safetensors"
 struct ShardName {
-    std::string before;
+    std::string before, suffix;
     unsigned long number = 0, count = 0;
 
     std::string at(unsigned long n) const {
         std::array<char, 32> digits{};
         std::snprintf(digits.data(), digits.size(), "-%05lu-of-%05lu", n, count);
-        return before + digits.data() + std::string(weights_suffix);
+        return before + digits.data() + suffix;
     }
 };
 
 std::optional<ShardName> parse_shard(const std::string& name) {
     constexpr std::size_t tail = 15; // "-00002-of-00003"
-    if (!name.ends_with(weights_suffix) || name.size() < weights_suffix.size() + tail) {
+    const std::string suffix(weights_suffix(name));
+    if (suffix.empty() || name.size() < suffix.size() + tail) {
         return std::nullopt;
     }
-    const std::string stem = name.substr(0, name.size() - weights_suffix.size());
+    const std::string stem = name.substr(0, name.size() - suffix.size());
     const std::string part = stem.substr(stem.size() - tail);
     const auto digits = [&](std::size_t at) {
         return std::all_of(part.begin() + static_cast<std::ptrdiff_t>(at),
@@ -46,7 +93,7 @@ std::optional<ShardName> parse_shard(const std::string& name) {
     if (part[0] != '-' || part.substr(6, 4) != "-of-" || !digits(1) || !digits(10)) {
         return std::nullopt;
     }
-    ShardName shard{stem.substr(0, stem.size() - tail), std::stoul(part.substr(1, 5)),
+    ShardName shard{stem.substr(0, stem.size() - tail), suffix, std::stoul(part.substr(1, 5)),
                     std::stoul(part.substr(10, 5))};
     return shard.count >= 1 && shard.count <= max_shards && shard.number >= 1 && shard.number <= shard.count
                ? std::optional(shard)
@@ -74,13 +121,12 @@ std::string list(const std::vector<fs::path>& files) {
 
 /// Files of one folder that stay inside `root`, sorted by name.
 struct Listing {
-    std::vector<fs::path> weights, indices, foreign, folders;
-    std::vector<std::string> outside; ///< weight files that are links out of the root
+    std::vector<fs::path> weights, indices, foreign, folders; ///< weights of every kind
+    std::vector<std::string> outside;                         ///< weight files that are links out of the root
 };
 
 bool is_foreign_weights(const std::string& name) {
-    constexpr std::array<std::string_view, 8> suffixes{".gguf", ".bin", ".pt",   ".pth",
-                                                       ".ckpt", ".zst", ".onnx", ".bin.index.json"};
+    constexpr std::array<std::string_view, 6> suffixes{".onnx", ".h5", ".msgpack", ".zst", ".tflite", ".npz"};
     return std::any_of(suffixes.begin(), suffixes.end(),
                        [&](std::string_view s) { return name.ends_with(s); });
 }
@@ -115,12 +161,14 @@ Listing list_folder(const fs::path& folder, const fs::path& root) {
         } else if (!it->is_regular_file(ignored) || name.starts_with('.')) {
             continue; // broken links, pipes, temporaries
         } else if (link && !is_inside(path, root)) {
-            if (name.ends_with(weights_suffix) || name.ends_with(index_suffix)) {
+            if (!weights_suffix(name).empty() || is_index(name)) {
                 found.outside.push_back(name);
             }
-        } else if (name.ends_with(index_suffix)) {
+        } else if (is_index(name)) {
             found.indices.push_back(path);
-        } else if (name.ends_with(weights_suffix)) {
+        } else if (is_companion(name)) {
+            continue;
+        } else if (!weights_suffix(name).empty()) {
             found.weights.push_back(path);
         } else if (is_foreign_weights(name)) {
             found.foreign.push_back(path);
@@ -171,33 +219,46 @@ WeightSet shard_set(const fs::path& folder, const ShardName& shard) {
                  .advice = "Download them; a single shard can be opened for inspection."});
 }
 
-/// The weights of exactly this folder, nullopt when it has none.
-std::optional<WeightSet> choose(const fs::path& folder, const Listing& listing) {
-    if (listing.indices.size() > 1) {
-        ambiguous(folder, listing.indices);
+/// The weights of one kind in exactly this folder, nullopt when it has none.
+std::optional<WeightSet> choose(const fs::path& folder, const Listing& listing, const NameKind& kind) {
+    std::vector<fs::path> indices, weights;
+    for (const fs::path& path : listing.indices) {
+        const std::string name = path.filename().string();
+        const auto stem = std::string_view(name).substr(0, name.size() - index_suffix.size());
+        if (kind.sharded_index && !suffix_in(kind, stem).empty()) {
+            indices.push_back(path);
+        }
     }
-    if (listing.indices.size() == 1) {
-        return WeightSet{folder, listing.indices[0], {}, {}, display_name(folder, "")};
+    for (const fs::path& path : listing.weights) {
+        if (!suffix_in(kind, path.filename().string()).empty()) {
+            weights.push_back(path);
+        }
     }
-    if (listing.weights.empty()) {
+    if (indices.size() > 1) {
+        ambiguous(folder, indices);
+    }
+    if (indices.size() == 1) {
+        return WeightSet{folder, indices[0], {}, {}, display_name(folder, "")};
+    }
+    if (weights.empty()) {
         return std::nullopt;
     }
-    const auto single = std::find_if(listing.weights.begin(), listing.weights.end(),
-                                     [](const fs::path& p) { return p.filename() == "model.safetensors"; });
-    if (single != listing.weights.end()) {
+    const auto single = std::find_if(weights.begin(), weights.end(),
+                                     [&](const fs::path& p) { return p.filename() == kind.usual; });
+    if (single != weights.end()) {
         return WeightSet{folder, {}, {*single}, {}, display_name(folder, "")};
     }
-    const auto shard = parse_shard(listing.weights[0].filename().string());
-    if (!shard && listing.weights.size() == 1) {
-        return WeightSet{folder, {}, listing.weights, {}, display_name(folder, "")};
+    const auto shard = parse_shard(weights[0].filename().string());
+    if (!shard && weights.size() == 1) {
+        return WeightSet{folder, {}, weights, {}, display_name(folder, "")};
     }
     if (!shard) {
-        ambiguous(folder, listing.weights);
+        ambiguous(folder, weights);
     }
     WeightSet set = shard_set(folder, *shard);
     set.display_name = display_name(folder, "");
-    if (set.files != listing.weights) {
-        ambiguous(folder, listing.weights);
+    if (set.files != weights) {
+        ambiguous(folder, weights);
     }
     if (!set.missing.empty()) {
         shards_missing(set);
@@ -205,13 +266,20 @@ std::optional<WeightSet> choose(const fs::path& folder, const Listing& listing) 
     return set;
 }
 
+std::optional<WeightSet> choose(const fs::path& folder, const Listing& listing) {
+    for (const NameKind& kind : name_kinds) {
+        if (auto set = choose(folder, listing, kind)) {
+            return set;
+        }
+    }
+    return std::nullopt;
+}
+
 /// Every weight set at most `depth` levels below.
 void search(const fs::path& folder, const fs::path& root, int depth, std::vector<WeightSet>& found,
             Listing& others) {
     Listing listing = list_folder(folder, root);
-    for (auto [from, to] : {std::pair(&listing.foreign, &others.foreign)}) {
-        to->insert(to->end(), from->begin(), from->end());
-    }
+    others.foreign.insert(others.foreign.end(), listing.foreign.begin(), listing.foreign.end());
     others.outside.insert(others.outside.end(), listing.outside.begin(), listing.outside.end());
     if (auto set = choose(folder, listing)) {
         found.push_back(std::move(*set));
@@ -246,25 +314,28 @@ WeightSet locate_in_folder(const fs::path& folder) {
              .advice = "Open the folder that contains the linked file too, or the weight file itself."});
     }
     if (!others.foreign.empty()) {
-        throw Error(ErrorKind::unsupported,
-                    "the folder holds weights of another format: " + list(others.foreign) + ".",
-                    {.code = "F-UNSUPPORTED",
-                     .file = name_of(root),
-                     .advice = "This version opens safetensors only; convert them to safetensors."});
+        throw Error(
+            ErrorKind::unsupported,
+            "the folder holds weights of another format: " + list(others.foreign) + ".",
+            {.code = "F-UNSUPPORTED", .file = name_of(root), .advice = "Convert them to safetensors."});
     }
-    throw Error(
-        ErrorKind::format, "the folder holds no weight files.",
-        {.code = "F-UNKNOWN", .file = name_of(root), .advice = "Choose a folder with a .safetensors file."});
+    throw Error(ErrorKind::format, "the folder holds no weight files.",
+                {.code = "F-UNKNOWN",
+                 .file = name_of(root),
+                 .advice = "Choose a folder with a .safetensors, .bin or .pt file."});
 }
 
 WeightSet locate_file(const fs::path& file) {
     const std::string name = file.filename().string();
     const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
-    if (name.ends_with(index_suffix)) {
+    if (is_index(name)) {
         return {folder, file, {}, {}, display_name(folder, "")};
     }
+    if (name == "config.json") {
+        return locate_in_folder(folder);
+    }
     if (const auto shard = parse_shard(name)) {
-        const fs::path index = folder / (shard->before + std::string(index_suffix));
+        const fs::path index = folder / (shard->before + shard->suffix + std::string(index_suffix));
         WeightSet set = shard_set(folder, *shard);
         std::error_code ignored;
         if (set.missing.empty() && fs::is_regular_file(index, ignored)) {
@@ -275,9 +346,8 @@ WeightSet locate_file(const fs::path& file) {
         }
         return set;
     }
-    const std::string stem =
-        name.ends_with(weights_suffix) ? name.substr(0, name.size() - weights_suffix.size()) : name;
-    return {folder, {}, {file}, {}, display_name(folder, stem)};
+    const std::string stem = name.substr(0, name.size() - weights_suffix(name).size());
+    return {folder, {}, {file}, {}, display_name(folder, stem == "pytorch_model" ? "" : stem)};
 }
 
 } // namespace

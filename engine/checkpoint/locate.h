@@ -9,17 +9,20 @@
 namespace ergo {
 
 struct WeightSet {
-    std::filesystem::path folder;             ///< of the weights and the small files beside them
-    std::filesystem::path index;              ///< *.safetensors.index.json, empty when there is none
+    std::filesystem::path folder; ///< of the weights and the small files beside them
+    std::filesystem::path index;  ///< *.safetensors.index.json or *.bin.index.json, empty when there is none
     std::vector<std::filesystem::path> files; ///< without an index: the weight files in order
     std::vector<std::string> missing; ///< shards that are absent (only for one shard opened by itself)
     std::string display_name;
 };
 
-/// A folder is searched itself, then two levels below, in this order: an index, model.safetensors, the only
-/// *.safetensors, a complete set of shards. Links inside a folder are not followed out of it.
-/// Throws Error(io, F-IO), Error(usage, F-AMBIGUOUS) naming the candidates, Error(unsupported, F-UNSUPPORTED)
-/// when there are only weights of another format, Error(format, F-UNKNOWN) when there are none.
+/// A folder is searched itself, then two levels below, for the first of these that is there: safetensors,
+/// GGUF, PyTorch .bin, other PyTorch files (.pt, .pth, .ckpt) and compressed ones (.zst); of each an index,
+/// the usual name (model.safetensors, pytorch_model.bin), a single file, a complete set of shards. Files that
+/// stand beside weights (gravity_mass_log.pt, optimizer.pt …) count only when opened by name. Links inside a
+/// folder are not followed out of it. config.json means its folder. Throws Error(io, F-IO), Error(usage,
+/// F-AMBIGUOUS) naming the candidates, Error(unsupported, F-UNSUPPORTED) when there are only weights of
+/// another format, Error(format, F-UNKNOWN) when there are none.
 WeightSet locate_weights(const std::filesystem::path& model);
 
 } // namespace ergo

@@ -36,6 +36,10 @@ std::string advice_for(int error_number) {
     }
 }
 
+void unmap(std::span<const std::byte> bytes) {
+    ::munmap(const_cast<std::byte*>(bytes.data()), bytes.size());
+}
+
 /// An open descriptor of a regular file and its size.
 struct Opened {
     int descriptor;
@@ -62,10 +66,11 @@ Opened open_regular(const std::filesystem::path& path) {
 } // namespace
 
 MappedFile::MappedFile(std::filesystem::path path, int descriptor, std::span<const std::byte> bytes)
-    : path_(std::move(path)), descriptor_(descriptor), bytes_(bytes) {}
+    : path_(std::move(path)), descriptor_(descriptor), bytes_(bytes), guard_(std::in_place, bytes) {}
 
 MappedFile::~MappedFile() {
-    ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+    guard_.reset();
+    unmap(bytes_);
     ::close(descriptor_);
 }
 
@@ -86,24 +91,41 @@ void MappedFile::check_unchanged() const {
                  " bytes while it was open.",
              "Restore the file and open it again.");
     }
+    if (guard_->damaged()) {
+        fail(path_,
+             "bytes of the file could not be read while it was open: it was shortened or its disk went away.",
+             "Restore the file and open it again.");
+    }
 }
 
 std::shared_ptr<const MappedFile> map_file(const std::filesystem::path& path) {
-    const Opened file = open_regular(path);
-    if (file.size == 0) {
-        ::close(file.descriptor);
+    return map_descriptor(open_regular(path).descriptor, path);
+}
+
+std::shared_ptr<const MappedFile> map_descriptor(int descriptor, const std::filesystem::path& path) {
+    struct stat info {};
+    const bool known = ::fstat(descriptor, &info) == 0;
+    const auto size = static_cast<std::uint64_t>(known ? info.st_size : 0);
+    if (size == 0) {
+        ::close(descriptor);
         throw Error(ErrorKind::format, "the file is empty (0 bytes).",
                     {.code = "F-EMPTY", .file = shown_name(path), .advice = "Download or copy it again."});
     }
-    void* const address = ::mmap(nullptr, file.size, PROT_READ, MAP_PRIVATE, file.descriptor, 0);
+    void* const address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
     if (address == MAP_FAILED) {
         const int reason = errno;
-        ::close(file.descriptor);
+        ::close(descriptor);
         fail(path, std::string("the file cannot be mapped: ") + std::strerror(reason) + ".",
              advice_for(reason));
     }
-    const std::span bytes(static_cast<const std::byte*>(address), file.size);
-    return std::shared_ptr<const MappedFile>(new MappedFile(path, file.descriptor, bytes));
+    const std::span bytes(static_cast<const std::byte*>(address), size);
+    try {
+        return std::shared_ptr<const MappedFile>(new MappedFile(path, descriptor, bytes));
+    } catch (...) {
+        unmap(bytes);
+        ::close(descriptor);
+        throw;
+    }
 }
 
 std::string read_text_file(const std::filesystem::path& path, std::uint64_t limit) {

@@ -3,10 +3,13 @@
 // thread.
 #pragma once
 
+#include "engine/checkpoint/mapping_guard.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -23,22 +26,29 @@ class MappedFile {
     const std::filesystem::path& path() const { return path_; }
     /// File name without its folder, safe to show.
     std::string name() const;
-    /// Throws Error(io, F-IO) when the file has become shorter than the mapping since it was opened: touching
-    /// the missing pages would end the program, so call this before a long read.
+    /// Throws Error(io, F-IO) when the file has become shorter than the mapping since it was opened, or when
+    /// bytes were missing while somebody read them (mapping_guard.h). Ask after reading: what was read may be
+    /// zeros.
     void check_unchanged() const;
 
   private:
-    friend std::shared_ptr<const MappedFile> map_file(const std::filesystem::path& path);
+    friend std::shared_ptr<const MappedFile> map_descriptor(int descriptor,
+                                                            const std::filesystem::path& path);
     MappedFile(std::filesystem::path path, int descriptor, std::span<const std::byte> bytes);
 
     std::filesystem::path path_;
     int descriptor_;
     std::span<const std::byte> bytes_;
+    std::optional<GuardedMapping> guard_; // ended before the mapping
 };
 
 /// Maps `path` (a regular file; links are followed). Throws Error(format, F-EMPTY) for size 0 and
 /// Error(io, F-IO) for a folder, a missing or unreadable file.
 std::shared_ptr<const MappedFile> map_file(const std::filesystem::path& path);
+
+/// Maps an open regular file; takes the descriptor, also when it throws. `path` is for messages. Throws as
+/// map_file.
+std::shared_ptr<const MappedFile> map_descriptor(int descriptor, const std::filesystem::path& path);
 
 /// The whole text of a small file. Throws Error(io, F-IO), or Error(resources, F-TOO-LARGE) beyond `limit`
 /// bytes.

@@ -6,6 +6,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/utf8.h"
+#include "engine/checkpoint/sniff.h"
 #include "engine/checkpoint/strict_json.h"
 
 #include <algorithm>
@@ -349,7 +350,7 @@ SafetensorsFile read_safetensors(std::span<const std::byte> bytes, std::shared_p
                                  std::string file_name) {
     const FileKind kind = bytes.empty() ? FileKind::unknown : sniff(bytes);
     if (bytes.empty() || kind != FileKind::unknown) { // damaged files get the more precise sentences below
-        require_safetensors(kind, bytes, file_name);
+        require_kind(FileKind::safetensors, kind, bytes, file_name);
     }
     SafetensorsFile file;
     file.file_name = std::move(file_name);

@@ -59,26 +59,4 @@ void write_safetensors(const std::filesystem::path& path,
                        const std::vector<std::pair<std::string, Tensor>>& tensors,
                        const std::map<std::string, std::string>& metadata = {});
 
-/// What a file's first bytes say it is. `unknown` is also given for a damaged safetensors file.
-enum class FileKind {
-    safetensors,
-    gguf,
-    zip,
-    zstd,
-    legacy_checkpoint,
-    pickle,
-    tar,
-    lfs_pointer,
-    web_page,
-    gzip,
-    seven_zip,
-    hdf5,
-    zeros,
-    unknown,
-};
-FileKind sniff(std::span<const std::byte> bytes);
-/// Throws the error that says what the file is when it is not `safetensors` (F-UNKNOWN with the first 16
-/// bytes in hex for `unknown`).
-void require_safetensors(FileKind kind, std::span<const std::byte> bytes, const std::string& file_name);
-
 } // namespace ergo

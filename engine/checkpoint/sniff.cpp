@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Telling file formats apart by their content: an extension proves nothing.
+#include "engine/checkpoint/sniff.h"
+
 #include "engine/base/error.h"
-#include "engine/checkpoint/safetensors.h"
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 
 namespace ergo {
 
@@ -87,6 +88,8 @@ std::string declared_size(std::string_view pointer) {
 
 std::string_view kind_name(FileKind kind) {
     switch (kind) {
+    case FileKind::safetensors:
+        return "a safetensors file";
     case FileKind::gguf:
         return "a GGUF file";
     case FileKind::zip:
@@ -152,7 +155,14 @@ FileKind sniff(std::span<const std::byte> bytes) {
     return FileKind::unknown;
 }
 
-void require_safetensors(FileKind kind, std::span<const std::byte> bytes, const std::string& file_name) {
+void require_kind(FileKind wanted, FileKind kind, std::span<const std::byte> bytes,
+                  const std::string& file_name) {
+    if (bytes.empty() || kind != wanted) {
+        refuse_kind(kind, bytes, file_name);
+    }
+}
+
+void refuse_kind(FileKind kind, std::span<const std::byte> bytes, const std::string& file_name) {
     const auto fail = [&](ErrorKind error, const char* code, const std::string& what,
                           const std::string& advice) {
         throw Error(error, what, {.code = code, .file = file_name, .advice = advice});
@@ -161,8 +171,6 @@ void require_safetensors(FileKind kind, std::span<const std::byte> bytes, const 
         fail(ErrorKind::format, "F-EMPTY", "the file is empty (0 bytes).", "Download or copy it again.");
     }
     switch (kind) {
-    case FileKind::safetensors:
-        return;
     case FileKind::lfs_pointer: {
         const std::string size = declared_size(as_text(bytes.first(std::min(bytes.size(), looked_at))));
         fail(ErrorKind::format, "F-LFS-POINTER",
@@ -184,12 +192,13 @@ void require_safetensors(FileKind kind, std::span<const std::byte> bytes, const 
     case FileKind::unknown:
         fail(ErrorKind::format, "F-UNKNOWN",
              "the format is not known; the first 16 bytes are " + first_bytes_hex(bytes) + ".",
-             "This version opens safetensors.");
+             "Weights are opened as safetensors, as PyTorch checkpoints (.pt, .bin), and as these in zstd.");
         break;
     default:
         fail(ErrorKind::unsupported, "F-UNSUPPORTED", "this is " + std::string(kind_name(kind)) + ".",
-             "This version opens safetensors only; convert it to safetensors.");
+             "It cannot be opened here; convert it to safetensors.");
     }
+    std::abort(); // every case above throws
 }
 
 } // namespace ergo

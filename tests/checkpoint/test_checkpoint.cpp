@@ -131,7 +131,7 @@ class TestCheckpoint : public QObject {
         const fs::path root = temporary.path().toStdString();
         const auto code = [&] { return code_of([&] { Checkpoint::open(root); }); };
         QCOMPARE(code(), "F-UNKNOWN");
-        write_bytes(root / "pytorch_model.bin", "PK\x03\x04");
+        write_bytes(root / "model.onnx", "onnx");
         QCOMPARE(code(), "F-UNSUPPORTED");
         fs::create_directories(root / "snapshots" / "abc" / "deep");
         write_safetensors(root / "snapshots/abc/deep/model.safetensors", {{"a", ones(1)}});
@@ -143,7 +143,9 @@ class TestCheckpoint : public QObject {
         fs::create_symlink("../../blobs/0123", root / "snapshots/abc/model.safetensors");
         QCOMPARE(Checkpoint::open(root)->order(), std::vector<std::string>{"a"});
         QCOMPARE(code_of([&] { Checkpoint::open(root / "snapshots"); }),
-                 "F-IO"); // from here the link leads out
+                 "F-IO");                                      // from here the link leads out
+        write_bytes(root / "pytorch_model.bin", "PK\x03\x04"); // weights here come before those below
+        QCOMPARE(code(), "PT-ZIP");
         write_safetensors(root / "x.safetensors", {{"a", ones(1)}});
         write_safetensors(root / "y.safetensors", {{"a", ones(1)}});
         QCOMPARE(code(), "F-AMBIGUOUS");

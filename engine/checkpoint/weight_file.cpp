@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/checkpoint/weight_file.h"
+
+#include "engine/checkpoint/safetensors.h"
+#include "engine/checkpoint/torch_file.h"
+#include "engine/checkpoint/torch_weights.h"
+#include "engine/checkpoint/zstd_file.h"
+
+namespace ergo {
+
+WeightFile weights_of(const SafetensorsFile& file) {
+    WeightFile weights;
+    weights.file_name = file.file_name;
+    weights.kind = FileKind::safetensors;
+    weights.metadata = file.metadata;
+    weights.entries.reserve(file.entries.size());
+    for (const TensorEntry& entry : file.entries) {
+        weights.entries.push_back({entry.name, std::string(entry.stored_type), entry.shape,
+                                   entry.end - entry.begin,
+                                   entry.dtype ? std::optional(file.tensor(entry)) : std::nullopt});
+    }
+    return weights;
+}
+
+namespace {
+
+WeightFile read_kind(FileKind kind, const std::shared_ptr<const MappedFile>& file) {
+    switch (kind) {
+    case FileKind::safetensors:
+        return weights_of(read_safetensors(file));
+    case FileKind::zip:
+    case FileKind::legacy_checkpoint:
+    case FileKind::pickle:
+    case FileKind::tar:
+        return torch_weights(read_torch_file(file));
+    case FileKind::unknown: // a damaged safetensors file gets the sentence that says what is wrong with it
+        if (file->path().extension() == ".safetensors") {
+            return weights_of(read_safetensors(file));
+        }
+        [[fallthrough]];
+    default:
+        refuse_kind(kind, file->bytes(), file->name());
+    }
+}
+
+} // namespace
+
+WeightFile read_weight_file(std::shared_ptr<const MappedFile> file, const Progress& progress,
+                            const CancelToken& cancel) {
+    if (sniff(file->bytes()) == FileKind::zstd) {
+        file = decompress_zstd(*file, progress, cancel);
+    }
+    const FileKind kind = sniff(file->bytes());
+    WeightFile weights = read_kind(kind, file);
+    weights.kind = kind;
+    weights.file_name = file->name();
+    file->check_unchanged();
+    weights.mappings.push_back(std::move(file));
+    return weights;
+}
+
+} // namespace ergo
