@@ -9,7 +9,7 @@ layout(constant_id = 1) const uint KEY_HEADS = 1;
 layout(constant_id = 2) const uint DIM = 8;
 layout(constant_id = 3) const uint VALUE_HEADS = 1;
 layout(constant_id = 4) const uint VALUE_DIM = 8;
-layout(constant_id = 5) const uint SCORE = 0; // 0: dot, 1: negative squared distance, 2: cosine
+layout(constant_id = 5) const uint SCORE = 0; // 0: dot, 1: negative squared distance, 2: cosine, 3: gravity
 layout(constant_id = 6) const bool DIAGONAL_PER_HEAD = false;
 layout(constant_id = 7) const uint MODE = 0; // 0: no ball, 1: hard, 2: soft
 layout(constant_id = 8) const bool PAIRS = false;
@@ -17,6 +17,8 @@ layout(constant_id = 9) const uint FALLBACK = 0; // 0: unpruned, 1: self, 2: zer
 layout(constant_id = 10) const uint BALLS = 1; // columns of `distances`
 layout(constant_id = 11) const bool RADIUS_PER_HEAD = false;
 layout(constant_id = 12) const bool CAPTURED = false; // `capture` is there
+layout(constant_id = 13) const bool CLAMP = true;        // gravity: the squared distance is never below 0
+layout(constant_id = 14) const bool SQUARED_MASS = true; // gravity
 
 // Addresses of row captures, each or none (its bit in `present` is 0). Mirrors Capture in ops_attention.cpp.
 layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer Capture {
@@ -50,6 +52,9 @@ layout(push_constant) uniform Push {
     uint window;
     float scale;
     float softness;
+    uint mass; // gravity only, like the two after it
+    float softening;
+    float distance_scale;
 } push;
 
 shared float query[DIM]; // times the diagonal's root
@@ -62,6 +67,7 @@ struct Query {
     uint head;
     float square;  // |query|^2
     float alpha;   // times scale
+    float strength; // gravity: mass^2
     float radius;
     float outside; // how far outside the ball, pairs test
 };
@@ -83,6 +89,11 @@ Query load_query(uint row, uint head) {
         q.square += query[c] * query[c];
     }
     q.alpha = (push.alpha == NONE ? 1 : params.at[push.alpha + head]) * push.scale;
+    q.strength = 0;
+    if (SCORE == 3) {
+        const float mass = params.at[push.mass + head];
+        q.strength = SQUARED_MASS ? mass * mass : mass;
+    }
     q.radius = 0;
     q.outside = 0;
     if (MODE != 0) {
@@ -109,7 +120,10 @@ float score_of(Query q, uint key) {
     if (SCORE == 0) {
         return product;
     }
-    if (SCORE == 1) {
+    if (SCORE == 3 && !CLAMP) {
+        return 2 * product - (q.square + square);
+    }
+    if (SCORE == 1 || SCORE == 3) {
         return -distance;
     }
     return product / (max(sqrt(q.square), 1e-6) * max(sqrt(square), 1e-6));
@@ -123,7 +137,8 @@ float key_outside(Query q, uint key) {
 bool inside(Query q, uint key) { return MODE != 1 || (key_outside(q, key) <= 0 && q.outside <= 0); }
 
 float logit_of(Query q, uint key, float score) {
-    float logit = q.alpha * score;
+    const float pull = SCORE == 3 ? q.strength / (push.softening - push.distance_scale * score) : score;
+    float logit = q.alpha * pull;
     if (MODE == 2) {
         logit -= push.softness * (key_outside(q, key) + q.outside);
     }

@@ -134,11 +134,24 @@ struct AppendKeyValue {
     StateId distances; // [positions, balls]; none when the ball is off
 };
 
+/// How Score::gravity turns a squared distance into a logit: mass_h^2 / (distance_scale * d^2 + softening).
+/// (Gravity-2 specification §7)
+struct Gravity {
+    ParamId mass;             // [heads]
+    float softening = 0.1f;   ///< keeps a key that coincides with its query finite
+    float distance_scale = 1; ///< multiplies the squared distance
+    bool squared = true;      ///< false: the mass itself instead of its square
+    /// d^2 by differences: never below 0, and exact where query and key nearly coincide, which is where
+    /// gravity is strongest. False: |q|^2 + |k|^2 - 2 q.k as float32 gives it, whatever its sign.
+    bool clamp = true;
+};
+
 /// What a reader wants of the rows of one attention op. Each is a buffer or none.
 struct RowRequest {
     std::vector<std::int32_t> heads; ///< heads of `logits` and `scores`, in this order; empty: all
     BufferId logits;                 // [n, |heads|, keys] rows_keys: masked pairs are -infinity
-    BufferId scores;  // [n, |heads|, keys] rows_keys: s of every key present, masked, later than t or not
+    BufferId scores;  // [n, |heads|, keys] rows_keys: s of every key present, masked, later than t or not;
+                      // gravity: -d^2
     BufferId maximum; // [n, heads] largest kept logit (0 where nothing is kept)
     BufferId sum;     // [n, heads] sum of exp(logit - maximum) over kept keys
     BufferId kept;    // [n, heads] number of kept keys after the fallback
@@ -148,9 +161,9 @@ struct RowRequest {
 
 /// One attention over the state: s by `score`, logit = alpha_h * s * scale, ball, window, causal; softmax;
 /// weighted sum of values. Key head of query head h is h * key_heads / heads (1 key head: MQA). (MoA
-/// specification §6.5)
+/// specification §6.5, Gravity-2 specification §7)
 struct Attention {
-    enum class Score : std::uint8_t { dot, negative_squared_distance, cosine };
+    enum class Score : std::uint8_t { dot, negative_squared_distance, cosine, gravity };
     BufferId query;          // [n, heads * dim], rotated
     BufferId query_distance; // [n, heads], pairs test only
     StateId keys, values;
@@ -159,6 +172,7 @@ struct Attention {
     Score score = Score::negative_squared_distance;
     ParamId diagonal;    // [heads or 1, dim]: its root multiplies q and k inside the score; none: 1
     bool direct = false; ///< squared distance by differences instead of |q|^2 + |k|^2 - 2 q.k
+    Gravity gravity;     ///< of Score::gravity
     ParamId alpha;       // [heads]; none: 1
     ParamId mask;        // [heads], multiplies the head's output: 0 silences it; none: all 1. Rows ignore it
     float scale = 1;

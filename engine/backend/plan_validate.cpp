@@ -355,6 +355,13 @@ class Checker {
         optional_param(op.alpha, op.heads, "alpha");
         optional_param(op.mask, op.heads, "mask");
         require(op.window >= 0, "window is " + std::to_string(op.window));
+        if (op.score == Attention::Score::gravity) {
+            require(static_cast<bool>(op.gravity.mass), "is gravity without masses");
+            optional_param(op.gravity.mass, op.heads, "mass");
+            require(op.gravity.softening > 0 && op.gravity.distance_scale > 0,
+                    "softens gravity by " + std::to_string(op.gravity.softening) +
+                        " and scales its squared distance by " + std::to_string(op.gravity.distance_scale));
+        }
         if (op.ball.mode != Ball::Mode::off) {
             radius(op.ball, op.heads);
             distances(op.distances, op.heads);

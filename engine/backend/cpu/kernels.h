@@ -62,6 +62,7 @@ struct ScoreArgs {
     Attention::Score score = Attention::Score::dot;
     const float* query = nullptr; // [dim], multiplied by root
     const float* root = nullptr;  // [dim], multiplies the keys; or null
+    bool expanded = false;        // gravity: |q|^2 + |k|^2 - 2 q.k, not clamped
     std::int64_t dim = 0;
     const float* keys = nullptr; // block 0 of the head's first channel
     std::int64_t stride = 0;     // floats between blocks
@@ -72,6 +73,8 @@ void scores(const ScoreArgs& args, std::int64_t first, std::int64_t last, float*
 /// Turns scores into logits, masks, and finds the largest.
 struct LogitArgs {
     float alpha = 1, scale = 1;
+    bool gravity = false;
+    float strength = 0, softening = 0, distance_scale = 1; // gravity only; strength is mass^2
     Ball::Mode mode = Ball::Mode::off;
     float radius = 0, softness = 0;
     float query_outside = 0;          // soft pairs: the query's own distance beyond the radius
@@ -84,7 +87,8 @@ struct LogitResult {
     float maximum = 0; // -infinity when nothing is kept
 };
 /// logits[i] (i from position first * state_block) = alpha * scores[i] * scale - penalty, -infinity where
-/// masked. `logits` may be `scores`.
+/// masked; with gravity strength / (softening - distance_scale * scores[i]) stands for scores[i]. `logits`
+/// may be `scores`.
 LogitResult logits(const LogitArgs& args, std::int64_t first, std::int64_t last, const float* scores,
                    float* logits);
 

@@ -89,6 +89,16 @@ void ScoresKernel(const ScoreArgs& a, std::int64_t first, std::int64_t last, flo
                     dot[u] = hn::Div(hn::Mul(dot[u], query_scale), hn::Max(hn::Sqrt(square[u]), least));
                 }
                 break;
+            case Attention::Score::gravity:
+                if (a.expanded) {
+                    dots<true>(d, a, keys, dot, square);
+                    for (int u = 0; u < unroll; ++u) {
+                        const V squares = hn::Add(hn::Set(d, query_norm), square[u]);
+                        dot[u] = hn::Sub(hn::Add(dot[u], dot[u]), squares);
+                    }
+                    break;
+                }
+                [[fallthrough]];
             case Attention::Score::negative_squared_distance:
                 distances(d, a, keys, square);
                 for (int u = 0; u < unroll; ++u) {
@@ -110,6 +120,8 @@ LogitResult LogitsKernel(const LogitArgs& a, std::int64_t first, std::int64_t la
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
     const V alpha = hn::Set(d, a.alpha), scale = hn::Set(d, a.scale), radius = hn::Set(d, a.radius);
     const V softness = hn::Set(d, a.softness), query_outside = hn::Set(d, a.query_outside);
+    const V strength = hn::Set(d, a.strength), softening = hn::Set(d, a.softening);
+    const V distance_scale = hn::Set(d, a.distance_scale);
     const V masked = hn::Set(d, -INFINITY);
     const auto base = first * state_block;
     const auto begin = hn::Set(di, static_cast<std::int32_t>(a.begin - base - 1));
@@ -119,7 +131,11 @@ LogitResult LogitsKernel(const LogitArgs& a, std::int64_t first, std::int64_t la
     for (std::int64_t block = first; block < last; ++block) {
         for (std::int64_t at = 0; at < state_block; at += lanes) {
             const std::int64_t i = (block - first) * state_block + at;
-            V logit = hn::Mul(hn::Mul(alpha, hn::LoadU(d, scores + i)), scale);
+            V score = hn::LoadU(d, scores + i);
+            if (a.gravity) {
+                score = hn::Div(strength, hn::NegMulAdd(distance_scale, score, softening));
+            }
+            V logit = hn::Mul(hn::Mul(alpha, score), scale);
             const auto position = hn::Iota(di, static_cast<std::int32_t>(i));
             auto keep = hn::RebindMask(d, hn::And(hn::Gt(position, begin), hn::Lt(position, end)));
             if (a.distances) {

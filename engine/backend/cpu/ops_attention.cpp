@@ -179,10 +179,11 @@ class AttentionOp final : public CpuOp {
           out_(resolver.buffer(op.out)), keys_(*resolver.session.state(op.keys)),
           values_(*resolver.session.state(op.values)), diagonal_(resolver.session.param(op.diagonal)),
           alpha_(resolver.session.param(op.alpha)), mask_(resolver.session.param(op.mask)),
-          logits_(resolver.buffer(op.rows.logits)), scores_(resolver.buffer(op.rows.scores)),
-          maximum_(resolver.buffer(op.rows.maximum)), sum_(resolver.buffer(op.rows.sum)),
-          kept_(resolver.buffer(op.rows.kept)), entropy_(resolver.buffer(op.rows.entropy)),
-          top_keys_(resolver.buffer(op.rows.top_keys)), top_weights_(resolver.buffer(op.rows.top_weights)) {
+          mass_(resolver.session.param(op.gravity.mass)), logits_(resolver.buffer(op.rows.logits)),
+          scores_(resolver.buffer(op.rows.scores)), maximum_(resolver.buffer(op.rows.maximum)),
+          sum_(resolver.buffer(op.rows.sum)), kept_(resolver.buffer(op.rows.kept)),
+          entropy_(resolver.buffer(op.rows.entropy)), top_keys_(resolver.buffer(op.rows.top_keys)),
+          top_weights_(resolver.buffer(op.rows.top_weights)) {
         if (op.ball.mode != Ball::Mode::off) {
             distances_ = resolver.session.state(op.distances);
             radius_ = resolver.session.param(op.ball.radius);
@@ -274,6 +275,7 @@ class AttentionOp final : public CpuOp {
         const float* query = query_->row(r) + h * op_.dim;
         ScoreArgs args;
         args.score = op_.score;
+        args.expanded = !op_.gravity.clamp;
         args.dim = op_.dim;
         args.query = query;
         if (diagonal_) {
@@ -294,6 +296,13 @@ class AttentionOp final : public CpuOp {
         LogitArgs args;
         args.alpha = alpha_ ? alpha_->values[static_cast<std::size_t>(h)] : 1;
         args.scale = op_.scale;
+        if (op_.score == Attention::Score::gravity) {
+            const float mass = mass_->values[static_cast<std::size_t>(h)];
+            args.gravity = true;
+            args.strength = op_.gravity.squared ? mass * mass : mass;
+            args.softening = op_.gravity.softening;
+            args.distance_scale = op_.gravity.distance_scale;
+        }
         args.begin = begin;
         args.end = t + 1;
         if (distances_) {
@@ -338,7 +347,7 @@ class AttentionOp final : public CpuOp {
     CpuSession& session_;
     CpuBuffer *query_, *query_distance_ = nullptr, *out_;
     const CpuState &keys_, &values_, *distances_ = nullptr;
-    const CpuParam *diagonal_, *alpha_, *mask_, *radius_ = nullptr;
+    const CpuParam *diagonal_, *alpha_, *mask_, *mass_, *radius_ = nullptr;
     CpuBuffer *logits_, *scores_, *maximum_, *sum_, *kept_, *entropy_, *top_keys_, *top_weights_;
     std::vector<std::vector<std::int64_t>> slots_; // rows of logits and scores that show head h
 };

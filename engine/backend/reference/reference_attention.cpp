@@ -128,6 +128,11 @@ std::vector<std::size_t> row_slots(const RowRequest& rows, std::size_t head) {
     return slots;
 }
 
+/// The pull of a mass over a squared distance of -score. (Gravity-2 specification §7.1)
+float gravity(const Gravity& law, float mass, float score) {
+    return (law.squared ? mass * mass : mass) / (law.softening - law.distance_scale * score);
+}
+
 void write_scalars(const Softmax& s, std::size_t h, const AttentionOutput& out) {
     for (const auto& [span, value] : {std::pair{out.maximum, s.maximum},
                                       {out.sum, s.sum},
@@ -141,7 +146,7 @@ void write_scalars(const Softmax& s, std::size_t h, const AttentionOutput& out) 
 
 } // namespace
 
-float score(Attention::Score kind, bool direct, In query, In key, In root_diagonal) {
+float score(const Attention& op, In query, In key, In root_diagonal) {
     float dot = 0, query2 = 0, key2 = 0, difference2 = 0;
     for (std::size_t c = 0; c < query.size(); ++c) {
         const float scale = root_diagonal.empty() ? 1 : root_diagonal[c];
@@ -151,15 +156,18 @@ float score(Attention::Score kind, bool direct, In query, In key, In root_diagon
         key2 += k * k;
         difference2 += (q - k) * (q - k);
     }
-    switch (kind) {
+    const float expanded = query2 + key2 - 2 * dot;
+    switch (op.score) {
     case Attention::Score::dot:
         return dot;
     case Attention::Score::cosine:
         return dot / (std::max(std::sqrt(query2), 1e-6f) * std::max(std::sqrt(key2), 1e-6f));
+    case Attention::Score::gravity:
+        return op.gravity.clamp ? -difference2 : -expanded;
     case Attention::Score::negative_squared_distance:
         break;
     }
-    return direct ? -difference2 : -std::max(query2 + key2 - 2 * dot, 0.0f);
+    return op.direct ? -difference2 : -std::max(expanded, 0.0f);
 }
 
 void attention(const Attention& op, const AttentionInput& in, const AttentionOutput& out) {
@@ -177,8 +185,11 @@ void attention(const Attention& op, const AttentionInput& in, const AttentionOut
         const std::size_t key_head = h * key_heads / heads, value_head = h * value_heads / heads;
         for (std::size_t j = 0; j < keys; ++j) {
             const In key = in.key_state.subspan((j * key_heads + key_head) * dim, dim);
-            scores[j] = score(op.score, op.direct, in.query.subspan(h * dim, dim), key, root);
-            logits[j] = (in.alpha.empty() ? 1 : in.alpha[h]) * scores[j] * op.scale - test.penalty(j);
+            scores[j] = score(op, in.query.subspan(h * dim, dim), key, root);
+            const float pull = op.score == Attention::Score::gravity
+                                   ? gravity(op.gravity, in.mass[h], scores[j])
+                                   : scores[j];
+            logits[j] = (in.alpha.empty() ? 1 : in.alpha[h]) * pull * op.scale - test.penalty(j);
         }
         const Softmax s = softmax(logits, kept);
         for (std::size_t c = 0; c < value_dim; ++c) {

@@ -132,6 +132,7 @@ class Step {
         input.alpha = param(op.alpha);
         input.mask = param(op.mask);
         input.radius = param(op.ball.radius);
+        input.mass = param(op.gravity.mass);
         const RowRequest& rows = op.rows;
         reference::attention(op, input,
                              {.out = out(op.out, r),

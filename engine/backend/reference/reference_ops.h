@@ -48,6 +48,7 @@ struct AttentionInput {
     In key_state, value_state;        // [keys, key_heads * dim], [keys, value_heads * value_dim]
     In distances;                     // [keys, heads or 1]
     In diagonal, alpha, mask, radius; // parameters
+    In mass;                          // [heads], gravity only
 };
 
 /// What attention writes for one row; spans of rows nobody wants are empty.
@@ -61,7 +62,7 @@ struct AttentionOutput {
 void attention(const Attention& op, const AttentionInput& in, const AttentionOutput& out);
 
 /// Similarity of a query and a key of width dim; root_diagonal [dim] multiplies both, may be empty.
-float score(Attention::Score kind, bool direct, In query, In key, In root_diagonal);
+float score(const Attention& op, In query, In key, In root_diagonal);
 
 /// distances [t + 1, heads or 1] -> out [heads]
 void kept_share(const KeptShare& op, In distances, In radius, std::int64_t t, Out out);

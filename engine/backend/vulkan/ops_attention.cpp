@@ -85,6 +85,8 @@ struct AttentionPush {
     VkDeviceAddress query, query_distance, keys, values, distances, to, capture;
     std::uint32_t alpha, mask, diagonal, radius, window;
     float scale, softness;
+    std::uint32_t mass; // gravity only, like the two after it
+    float softening, distance_scale;
 };
 
 std::vector<std::uint32_t> attention_constants(const Encoder& encoder, const Attention& op, bool captured) {
@@ -102,7 +104,9 @@ std::vector<std::uint32_t> attention_constants(const Encoder& encoder, const Att
             static_cast<std::uint32_t>(op.ball.fallback),
             ball ? encoder.width(op.distances) : 1,
             encoder.param_rows(op.ball.radius, 1) > 1,
-            captured};
+            captured,
+            op.gravity.clamp,
+            op.gravity.squared};
 }
 
 /// Addresses for a dispatch that reads what attention reads.
@@ -186,6 +190,9 @@ void encode(Encoder& encoder, const Attention& op) {
     push.window = static_cast<std::uint32_t>(op.window);
     push.scale = op.scale;
     push.softness = op.ball.softness;
+    push.mass = encoder.param(op.gravity.mass);
+    push.softening = op.gravity.softening;
+    push.distance_scale = op.gravity.distance_scale;
 
     const RowRequest& rows = op.rows;
     // In the order of the bits of Capture.present.
