@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #version 460
-// Norm: LayerNorm (biased variance) or RMSNorm of a row. One workgroup a row; input and output may coincide.
+// Norm: LayerNorm (biased variance) or RMSNorm of each head of a row. One workgroup a head; input and output may
+// coincide.
 #include "common.glsl"
 #include "reduce.glsl"
 
@@ -13,7 +14,7 @@ layout(push_constant) uniform Push {
     Floats to;
     Floats weight;
     Floats bias;
-    uint width;
+    uint width; // of a head
     float eps;
 } push;
 
@@ -23,8 +24,9 @@ void main() {
         return;
     }
     note_use(push.header);
-    const uint from = row_in(push.header, r, 1) * push.width;
-    const uint to = row_in(push.header, r, 0) * push.width;
+    const uint heads = gl_NumWorkGroups.x, head = gl_WorkGroupID.x;
+    const uint from = (row_in(push.header, r, 1) * heads + head) * push.width;
+    const uint to = (row_in(push.header, r, 0) * heads + head) * push.width;
     float mean = 0;
     if (!RMS) {
         float sum = 0;

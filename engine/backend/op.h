@@ -40,13 +40,15 @@ struct Embed {
     BufferId out;   // [n, width]
 };
 
-/// LayerNorm (biased variance) or RMSNorm over the last axis, eps inside the root.
+/// LayerNorm (biased variance) or RMSNorm over the last axis, eps inside the root. A row of `heads` heads is
+/// normalised head by head with the same weight.
 struct Norm {
     enum class Kind : std::uint8_t { layer, rms };
-    BufferId in, out;      // [n, width]; may be the same buffer
+    BufferId in, out;      // [n, heads * width]; may be the same buffer
     WeightId weight, bias; // [width]; bias may be none
     Kind kind = Kind::layer;
     float eps = 1e-5f;
+    std::int32_t heads = 1;
 };
 
 /// out = act(in W^T + b)
@@ -221,11 +223,24 @@ struct Mix {
     BufferId out;                // [n, width]; may be the residual's buffer
 };
 
+/// Attention over depth: a softmax mixture of what earlier parts of the model left for this token. Every row
+/// routes on its own. l_s = (query . v_s) / (rms(v_s) temperature), rms(v) = sqrt(mean(v^2) + eps);
+/// weights = softmax(l); out = sum_s weights_s v_s. (Kotodama specification §2.3)
+struct DepthRoute {
+    std::vector<BufferId> sources; // [n, width] each, 1 to 64 of them
+    WeightId query;                // [width], the gain of the sources' norm multiplied in
+    float eps = 1e-5f;
+    ParamId temperature; // [1]; none: 1
+    ParamId mask;        // [sources]: 0 removes a source before the softmax; none: all 1. All 0: out is 0
+    BufferId weights;    // [n, sources]; none unless wanted
+    BufferId out;        // [n, width]; none of the sources
+};
+
 struct Op {
     std::string name; ///< where it stands, for errors and timings: "layers.0.mha.q"
     Guard when;
     std::variant<Embed, Norm, Linear, Gate, Append, Convolution, Rotate, AppendKeyValue, Attention, KeptShare,
-                 Route, Mix>
+                 Route, Mix, DepthRoute>
         body;
 };
 

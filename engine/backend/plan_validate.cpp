@@ -246,9 +246,14 @@ class Checker {
     }
 
     void check(const Norm& op) {
-        const std::int64_t width = at(op.out, plan_.buffers, "out").width;
-        output(op.out, width);
-        input(op.in, width, "in");
+        const std::int64_t row = at(op.out, plan_.buffers, "out").width;
+        counts({op.heads});
+        require(row % op.heads == 0, "out has width " + std::to_string(row) +
+                                         ", which does not divide into " + std::to_string(op.heads) +
+                                         " heads");
+        const std::int64_t width = row / op.heads;
+        output(op.out, row);
+        input(op.in, row, "in");
         weight(op.weight, {width}, "weight");
         optional_weight(op.bias, {width}, "bias");
         done();
@@ -455,6 +460,24 @@ class Checker {
         if (op.residual) {
             input(op.residual, width, "residual");
         }
+        done();
+    }
+
+    void check(const DepthRoute& op) {
+        const std::int64_t width = at(op.out, plan_.buffers, "out").width;
+        const auto sources = static_cast<std::int64_t>(op.sources.size());
+        require(sources >= 1 && sources <= 64, std::to_string(sources) + " sources are not 1 to 64");
+        output(op.out, width);
+        for (std::int64_t s = 0; s < sources; ++s) {
+            const BufferId source = op.sources[static_cast<std::size_t>(s)];
+            input(source, width, "source " + std::to_string(s));
+            require(source != op.out, "source " + std::to_string(s) + " and out are the same buffer");
+        }
+        weight(op.query, {width}, "query");
+        optional_param(op.temperature, 1, "temperature");
+        optional_param(op.mask, sources, "mask");
+        require(!op.weights || op.weights != op.out, "weights and out are the same buffer");
+        extra(op.weights, sources, extent_, "weights");
         done();
     }
 

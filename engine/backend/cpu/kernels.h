@@ -57,6 +57,9 @@ struct MixPart {
 /// out = residual + sum of parts; residual may be null or out.
 void mix(const MixPart* parts, std::int64_t count, std::int64_t width, const float* residual, float* out);
 
+/// (query . source) / sqrt(mean(source^2) + eps): the logit of one depth source.
+float depth_logit(float eps, std::int64_t width, const float* query, const float* source);
+
 /// Scores of one query head against keys of one head in blocked layout.
 struct ScoreArgs {
     Attention::Score score = Attention::Score::dot;

@@ -107,6 +107,19 @@ void MixKernel(const MixPart* parts, std::int64_t count, std::int64_t width, con
     }
 }
 
+float DepthLogitKernel(float eps, std::int64_t width, const float* query, const float* source) {
+    const D d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    V square = hn::Zero(d), dot = hn::Zero(d);
+    for (std::int64_t i = 0; i < width; i += lanes) {
+        const V x = load(d, source, i, width, 0);
+        square = hn::MulAdd(x, x, square);
+        dot = hn::MulAdd(x, load(d, query, i, width, 0), dot);
+    }
+    const float mean = hn::GetLane(hn::SumOfLanes(d, square)) / static_cast<float>(width);
+    return hn::GetLane(hn::SumOfLanes(d, dot)) / std::sqrt(mean + eps);
+}
+
 } // namespace HWY_NAMESPACE
 } // namespace ergo::cpu
 HWY_AFTER_NAMESPACE();
@@ -117,6 +130,7 @@ namespace ergo::cpu {
 HWY_EXPORT(NormKernel);
 HWY_EXPORT(GateKernel);
 HWY_EXPORT(MixKernel);
+HWY_EXPORT(DepthLogitKernel);
 
 void norm(Norm::Kind kind, float eps, std::int64_t width, const float* in, const float* weight,
           const float* bias, float* out) {
@@ -129,6 +143,10 @@ void gate(Activation activation, std::int64_t width, const float* a, const float
 
 void mix(const MixPart* parts, std::int64_t count, std::int64_t width, const float* residual, float* out) {
     HWY_DYNAMIC_DISPATCH(MixKernel)(parts, count, width, residual, out);
+}
+
+float depth_logit(float eps, std::int64_t width, const float* query, const float* source) {
+    return HWY_DYNAMIC_DISPATCH(DepthLogitKernel)(eps, width, query, source);
 }
 
 } // namespace ergo::cpu

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Routing and mixing of paths. (MoA specification §6.3)
+// Routing and mixing of paths (MoA specification §6.3) and of depth sources (Kotodama specification §2.3).
 #include "engine/backend/cpu/loops.h"
 
 #include <array>
@@ -166,6 +166,62 @@ class MixOp final : public CpuOp {
     std::uint64_t constant_bytes_ = 0;
 };
 
+class DepthRouteOp final : public CpuOp {
+  public:
+    DepthRouteOp(const DepthRoute& op, const Resolver& resolver)
+        : eps_(op.eps), query_(resolver.floats(op.query)), mask_(resolver.session.param(op.mask)),
+          temperature_(resolver.session.param(op.temperature)), weights_(resolver.buffer(op.weights)),
+          out_(resolver.buffer(op.out)) {
+        for (const BufferId source : op.sources) {
+            sources_.push_back(resolver.buffer(source));
+        }
+    }
+
+    void run(StepContext& context) override {
+        for_rows(context, 3 * static_cast<std::int64_t>(sources_.size()) * out_->width,
+                 [&](std::int32_t r, int) { row(r); });
+        context.count_weight(static_cast<std::uint64_t>(out_->width) * sizeof(float));
+    }
+
+  private:
+    void row(std::int32_t r) {
+        const std::size_t count = sources_.size();
+        std::array<MixPart, most_paths> parts;
+        std::array<float, most_paths> logits;
+        const float temperature = temperature_ ? temperature_->values[0] : 1;
+        float top = -INFINITY, sum = 0;
+        for (std::size_t s = 0; s < count; ++s) {
+            parts[s].y = sources_[s]->row(r);
+            const bool present = !mask_ || mask_->values[s] != 0;
+            logits[s] =
+                present ? depth_logit(eps_, out_->width, query_, parts[s].y) / temperature : -INFINITY;
+            top = std::max(top, logits[s]);
+        }
+        for (std::size_t s = 0; s < count; ++s) {
+            parts[s].scale = logits[s] == -INFINITY ? 0 : std::exp(logits[s] - top);
+            sum += parts[s].scale;
+        }
+        std::int64_t used = 0;
+        for (std::size_t s = 0; s < count; ++s) {
+            const float weight = sum == 0 ? 0 : parts[s].scale / sum;
+            if (weights_) {
+                weights_->row(r)[s] = weight;
+            }
+            if (weight != 0) { // what has no weight is not read
+                parts[static_cast<std::size_t>(used)].y = parts[s].y;
+                parts[static_cast<std::size_t>(used++)].scale = weight;
+            }
+        }
+        mix(parts.data(), used, out_->width, nullptr, out_->row(r));
+    }
+
+    std::vector<CpuBuffer*> sources_;
+    float eps_;
+    const float* query_;
+    const CpuParam *mask_, *temperature_;
+    CpuBuffer *weights_, *out_;
+};
+
 } // namespace
 
 std::unique_ptr<CpuOp> make_op(const Route& op, const Resolver& r) {
@@ -173,6 +229,9 @@ std::unique_ptr<CpuOp> make_op(const Route& op, const Resolver& r) {
 }
 std::unique_ptr<CpuOp> make_op(const Mix& op, const Resolver& r) {
     return std::make_unique<MixOp>(op, r);
+}
+std::unique_ptr<CpuOp> make_op(const DepthRoute& op, const Resolver& r) {
+    return std::make_unique<DepthRouteOp>(op, r);
 }
 
 } // namespace ergo::cpu

@@ -36,10 +36,13 @@ class NormOp final : public CpuOp {
           weight_(resolver.floats(op.weight)), bias_(resolver.floats(op.bias)) {}
 
     void run(StepContext& context) override {
+        const std::int64_t width = in_->width / op_.heads;
         for_rows(context, 4 * in_->width, [&](std::int32_t r, int) {
-            norm(op_.kind, op_.eps, in_->width, in_->row(r), weight_, bias_, out_->row(r));
+            for (std::int64_t at = 0; at < in_->width; at += width) {
+                norm(op_.kind, op_.eps, width, in_->row(r) + at, weight_, bias_, out_->row(r) + at);
+            }
         });
-        context.count_weight(float_bytes(in_->width) * (bias_ ? 2 : 1));
+        context.count_weight(float_bytes(width) * (bias_ ? 2 : 1));
     }
 
   private:

@@ -82,7 +82,11 @@ class Step {
     void apply(const Norm& op, std::int64_t r) {
         const std::vector<float> copy(in(op.in, r).begin(),
                                       in(op.in, r).end()); // in and out may be one buffer
-        reference::norm(op.kind, op.eps, copy, weight(op.weight), weight(op.bias), out(op.out, r));
+        const std::size_t width = copy.size() / index(op.heads);
+        for (std::size_t h = 0; h < index(op.heads); ++h) {
+            reference::norm(op.kind, op.eps, In(copy).subspan(h * width, width), weight(op.weight),
+                            weight(op.bias), out(op.out, r).subspan(h * width, width));
+        }
     }
     void apply(const Linear& op, std::int64_t r) {
         reference::linear(op.activation, in(op.in, r), weight(op.weight), weight(op.bias), out(op.out, r));
@@ -170,6 +174,16 @@ class Step {
         input.layer_scale = weight(op.layer_scale);
         input.residual = in(op.residual, r);
         reference::mix(op, input, out(op.out, r));
+    }
+    void apply(const DepthRoute& op, std::int64_t r) {
+        reference::DepthRouteInput input;
+        for (const BufferId source : op.sources) {
+            input.sources.push_back(in(source, r));
+        }
+        input.query = weight(op.query);
+        input.mask = param(op.mask);
+        input.temperature = op.temperature ? param(op.temperature)[0] : 1;
+        reference::depth_route(op, input, out(op.weights, r), out(op.out, r));
     }
 
     ReferenceProgram& program_;

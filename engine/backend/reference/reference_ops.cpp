@@ -211,4 +211,38 @@ void mix(const Mix& op, const MixInput& in, Out out) {
     }
 }
 
+void depth_route(const DepthRoute& op, const DepthRouteInput& in, Out weights, Out out) {
+    const std::size_t sources = in.sources.size(), width = out.size();
+    std::vector<float> logits(sources), alpha(sources, 0);
+    float top = -INFINITY, sum = 0;
+    for (std::size_t s = 0; s < sources; ++s) {
+        float square = 0, dot = 0;
+        for (std::size_t c = 0; c < width; ++c) {
+            square += in.sources[s][c] * in.sources[s][c];
+            dot += in.sources[s][c] * in.query[c];
+        }
+        logits[s] = dot / std::sqrt(square / static_cast<float>(width) + op.eps) / in.temperature;
+        const bool present = in.mask.empty() || in.mask[s] != 0;
+        logits[s] = present ? logits[s] : -INFINITY;
+        top = std::max(top, logits[s]);
+    }
+    for (std::size_t s = 0; s < sources; ++s) {
+        alpha[s] = logits[s] == -INFINITY ? 0 : std::exp(logits[s] - top);
+        sum += alpha[s];
+    }
+    for (float& a : alpha) {
+        a = sum == 0 ? 0 : a / sum;
+    }
+    for (std::size_t c = 0; c < width; ++c) {
+        float mixed = 0;
+        for (std::size_t s = 0; s < sources; ++s) {
+            mixed += alpha[s] == 0 ? 0 : alpha[s] * in.sources[s][c];
+        }
+        out[c] = mixed;
+    }
+    if (!weights.empty()) {
+        std::copy(alpha.begin(), alpha.end(), weights.begin());
+    }
+}
+
 } // namespace ergo::reference

@@ -79,4 +79,13 @@ struct MixInput {
 };
 void mix(const Mix& op, const MixInput& in, Out out);
 
+struct DepthRouteInput {
+    std::vector<In> sources; // [width] each
+    In query;                // [width]
+    In mask;                 // [sources]
+    float temperature = 1;
+};
+/// `weights` may be empty.
+void depth_route(const DepthRoute& op, const DepthRouteInput& in, Out weights, Out out);
+
 } // namespace ergo::reference

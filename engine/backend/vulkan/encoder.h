@@ -148,5 +148,6 @@ void encode(Encoder& encoder, const Attention& op);
 void encode(Encoder& encoder, const KeptShare& op);
 void encode(Encoder& encoder, const Route& op);
 void encode(Encoder& encoder, const Mix& op);
+void encode(Encoder& encoder, const DepthRoute& op);
 
 } // namespace ergo::vulkan

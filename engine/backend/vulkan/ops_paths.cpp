@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Ops of routed paths and convolutions: Route, Mix, Append, Convolution. The Push structs mirror the
-// kernels'.
+// Ops of routed paths and convolutions: Route, Mix, DepthRoute, Append, Convolution. The Push structs mirror
+// the kernels'.
 #include "engine/backend/vulkan/encoder.h"
 
 namespace ergo::vulkan {
@@ -66,6 +66,28 @@ void encode(Encoder& encoder, const Mix& op) {
     encoder.dispatch(
         "mix", {count, static_cast<bool>(op.shares), gate, gate_wide, scale, static_cast<bool>(op.residual)},
         push, {Groups::cover(width, 64), encoder.row_groups(op.out), Groups::fixed(1)});
+}
+
+void encode(Encoder& encoder, const DepthRoute& op) {
+    std::vector<VkDeviceAddress> sources;
+    std::array<std::uint32_t, 2> last_rows{}; // bit s: source s holds the last row only
+    for (std::size_t s = 0; s < op.sources.size(); ++s) {
+        sources.push_back(encoder.read(op.sources[s]));
+        last_rows[s / 32] |= encoder.is_last_row(op.sources[s]) ? 1u << s % 32 : 0;
+    }
+    const auto count = static_cast<std::uint32_t>(sources.size());
+    struct Push {
+        Header header;
+        VkDeviceAddress sources, query, weights, to;
+        std::uint32_t last_rows[2], temperature, mask, width;
+        float eps;
+    } const push{encoder.header({op.out}),      encoder.argument(std::as_bytes(std::span(sources))),
+                 encoder.floats(op.query),      encoder.write(op.weights),
+                 encoder.write(op.out),         {last_rows[0], last_rows[1]},
+                 encoder.param(op.temperature), encoder.param(op.mask),
+                 encoder.width(op.out),         op.eps};
+    encoder.dispatch("depth_route", {count, static_cast<bool>(op.weights)}, push,
+                     {Groups::fixed(1), encoder.row_groups(op.out), Groups::fixed(1)});
 }
 
 void encode(Encoder& encoder, const Append& op) {

@@ -32,10 +32,11 @@ void encode(Encoder& encoder, const Norm& op) {
                  encoder.write(op.out),
                  encoder.floats(op.weight),
                  encoder.floats(op.bias),
-                 encoder.width(op.out),
+                 encoder.width(op.out) / static_cast<std::uint32_t>(op.heads),
                  op.eps};
-    encoder.dispatch("norm", {op.kind == Norm::Kind::rms, static_cast<bool>(op.bias)}, push,
-                     {Groups::fixed(1), encoder.row_groups(op.out), Groups::fixed(1)});
+    encoder.dispatch(
+        "norm", {op.kind == Norm::Kind::rms, static_cast<bool>(op.bias)}, push,
+        {Groups::fixed(static_cast<std::uint64_t>(op.heads)), encoder.row_groups(op.out), Groups::fixed(1)});
 }
 
 void encode(Encoder& encoder, const Linear& op) {
