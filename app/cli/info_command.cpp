@@ -65,7 +65,8 @@ json info_json(const Opened& opened) {
     for (const auto& [name, count] : info.components) {
         out["components"][name] = count;
     }
-    out["chat_format"] = opened.tokenizer ? json(ChatFormat::detect(opened.tokenizer).name()) : json(nullptr);
+    out["chat_format"] =
+        opened.tokenizer ? json(ChatFormat::detect(opened.tokenizer, info.base_model).name()) : json(nullptr);
     std::uint64_t total = 0;
     json items = json::object();
     for (const MemoryItem& item : opened.model->memory(opened.context)) {
@@ -108,7 +109,7 @@ std::string info_text(const Opened& opened) {
     if (opened.tokenizer) {
         line("tokenizer",
              opened.tokenizer->kind() + ", " + grouped(opened.tokenizer->vocab_size()) + " tokens");
-        line("chat format", ChatFormat::detect(opened.tokenizer).name());
+        line("chat format", ChatFormat::detect(opened.tokenizer, info.base_model).name());
     } else {
         line("tokenizer", "none: token ids in, numbers out");
     }

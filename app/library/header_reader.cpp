@@ -39,17 +39,20 @@ QString licenceOf(const ergo::Checkpoint& checkpoint) {
     return {};
 }
 
-void readTokenizer(const ergo::Checkpoint& checkpoint, ModelHeaders& headers) {
+std::shared_ptr<const ergo::Tokenizer> readTokenizer(const ergo::Checkpoint& checkpoint,
+                                                     ModelHeaders& headers) {
     try {
         if (const auto tokenizer = ergo::open_tokenizer(checkpoint)) {
             headers.tokenizer = QObject::tr("%1 · %2 tokens")
                                     .arg(QString::fromStdString(tokenizer->kind()),
                                          QLocale().toString(tokenizer->vocab_size()));
             headers.chat_format = QString::fromStdString(ergo::ChatFormat::detect(tokenizer).name());
+            return tokenizer;
         }
     } catch (const std::exception& error) {
         headers.tokenizer_problem = QString::fromUtf8(error.what());
     }
+    return nullptr;
 }
 
 } // namespace
@@ -67,11 +70,14 @@ ModelHeaders readHeaders(const QString& source, bool allow_unused) {
             headers.warnings << QString::fromStdString(warning);
         }
         headers.licence = licenceOf(*checkpoint);
-        readTokenizer(*checkpoint, headers);
+        const auto tokenizer = readTokenizer(*checkpoint, headers);
         ergo::OpenOptions options;
         options.allow_unused = allow_unused;
         const auto model = ergo::open_model(checkpoint, options);
         headers.info = model->info();
+        if (tokenizer && headers.info.base_model) {
+            headers.chat_format = QString::fromStdString(ergo::ChatFormat::detect(tokenizer, true).name());
+        }
         headers.context = std::min(model->max_positions(), headers.info.context);
         headers.memory = model->memory(headers.context);
         headers.opens = true;

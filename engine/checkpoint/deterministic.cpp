@@ -5,22 +5,34 @@ namespace ergo {
 
 namespace {
 constexpr std::uint64_t golden = 0x9E3779B97F4A7C15u;
-}
 
-HashStream::HashStream(std::uint64_t seed, std::string_view name) {
+std::uint64_t fnv1a64(std::string_view name) {
     std::uint64_t hash = 0xCBF29CE484222325u;
     for (const char c : name) {
         hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
     }
-    key_ = hash ^ (seed * golden);
+    return hash;
+}
+} // namespace
+
+std::uint64_t splitmix64(std::uint64_t z) {
+    z += golden;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
 }
 
+HashStream::HashStream(std::uint64_t seed, std::string_view name) : key_(fnv1a64(name) ^ (seed * golden)) {}
+
 std::uint32_t HashStream::integer(std::uint64_t i) const {
-    std::uint64_t x = key_ + (i + 1) * golden;
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    x ^= x >> 31;
-    return static_cast<std::uint32_t>(x >> 40);
+    return static_cast<std::uint32_t>(splitmix64(key_ + i * golden) >> 40);
+}
+
+CountedStream::CountedStream(std::string_view name, std::uint64_t seed)
+    : key_(fnv1a64(name) ^ (seed * golden)) {}
+
+double CountedStream::centred(std::uint64_t k) const {
+    return (static_cast<double>(splitmix64(key_ + k) >> 40) + 0.5) / 16777216.0 - 0.5;
 }
 
 void fill_uniform(std::span<float> out, std::uint64_t seed, std::string_view name, double scale,

@@ -24,6 +24,20 @@ class HashStream {
     std::uint64_t key_;
 };
 
+/// The finaliser itself: mixes z + 0x9E3779B97F4A7C15.
+std::uint64_t splitmix64(std::uint64_t z);
+
+/// Element k of NAME in (-0.5, 0.5): ((splitmix64(key + k) >> 40) + 0.5) / 2^24 - 0.5 with HashStream's key.
+/// Another numbering than HashStream's; with seed 0 that of Kotodama specification appendix B.
+class CountedStream {
+  public:
+    explicit CountedStream(std::string_view name, std::uint64_t seed = 0);
+    double centred(std::uint64_t k) const;
+
+  private:
+    std::uint64_t key_;
+};
+
 /// out[i] = offset + scale * uniform(i), computed in float64 and rounded once.
 void fill_uniform(std::span<float> out, std::uint64_t seed, std::string_view name, double scale = 1.0,
                   double offset = 0.0);

@@ -94,7 +94,7 @@ RenderedChat render_chat_ml(const Tokenizer& tokenizer, const std::vector<ChatMe
 
 } // namespace
 
-ChatFormat ChatFormat::detect(std::shared_ptr<const Tokenizer> tokenizer) {
+ChatFormat ChatFormat::detect(std::shared_ptr<const Tokenizer> tokenizer, bool base_model) {
     if (!tokenizer) {
         throw Error(ErrorKind::usage, "A chat format needs a tokenizer.");
     }
@@ -108,7 +108,7 @@ ChatFormat ChatFormat::detect(std::shared_ptr<const Tokenizer> tokenizer) {
         format.kind_ = Kind::discover_lm;
         stop_at("<|user|>");
         stop_at("<|system|>");
-    } else if (has_all(*tokenizer, chat_ml_markers)) {
+    } else if (!base_model && has_all(*tokenizer, chat_ml_markers)) {
         format.kind_ = Kind::chat_ml;
         stop_at("<|im_end|>");
         stop_at("<|endoftext|>");

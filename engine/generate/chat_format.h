@@ -31,8 +31,9 @@ class ChatFormat {
   public:
     enum class Kind : std::uint8_t { discover_lm, chat_ml, raw };
 
-    /// By the special tokens the vocabulary has: DiscoverLM's, ChatML's, or none (raw completion).
-    static ChatFormat detect(std::shared_ptr<const Tokenizer> tokenizer);
+    /// By the special tokens the vocabulary has: DiscoverLM's, ChatML's, or none (raw completion). A base
+    /// model shares its vocabulary with chat models: ChatML's markers mean nothing to it.
+    static ChatFormat detect(std::shared_ptr<const Tokenizer> tokenizer, bool base_model = false);
 
     Kind kind() const { return kind_; }
     std::string name() const; ///< "DiscoverLM", "ChatML", "raw completion"

@@ -148,7 +148,7 @@ std::shared_ptr<const OpenedModel> open_all(const std::string& source, const Ope
     say(2, "reading the tokenizer");
     opened->tokenizer = open_tokenizer(*opened->checkpoint);
     if (opened->tokenizer) {
-        opened->chat = ChatFormat::detect(opened->tokenizer);
+        opened->chat = ChatFormat::detect(opened->tokenizer, opened->model->info().base_model);
     }
     opened->card = opened->checkpoint->side_file("README.md").value_or("");
     say(3, "preparing the weights");

@@ -124,6 +124,14 @@ std::vector<SamplingPreset> sampling_presets(const std::string& family) {
         lively.params.top_p = 0.95;
         return {exact, lively};
     }
+    if (family == "kotodama") {
+        SamplingPreset plain{
+            "Pure temperature",
+            "Temperature 0.7 and nothing cut: the card warns that top-p ruins a model this small.",
+            {}};
+        plain.params.temperature = 0.7;
+        return {plain, exact};
+    }
     return {lively, exact};
 }
 

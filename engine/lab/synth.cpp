@@ -2,16 +2,16 @@
 #include "engine/lab/synth.h"
 
 #include "engine/base/error.h"
-#include "engine/base/half.h"
 #include "engine/checkpoint/deterministic.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/schema.h"
+#include "engine/lab/synth_kotodama.h"
+#include "engine/lab/synth_tensor.h"
 #include "engine/model/moa/config.h"
 #include "engine/model/moa/layout.h"
 #include "engine/model/moa/semantics.h"
 
 #include <cmath>
-#include <cstring>
 #include <fstream>
 #include <functional>
 
@@ -186,19 +186,6 @@ class Weights {
     const std::vector<SchemaTensor>& claimed_;
 };
 
-Tensor stored(const Shape& shape, std::vector<float> values, DType dtype) {
-    if (dtype == DType::f32) {
-        return Tensor::from_floats(shape, std::move(values));
-    }
-    auto bytes = std::make_shared<std::vector<std::byte>>(values.size() * 2);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        const std::uint16_t half = dtype == DType::bf16 ? f32_to_bf16(values[i]) : f32_to_f16(values[i]);
-        std::memcpy(bytes->data() + 2 * i, &half, 2);
-    }
-    const std::span<const std::byte> view(*bytes);
-    return Tensor(dtype, shape, view, std::move(bytes));
-}
-
 std::string preset_of(const SynthRequest& request) {
     if (!request.preset.empty()) {
         return request.preset;
@@ -219,13 +206,19 @@ void write_text(const std::filesystem::path& path, const std::string& text) {
 } // namespace
 
 std::vector<std::string> synth_names() {
-    return moa::published_names();
+    std::vector<std::string> names = moa::published_names();
+    const std::vector<std::string> more = kotodama_names();
+    names.insert(names.end(), more.begin(), more.end());
+    return names;
 }
 
 Synthetic synthesise(const SynthRequest& request, const Progress& progress, const CancelToken& cancel) {
     if (request.dtype != DType::f32 && request.dtype != DType::bf16 && request.dtype != DType::f16) {
         throw Error(ErrorKind::usage, "a synthetic checkpoint is f32, bf16 or f16, not " +
                                           std::string(dtype_name(request.dtype)));
+    }
+    if (wants_kotodama(request)) {
+        return synthesise_kotodama(request, progress, cancel);
     }
     const Config config =
         request.like.empty() ? Config::parse(request.config) : moa::published_config(request.like);
@@ -246,7 +239,8 @@ Synthetic synthesise(const SynthRequest& request, const Progress& progress, cons
             progress(static_cast<double>(out.tensors.size()), static_cast<double>(claimed.size()),
                      tensor.name);
         }
-        out.tensors.emplace_back(tensor.name, stored(tensor.shape, weights.values(tensor), request.dtype));
+        out.tensors.emplace_back(tensor.name,
+                                 stored_tensor(tensor.shape, weights.values(tensor), request.dtype));
     }
     return out;
 }
@@ -265,7 +259,9 @@ void synth(const SynthRequest& request, const std::filesystem::path& folder, con
         throw Error(ErrorKind::io, "the folder could not be made: " + failed.message(), {.code = "F-IO"});
     }
     write_text(folder / "config.json", made.config);
-    write_text(folder / "semantics.json", made.semantics);
+    if (!made.semantics.empty()) {
+        write_text(folder / "semantics.json", made.semantics);
+    }
     write_safetensors(weights, made.tensors);
 }
 

@@ -17,7 +17,7 @@
 namespace ergo {
 
 struct SynthRequest {
-    std::string like;   ///< a published name such as "DiscoverLM-70M"; empty: `config`
+    std::string like;   ///< a published name such as "DiscoverLM-70M" or "kotodama-108m"; empty: `config`
     std::string config; ///< text of a config.json, when `like` is empty
     std::string preset; ///< schema name; empty: the one of `like`, else the family's first
     std::map<std::string, std::string> knobs; ///< semantic knobs over the preset, name to JSON value
@@ -29,7 +29,7 @@ struct SynthRequest {
 /// A checkpoint in memory: what would stand in the folder's files.
 struct Synthetic {
     std::string config;                                  ///< config.json
-    std::string semantics;                               ///< semantics.json
+    std::string semantics;                               ///< semantics.json; "" where the family has none
     std::vector<std::pair<std::string, Tensor>> tensors; ///< in checkpoint order
 };
 
@@ -38,8 +38,9 @@ struct Synthetic {
 Synthetic synthesise(const SynthRequest& request, const Progress& progress = {},
                      const CancelToken& cancel = {});
 
-/// Writes config.json, semantics.json and model.safetensors into `folder`, made when it is not there.
-/// Throws Error(usage) when the folder already holds a model.safetensors, Error(io) on a write error.
+/// Writes config.json, semantics.json where there is one and model.safetensors into `folder`, made when it is
+/// not there. Throws Error(usage) when the folder already holds a model.safetensors, Error(io) on a write
+/// error.
 void synth(const SynthRequest& request, const std::filesystem::path& folder, const Progress& progress = {},
            const CancelToken& cancel = {});
 

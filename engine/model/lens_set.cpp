@@ -11,6 +11,9 @@ std::vector<std::string> lens_observables(const ModelInfo& info, std::size_t att
     for (const RouterSite& router : info.routers) {
         names.push_back(router.shares);
     }
+    for (const DepthSite& depth : info.depths) {
+        names.push_back(depth.weights);
+    }
     for (const AttentionSite& site : info.attentions) {
         if (site.has_ball) {
             names.push_back(site.name("kept_share"));

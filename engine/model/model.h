@@ -36,6 +36,25 @@ struct RouterSite {
     std::string label;
 };
 
+/// One place where a token chooses among depths: the input of an attention, of an MLP, or of the output head
+/// is a mixture of what earlier blocks of layers left. Source s is block s of ModelInfo::depth_blocks; the
+/// last source is the running sum of the block that is still open.
+struct DepthSite {
+    std::string stage;   ///< "layers.3", "final"
+    std::string weights; ///< observable with the weights [n, sources]: "layers.3.attn_res.depth"
+    std::int32_t sources = 0;
+    std::int32_t layer = -1; ///< -1: in front of the output head
+    bool attention = false;  ///< in front of that layer's attention, else of its MLP
+    std::string label;       ///< "layer 3 · attention"
+};
+
+/// A depth source: the sum of what layers [first, last] added, and of the embedding where it has one.
+struct DepthBlock {
+    std::int32_t first = -1, last = -1; ///< -1: no layers, the embedding alone
+    bool embedding = false;
+    std::string label; ///< "embedding", "layers 3–6"
+};
+
 struct MemoryItem {
     std::string what; ///< "weights", "cache", "scratch", "capture"
     std::uint64_t bytes = 0;
@@ -49,11 +68,14 @@ struct ModelInfo {
     std::int64_t parameters = 0;
     std::vector<std::pair<std::string, std::int64_t>> components; ///< parameters by component, in order
     std::int64_t layers = 0, heads = 0, width = 0, vocabulary = 0, context = 0;
-    std::string dtype;                           ///< "bf16", or "bf16, f32" when mixed
-    std::vector<std::string> problems;           ///< warnings that did not prevent opening
+    std::string dtype;                 ///< "bf16", or "bf16, f32" when mixed
+    std::vector<std::string> problems; ///< warnings that did not prevent opening
+    bool base_model = false; ///< trained on plain text: ChatML markers in its vocabulary mean nothing
     std::map<std::string, std::string> settings; ///< config and semantic knobs, for display
     std::vector<AttentionSite> attentions;
     std::vector<RouterSite> routers;
+    std::vector<DepthSite> depths;        ///< in the order they run; empty without depth routing
+    std::vector<DepthBlock> depth_blocks; ///< the sources there are at the end
 };
 
 /// A caller's wish for one observable.
@@ -120,8 +142,8 @@ struct OpenOptions {
     bool allow_unused = false;                ///< accept tensors that no role claims
     std::map<std::string, std::string> knobs; ///< semantic knobs, name to JSON value; win over semantics.json
     std::int64_t context = 0;                 ///< positions to prepare tables for; 0: the model's own
-    std::string dtype;                        ///< of the weight matrices (engine/model/weight_types.h); empty: as stored
-    std::vector<std::string> interventions;   ///< "NAME=VALUE" or "NAME*=VALUE" (engine/model/intervention.h)
+    std::string dtype; ///< of the weight matrices (engine/model/weight_types.h); empty: as stored
+    std::vector<std::string> interventions; ///< "NAME=VALUE" or "NAME*=VALUE" (engine/model/intervention.h)
 };
 
 /// Recognises the family and opens the model. Throws Error(mismatch) with the whole report when it does not

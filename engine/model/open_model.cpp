@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The registry of model families: one line each.
 #include "engine/base/error.h"
+#include "engine/model/kotodama/kotodama.h"
 #include "engine/model/moa/moa.h"
 #include "engine/model/model.h"
 
@@ -17,6 +18,7 @@ struct Family {
 
 constexpr Family kFamilies[] = {
     {"MoA (moa_metric)", moa::recognises, moa::open},
+    {"Kotodama (block attention residuals)", kotodama::recognises, kotodama::open},
 };
 
 /// What the checkpoint looks like, for the error of an unknown family.
