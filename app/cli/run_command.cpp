@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/cli/commands.h"
 #include "engine/base/error.h"
+#include "engine/generate/end_tokens.h"
 #include "engine/generate/generation.h"
 
 #include <cstdio>
@@ -45,10 +46,9 @@ GenerateRequest request_from(const Arguments& arguments, const OpenedModel& open
         EncodeOptions options;
         options.add_special_tokens = true;
         request.prompt = tokenizer_of(opened).encode(arguments.required("-p"), options);
-        if (const auto eos = opened.tokenizer->eos()) {
-            request.stop_ids.push_back(*eos);
-        }
     }
+    const auto ends = end_tokens(*opened.checkpoint, opened.tokenizer.get());
+    request.stop_ids.insert(request.stop_ids.end(), ends.begin(), ends.end());
     return request;
 }
 

@@ -31,7 +31,7 @@ Syntax synth_syntax() {
              {"--preset", "NAME", "schema of the tensors (default: the one of --like, else moa-2026)"},
              {"--set", "knob.NAME=VALUE", "a semantic knob over the preset", true},
              {"--out", "DIR", "folder to write (made if absent)"},
-             {"--dtype", "D", "f32 (default), bf16 or f16"},
+             {"--dtype", "D", "f32, bf16 or f16 (default: as published)"},
              {"--seed", "S", "seed of the weights (default 1)"}}};
 }
 
@@ -52,7 +52,7 @@ int synth_command(const Arguments& arguments, const Context& context) {
         }
         request.knobs[assignment.substr(5, equals - 5)] = assignment.substr(equals + 1);
     }
-    request.dtype = parse_dtype(arguments.text("--dtype", "f32"));
+    request.dtype = arguments.has("--dtype") ? parse_dtype(arguments.text("--dtype")) : synth_dtype(request);
     request.seed = static_cast<std::uint64_t>(arguments.integer("--seed", 1, 0, INT64_MAX));
     synth(request, arguments.required("--out"), progress_line(), context.cancel);
     return 0;

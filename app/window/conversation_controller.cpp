@@ -2,6 +2,7 @@
 #include "app/window/conversation_controller.h"
 
 #include "engine/base/error.h"
+#include "engine/generate/end_tokens.h"
 
 #include <QLocale>
 #include <QMetaObject>
@@ -271,6 +272,8 @@ void ConversationController::prepared(std::uint64_t job, bool reply, Prompt prom
     request.sampling.seed += regenerations_;
     request.max_tokens = max_tokens_;
     request.stop_ids = opened_->chat->stop_ids();
+    const auto ends = ergo::end_tokens(*opened_->checkpoint, opened_->tokenizer.get());
+    request.stop_ids.insert(request.stop_ids.end(), ends.begin(), ends.end());
     used_sampling_ = request.sampling;
     written_ = 0;
     generating_ = true;

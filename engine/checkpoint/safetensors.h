@@ -8,6 +8,7 @@
 #include "engine/tensor/tensor.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -58,5 +59,16 @@ SafetensorsFile read_safetensors(std::span<const std::byte> bytes, std::shared_p
 void write_safetensors(const std::filesystem::path& path,
                        const std::vector<std::pair<std::string, Tensor>>& tensors,
                        const std::map<std::string, std::string>& metadata = {});
+
+/// A tensor whose numbers are made while they are written, so that the file may be larger than memory.
+struct MadeTensor {
+    std::string name;
+    Shape shape;
+};
+/// Fills `out` with the elements of `tensors[tensor]` from `first` on.
+using MakeNumbers = std::function<void(std::size_t tensor, std::int64_t first, std::span<float> out)>;
+/// The same file from made numbers, rounded to `type` (f32, bf16 or f16), about a million at a time.
+void write_safetensors(const std::filesystem::path& path, const std::vector<MadeTensor>& tensors, DType type,
+                       const MakeNumbers& make, const std::map<std::string, std::string>& metadata = {});
 
 } // namespace ergo

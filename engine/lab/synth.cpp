@@ -6,6 +6,7 @@
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/schema.h"
 #include "engine/lab/synth_kotodama.h"
+#include "engine/lab/synth_qwen2.h"
 #include "engine/lab/synth_tensor.h"
 #include "engine/model/moa/config.h"
 #include "engine/model/moa/layout.h"
@@ -209,7 +210,13 @@ std::vector<std::string> synth_names() {
     std::vector<std::string> names = moa::published_names();
     const std::vector<std::string> more = kotodama_names();
     names.insert(names.end(), more.begin(), more.end());
+    const std::vector<std::string> others = qwen2::synth_names();
+    names.insert(names.end(), others.begin(), others.end());
     return names;
+}
+
+DType synth_dtype(const SynthRequest& request) {
+    return !request.like.empty() && qwen2::can_synthesise(request) ? DType::bf16 : DType::f32;
 }
 
 Synthetic synthesise(const SynthRequest& request, const Progress& progress, const CancelToken& cancel) {
@@ -251,6 +258,10 @@ void synth(const SynthRequest& request, const std::filesystem::path& folder, con
     if (std::filesystem::exists(weights)) {
         throw Error(ErrorKind::usage, "the folder already holds a model.safetensors",
                     {.file = "model.safetensors", .advice = "Name another folder."});
+    }
+    if (qwen2::can_synthesise(request)) {
+        qwen2::synthesise(request, folder, progress, cancel);
+        return;
     }
     const Synthetic made = synthesise(request, progress, cancel);
     std::error_code failed;

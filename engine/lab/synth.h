@@ -44,6 +44,9 @@ Synthetic synthesise(const SynthRequest& request, const Progress& progress = {},
 void synth(const SynthRequest& request, const std::filesystem::path& folder, const Progress& progress = {},
            const CancelToken& cancel = {});
 
+/// The element type that a model of that name was published in; f32 for a config.json of one's own.
+DType synth_dtype(const SynthRequest& request);
+
 /// Names that SynthRequest::like may have.
 std::vector<std::string> synth_names();
 

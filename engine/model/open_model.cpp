@@ -4,6 +4,7 @@
 #include "engine/model/kotodama/kotodama.h"
 #include "engine/model/moa/moa.h"
 #include "engine/model/model.h"
+#include "engine/model/qwen2/qwen2.h"
 
 namespace ergo {
 
@@ -19,6 +20,7 @@ struct Family {
 constexpr Family kFamilies[] = {
     {"MoA (moa_metric)", moa::recognises, moa::open},
     {"Kotodama (block attention residuals)", kotodama::recognises, kotodama::open},
+    {"Qwen2 and Gravity-2 (qwen2)", qwen2::recognises, qwen2::open},
 };
 
 /// What the checkpoint looks like, for the error of an unknown family.
