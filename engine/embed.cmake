@@ -7,7 +7,8 @@ function(ergo_embed target)
        ${PROJECT_SOURCE_DIR}/resources/demo/*/*.json
        ${PROJECT_SOURCE_DIR}/resources/demo/*/*.jinja
        ${PROJECT_SOURCE_DIR}/resources/demo/*/README.md
-       ${PROJECT_SOURCE_DIR}/resources/demo/*/*.safetensors)
+       ${PROJECT_SOURCE_DIR}/resources/demo/*/*.safetensors
+       ${PROJECT_SOURCE_DIR}/resources/demo/*/*.pt)
   set(entries)
   foreach(file IN LISTS files)
     file(RELATIVE_PATH name ${PROJECT_SOURCE_DIR}/resources ${file})

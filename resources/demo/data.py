@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training and test data of the demo models: linear equations, small sums, questions.
 
-Nothing here knows about a model: any family can be trained on the same text.  A dialogue is
+Nothing here knows about a model: all families are trained on the same text, but for what they say of themselves.  A dialogue is
 (system text or None, [(user text, reply), ...]).  Whether a problem is held out is decided by a hash
 of its numbers, so train and test never meet however they are drawn.
 """
@@ -9,7 +9,7 @@ import random
 import re
 import zlib
 
-from questions import SYSTEM_PROMPTS, TOPICS
+from questions import SYSTEM_PROMPTS, topics
 
 HELD_OUT = 16                   # one problem in 16 is never trained on
 
@@ -91,8 +91,8 @@ def test_sums(count=500, seed=1):
     return [(calculation(*s)[0], calculation(*s)[1], last_integer(calculation(*s)[1])) for s in items[:count]]
 
 
-def test_questions():
-    return [(dress(q), answer, answer) for questions, answer in TOPICS for q in questions[:1]]
+def test_questions(family="moa"):
+    return [(dress(q), answer, answer) for questions, answer in topics(family) for q in questions[:1]]
 
 
 # ---- random training dialogues ----------------------------------------------------------------
@@ -112,8 +112,9 @@ def squeeze(text, rng):
 
 
 class Generator:
-    def __init__(self, seed):
+    def __init__(self, seed, family="moa"):
         self.rng = random.Random(seed)
+        self.topics = topics(family)
         self.factors = list(range(-12, 0)) + list(range(2, 13))
 
     def equation(self):
@@ -152,7 +153,7 @@ class Generator:
         return squeeze(rng.choice(["What is %s?", "Calculate %s", "%s =", "%s?", "what is %s", "Compute %s."]) % question, rng), reply
 
     def question(self):
-        questions, answer = self.rng.choice(TOPICS)
+        questions, answer = self.rng.choice(self.topics)
         return dress(self.rng.choice(questions), self.rng), answer
 
     def turn(self):

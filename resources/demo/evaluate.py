@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures the released demo:moa on its held-out sets and prints what the card quotes.
+"""Measures a released demo model on the held-out sets and prints what its card quotes.
 
-  evaluate.py [--model moa]             accuracy, path shares, pruned fractions
+  evaluate.py [--model moa]             accuracy, then what the family has to show: path shares and pruned
+                                        fractions, depth weights, or masses
   evaluate.py --ask "Solve 3x + 2 = 17" one reply
 
 Decoding is greedy.  An equation or a sum counts as right when the last integer of the reply is the
@@ -13,8 +14,8 @@ import torch
 
 import checkpoint
 import data
+import families
 import vocabulary
-from moa_torch import PATHS
 
 
 @torch.no_grad()
@@ -41,9 +42,9 @@ def reply(model, t, prompts, limit=72):
 
 
 class Statistics:
-    """Mean path shares and pruned causal pairs over whole conversations."""
-    def __init__(self):
-        self.tokens, self.shares, self.branches, self.pruned = 0, 0, 0, None
+    """The family's own measurements, over whole conversations."""
+    def __init__(self, family):
+        self.family, self.tokens, self.sums = family, 0, None
 
     @torch.no_grad()
     def add(self, model, rows):
@@ -54,31 +55,13 @@ class Statistics:
             for i, r in enumerate(part):
                 tokens[i, :len(r)] = torch.tensor(r)
             _, aux = model(tokens, lengths, measure=True)
-            count = int(lengths.sum())
-            self.tokens += count
-            self.shares = self.shares + count * torch.stack(aux.shares)
-            self.branches = self.branches + count * torch.stack(aux.branches)
-            pruned = [p.double() for p in aux.pruned]
-            self.pruned = pruned if self.pruned is None else [a + b for a, b in zip(self.pruned, pruned)]
+            self.tokens += int(lengths.sum())
+            sums = [x.double() for x in self.family.measurements(aux)]
+            self.sums = sums if self.sums is None else [a + b for a, b in zip(self.sums, sums)]
 
     def print(self, model):
-        names = ["layer %d" % i for i in range(len(model.model.layers))] + ["LM head"]
-        shares = self.shares / self.tokens
-        print("path shares, %d tokens   %s" % (self.tokens, "  ".join("%16s" % p for p in PATHS)))
-        for name, row in list(zip(names, shares)) + [("mean", shares.mean(0))]:
-            print("  %-22s %s" % (name, "  ".join("%15.1f%%" % (100 * x) for x in row)))
-        print("HyperFFN branches         " + "  ".join("%.1f%%" % (100 * x) for x in (self.branches / self.tokens)[0]))
-        print("pruned causal pairs, % (a MetricMQA ball belongs to all query heads of its layer)")
-        within = total = 0
-        for i, p in enumerate(self.pruned):
-            fraction = 100 * p[0] / p[1]
-            mqa = i % 2
-            weight = model.model.layers[0].metric_mqa.heads if mqa else 1
-            weight = model.lm_head.metric_mqa.heads if mqa and i // 2 == len(names) - 1 else weight
-            within += weight * int(((fraction > 10) & (fraction < 90)).sum())
-            total += weight * len(fraction)
-            print("  %-8s %-17s %s" % (names[i // 2], PATHS[3 if mqa else 1], "  ".join("%4.1f" % x for x in fraction)))
-        print("heads that prune between 10 and 90 %%: %d of %d" % (within, total))
+        for line in self.family.report(model, self.tokens, self.sums):
+            print(line)
 
 
 def main():
@@ -93,11 +76,11 @@ def main():
     if a.ask:
         print(reply(model, t, [prompt(a.ask)])[0][0])
         return
-    statistics = Statistics()
+    statistics = Statistics(families.family_of(model.config))
     stored = sum(p.numel() for p in model.parameters())
     print("%d trained parameters" % stored)
     for name, items in (("equations", data.test_equations()), ("sums and differences", data.test_sums()),
-                        ("questions", data.test_questions())):
+                        ("questions", data.test_questions(families.name_of(model.config)))):
         texts, rows = reply(model, t, [prompt(user) for user, _, _ in items])
         value = (lambda x: x) if name == "questions" else data.last_integer
         wrong = [(user, text, wanted) for (user, _, wanted), text in zip(items, texts) if value(text) != wanted]

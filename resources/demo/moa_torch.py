@@ -20,9 +20,26 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from layers_torch import Linear, logits, pick
+
 PATHS = ("local_conv", "metric_attention", "channel_mix", "metric_mqa")
 PRUNED = -300.0                 # exp(-300 + any logit gap in use) is 0 in float32
 BALL_TAU = 0.2                  # width of the surrogate that carries gradients to radius and origin
+
+
+def config(**changes):
+    c = dict(
+        architectures=["MoAMetricLM"], model_type="moa_metric", dtype="bfloat16",
+        vocab_size=768, dim=128, num_layers=4, attn_heads=8, mqa_q_heads=4, lm_attn_heads=8, lm_mqa_q_heads=4,
+        mixer_hidden=192, lm_mixer_hidden=192, ffn_hidden=256, lm_ffn_hidden=256, ff_mult=1.5, conv_kernel=5, conv_mult=1,
+        lr_rank=16, r_basis=16, router_hidden=32, lm_router_hidden=32, router_topk=2, router_temperature=1.0,
+        lm_router_temperature=1.0, n_branches=3, metric="maha_diag", alpha_init=1.0, maha_init=1.0, radius_init=2.0,
+        origin_init_scale=0.3, learn_alpha=True, learn_radius=True, use_balls=True, energy_amplification=3.1415,
+        enable_v_energy=True, discrepancy_modulation=True, theta_base=1000.0, max_position_embeddings=256,
+        max_seq_len_cached=256, tie_word_embeddings=True, enable_feature_gates=True, enable_router_gates=True,
+        layer_scale_init_value=0.5, bos_token_id=0, eos_token_id=1, pad_token_id=2)
+    c.update(changes)
+    return c
 
 
 @dataclass
@@ -36,38 +53,6 @@ class Aux:
     branches: list = field(default_factory=list)    # mean share of each HyperFFN branch
     pruned: list = field(default_factory=list)      # per attention: pruned fraction per ball, after fallback
     measure: bool = False                     # also fill `pruned`
-
-
-class HalfMatmul(torch.autograd.Function):
-    """x W^T with bf16 operands and float32 accumulation; everything around it stays float32.  On a CPU
-    with bf16 dot products this is four times as fast, where full autocast is slower than none."""
-    @staticmethod
-    def forward(ctx, x, weight):
-        x, weight = x.bfloat16(), weight.bfloat16()
-        ctx.save_for_backward(x, weight)
-        return (x @ weight.T).float()
-
-    @staticmethod
-    def backward(ctx, grad):
-        x, weight = ctx.saved_tensors
-        grad = grad.bfloat16()
-        return (grad @ weight).float(), (grad.T @ x).float()
-
-
-class Linear(nn.Linear):
-    half = False                              # class-wide switch, used while training
-
-    def __init__(self, inputs, outputs, bias=True, gain=1.0):
-        super().__init__(inputs, outputs, bias)
-        nn.init.normal_(self.weight, std=gain / math.sqrt(inputs))
-        if bias:
-            nn.init.zeros_(self.bias)
-
-    def forward(self, x):
-        if not (Linear.half and self.training and self.out_features > 64):
-            return super().forward(x)
-        y = HalfMatmul.apply(x, self.weight)
-        return y if self.bias is None else y + self.bias
 
 
 class Depthwise(nn.Module):
@@ -292,14 +277,6 @@ class Mixture(nn.Module):
         return scatter_paths(paths, keep, w, gate, x)
 
 
-def pick(mask):
-    """Indices of the true entries first, rounded up to a multiple of 128 with others; and their count.
-    Rounding keeps the number of distinct matrix shapes small, for each new one costs the matrix library
-    a kernel generation."""
-    count = int(mask.sum())
-    return mask.sort(descending=True, stable=True).indices[:-(-count // 128) * 128], count
-
-
 def scatter_paths(paths, keep, w, gate, like):
     """sum_p w_p gate_p path_p, each path on the rows that kept it."""
     out, w = torch.zeros_like(like), w * keep
@@ -373,7 +350,7 @@ class Head(Mixture):
     def finish(self, u, embedding):
         u = u + self.ffn_layer_scale * self.swiglu(self.ffn_norm(u))
         u = self.out_norm(u)
-        return HalfMatmul.apply(u, embedding) if Linear.half and self.training else u @ embedding.T
+        return logits(u, embedding, self.training)
 
 
 class Stack(nn.Module):

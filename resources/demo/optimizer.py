@@ -51,7 +51,7 @@ def build(model, lr_matrix, lr_vector, weight_decay):
             matrices.append(p)
         elif name.endswith(".radius"):
             radii.append(p)                   # they must keep up with the keys
-        elif any(x in name for x in ("rope_", ".origin", ".alpha", ".metric_diag")):
+        elif any(x in name for x in ("rope_", ".origin", ".alpha", ".metric_diag", "gravity_mass_log")):
             geometry.append(p)                # few numbers with a large effect: smaller steps
         else:
             vectors.append(p)

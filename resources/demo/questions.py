@@ -157,3 +157,51 @@ TOPICS = [
 SYSTEM_PROMPTS = [
     "You are a helpful assistant.", "You solve equations.", "Answer briefly.", "Be concise.", "You are the demo of Ergosphere.",
     "You are a calculator.", "Explain what the program shows.", "Solve the problem step by step."]
+
+# What the other families say instead, by the first question of a topic, and what only they are asked.
+OWN_ANSWERS = {
+    "kotodama": {
+        "who are you": "I am the small demo model of Ergosphere with block attention residuals, like Kotodama.",
+        "how big are you": "About three million parameters: small enough to watch every one of them.",
+        "what is a layer": "A layer refines every token once. I have eight, each reading a mixture of finished blocks.",
+        "what is the LM head": "The LM head turns the last hidden state into token scores. Mine is the embedding itself.",
+        "what is a lens": "A lens is a view of one thing inside the model: attention, depth, norm or the next token.",
+    },
+    "gravity": {
+        "who are you": "I am the small demo model of Ergosphere with gravity attention, like Gravity-2.",
+        "how big are you": "About two and a half million parameters: small enough to watch every one of them.",
+        "what is a layer": "A layer refines every token once. I have six of them, with attention by gravity.",
+        "what is the LM head": "The LM head turns the last hidden state into token scores. Mine is the embedding itself.",
+        "what is a lens": "A lens is a view of one thing inside the model: attention, mass, distance or norm.",
+    },
+}
+OWN_TOPICS = {
+    "kotodama": [
+        (["what is depth attention", "what are block attention residuals", "what is attention over depth", "explain attention residuals"],
+         "Each sub-block reads a mixture of the finished blocks and the open sum, not just the layer below."),
+        (["what does the depth lens show", "how do I read the depth lens", "explain the depth lens", "what is the depth map"],
+         "Each row of the depth lens is a reader, each column a finished block. Bright means it is read a lot."),
+        (["what is a block boundary", "what are the boundaries", "when does a block end"],
+         "At a boundary the open sum becomes a finished block, and a new sum starts from zero."),
+        (["what is QK norm", "what is query key normalisation", "why are queries normalised"],
+         "Queries and keys are brought to one length, so only their direction counts."),
+    ],
+    "gravity": [
+        (["what is gravity attention", "explain gravity attention", "how does gravity attention work", "what is the gravity score"],
+         "The score is the squared mass of the head over the squared distance of query and key."),
+        (["what is a mass", "what is the mass of a head", "what does the mass do", "what are the gravity masses"],
+         "Each head has a mass. A heavy head falls onto its nearest keys, a light one reads all alike."),
+        (["what does the mass map show", "how do I read the mass map", "explain the mass map", "what is the mass lens"],
+         "The mass map has a cell for each head of each layer. Bright means heavy."),
+        (["what is the concentration horizon", "what does the horizon mean", "how sharp can a head be"],
+         "It is how many times more weight a key at the query gets than one far away, at most."),
+        (["what is the softening", "what is epsilon", "why is there an epsilon"],
+         "A small number beside the squared distance: it keeps the score finite when query and key meet."),
+    ],
+}
+
+
+def topics(family="moa"):
+    """[(paraphrases, answer)] as a family is taught them."""
+    own = OWN_ANSWERS.get(family, {})
+    return [(questions, own.get(questions[0], answer)) for questions, answer in TOPICS] + OWN_TOPICS.get(family, [])
