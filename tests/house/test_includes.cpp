@@ -118,7 +118,8 @@ class Includes : public QObject {
     }
 
     void nothing_below_model_names_a_family() {
-        static const QRegularExpression family("\\b(moa|kotodama|gravity|qwen2?)\\b",
+        // Gravity by itself is a law of attention, as cosine is; Gravity-2 is a model.
+        static const QRegularExpression family("\\b(moa|kotodama|gravity_?2|qwen2?)\\b",
                                                QRegularExpression::CaseInsensitiveOption);
         for (const char* folder : {"engine/base", "engine/tensor", "engine/tokenizer", "engine/backend"}) {
             for (const QString& file : sources(folder)) {
