@@ -8,6 +8,8 @@
 #include <QTemporaryDir>
 #include <QtTest>
 
+#include <random>
+
 using namespace moa_test;
 
 class TestVulkanMoa : public QObject {
@@ -47,6 +49,38 @@ class TestVulkanMoa : public QObject {
             QVERIFY2(error <= 2e-5, qPrintable(QString("%1: %2").arg(what).arg(error)));
         }
         compare_traces(*model, tokens);
+        std::mt19937 random(static_cast<std::uint32_t>(index));
+        QCOMPARE(tail_difference(*model, *vulkan_, tokens, head_subscriptions(*model, random)),
+                 std::string());
+        QCOMPARE(messages_.size(), std::size_t(0));
+    }
+
+    void random_sizes_data() {
+        QTest::addColumn<int>("index");
+        const Json all = read_cases("random.json");
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            QTest::newRow(qPrintable(QString("%1 %2").arg(i).arg(all[i]["label"].get<std::string>().c_str())))
+                << static_cast<int>(i);
+        }
+    }
+
+    void random_sizes() {
+        QFETCH(int, index);
+        const auto i = static_cast<std::size_t>(index);
+        const Json each = read_cases("random.json")[i];
+        const auto want = ergo::read_npz(data("random.npz")).at(three_digits(i)).to_doubles();
+        const QTemporaryDir folder;
+        ergo::synth(stored_request(each), folder.path().toStdString());
+        const auto model = ergo::open_model(ergo::Checkpoint::open(folder.path().toStdString()), {});
+        const auto tokens = each["tokens"].get<std::vector<std::int32_t>>();
+        for (const auto& [what, decode, chunk] :
+             {std::tuple("whole", false, 0), std::tuple("chunks", false, 31),
+              std::tuple("cached", true, 0)}) {
+            const auto got = ergo::run_logits(*model, *vulkan_, tokens, decode, {}, {}, chunk).to_doubles();
+            const double error = compare(rows_of(got, each), want).relative();
+            logits_ = std::max(logits_, error);
+            QVERIFY2(error <= 2e-4, qPrintable(QString("%1: %2").arg(what).arg(error)));
+        }
         QCOMPARE(messages_.size(), std::size_t(0));
     }
 

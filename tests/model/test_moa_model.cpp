@@ -86,6 +86,7 @@ class TestMoaModel : public QObject {
     void subscription_errors();
     void skipping_reads_less();
     void later_tokens_change_nothing_before();
+    void the_last_row_alone();
     void interventions();
     void description();
     void triples();
@@ -254,6 +255,42 @@ void TestMoaModel::later_tokens_change_nothing_before() {
         }
         QVERIFY(changed > 1e-4);
     }
+}
+
+/// A prompt whose last row alone is wanted: same logits and the same state, whatever is observed.
+void TestMoaModel::the_last_row_alone() {
+    std::mt19937 random(5);
+    for (std::size_t i = 0; i < cases().size(); ++i) {
+        const QTemporaryDir folder;
+        write(folder, ergo::synthesise(request_for(cases()[i])));
+        const auto model = open(folder);
+        for (const auto& backend : {ergo::make_cpu_backend(2), ergo::make_reference_backend()}) {
+            QCOMPARE(tail_difference(*model, *backend, tokens_of(i), {}), std::string());
+            for (int round = 0; round < 3; ++round) {
+                QCOMPARE(tail_difference(*model, *backend, tokens_of(i), head_subscriptions(*model, random)),
+                         std::string());
+            }
+        }
+    }
+    // The head multiplies far less: rows times weights over its products.
+    const QTemporaryDir folder;
+    write(folder, ergo::synthesise(request_for(cases()[0])));
+    const auto model = open(folder);
+    const auto work = [&](bool all) {
+        const auto plan = model->build({64, all, {}}).plan;
+        double total = 0;
+        for (const ergo::Op& op : plan->ops) {
+            if (const auto* linear = std::get_if<ergo::Linear>(&op.body);
+                linear && op.name.starts_with("lm")) {
+                const auto& out = plan->buffers[static_cast<std::size_t>(linear->out.index)];
+                const auto& weight = model->tables()->weights[static_cast<std::size_t>(linear->weight.index)];
+                total += static_cast<double>(weight.tensor.size()) *
+                         (out.extent == ergo::BufferInfo::Extent::last_row ? 1 : 64);
+            }
+        }
+        return total;
+    };
+    QVERIFY2(work(false) < work(true) / 4, qPrintable(QString::number(work(false) / work(true))));
 }
 
 /// A parameter set for a run is the model whose checkpoint says the same.

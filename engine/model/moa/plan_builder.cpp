@@ -51,9 +51,10 @@ ModelPlan PlanBuilder::build() {
 // --------------------------------------------------------------------------------------------------
 
 BufferId PlanBuilder::scratch(const std::string& name, std::int64_t width) {
-    const auto [found, added] = pool_.try_emplace({name, width});
+    const std::string own = tail_ ? name + ".last" : name;
+    const auto [found, added] = pool_.try_emplace({own, width});
     if (added) {
-        found->second = plan_.add_buffer(name, width);
+        found->second = fresh(own, width, tail_ ? BufferInfo::Extent::last_row : BufferInfo::Extent::rows);
     }
     return found->second;
 }
@@ -146,10 +147,15 @@ void PlanBuilder::head() {
     const Semantics& s = layout_.semantics;
     const bool wanted = wants("lm_head.block.hidden") || wants("lm_head.block.norm");
     const std::int64_t width = layout_.config.dim;
+    tail_ = !request_.all_logits && !wanted;
     const auto last = [&](bool is_last) {
         return is_last && wanted ? fresh("lm_head.block.hidden", width) : scratch("z", width);
     };
-    BufferId u = last(!head.mixture);
+    BufferId u;
+    {
+        const AllRows scope(*this, head.mixture.has_value()); // the head's mixture remembers every row
+        u = last(!head.mixture);
+    }
     add("final.norm", {},
         Norm{x_, u, layout_.final_norm.weight, layout_.final_norm.bias,
              s.norm == "layernorm" ? Norm::Kind::layer : Norm::Kind::rms, static_cast<float>(s.norm_eps)});
@@ -180,7 +186,11 @@ void PlanBuilder::head() {
 
 /// out = residual + sum over paths of share * gate * scale * path(norm(x)). (MoA specification §6.3)
 void PlanBuilder::mixture_into(const MixturePart& m, BufferId x, BufferId residual, BufferId out) {
-    const BufferId n = m.norm ? norm(m.stage + ".norm", m.norm, x, "n") : x;
+    BufferId n = x;
+    if (m.norm) {
+        const AllRows scope(*this);
+        n = norm(m.stage + ".norm", m.norm, x, "n");
+    }
     const BufferId shares = route(m, n);
     Mix mix;
     mix.parts = {local_conv(m, n, {shares, 0}), attention(m, m.attention, n, {shares, 1}),

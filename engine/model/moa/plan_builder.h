@@ -32,7 +32,24 @@ class PlanBuilder {
     };
     using Finish = ModelPlan::Finish;
 
+    /// While it lives, scratch has all rows (or, with `all` false, what it had before): what feeds a state or
+    /// a reader is computed for every row, also where only the last row's result is wanted.
+    class AllRows {
+      public:
+        explicit AllRows(PlanBuilder& builder, bool all = true) : builder_(builder), before_(builder.tail_) {
+            builder.tail_ = before_ && !all;
+        }
+        ~AllRows() { builder_.tail_ = before_; }
+        AllRows(const AllRows&) = delete;
+        AllRows& operator=(const AllRows&) = delete;
+
+      private:
+        PlanBuilder& builder_;
+        bool before_;
+    };
+
     // buffers (plan_builder.cpp)
+    /// Shared by name and width; in the tail [1, width] of the last row.
     BufferId scratch(const std::string& name, std::int64_t width);
     BufferId fresh(const std::string& name, std::int64_t width,
                    BufferInfo::Extent extent = BufferInfo::Extent::rows);
@@ -86,6 +103,7 @@ class PlanBuilder {
     std::vector<std::optional<ModelPlan::Output>> outputs_;  ///< one a subscription
     BufferId x_;
     bool x_kept_ = false; ///< a reader wants x_ as it is
+    bool tail_ = false;   ///< behind the last layer, where only the step's last row is wanted
 };
 
 } // namespace ergo::moa

@@ -74,6 +74,7 @@ BufferId PlanBuilder::swiglu(const std::string& name, const LinearPart& gate_par
 
 BufferId PlanBuilder::route(const MixturePart& m, BufferId n) {
     const std::string site = m.stage + ".router";
+    const AllRows scope(*this, wants(site + ".router_logits") || wants(site + ".shares"));
     Route r;
     r.logits = net(site, m.router, n, "router.hidden", "router.net");
     if (m.router_gate.constant) {
@@ -102,6 +103,7 @@ BufferId PlanBuilder::feature_gate(const MixturePart& m, BufferId n) {
         return {};
     }
     const std::string observable = m.stage + ".router.feature_gate";
+    const AllRows scope(*this, wants(observable));
     const BufferId out = buffer_for(observable, "feature_gate", part.output.outputs);
     BufferId in = n;
     if (part.hidden) {
@@ -117,8 +119,11 @@ BufferId PlanBuilder::feature_gate(const MixturePart& m, BufferId n) {
 
 BufferId PlanBuilder::local_conv(const MixturePart& m, BufferId n, const Guard& guard) {
     const std::string name = m.stage + ".conv";
-    const BufferId in = m.conv_in ? linear(name + ".pw_in", m.conv_in, n, "conv.in") : n;
-    add(name + ".append", {}, Append{in, m.conv_history});
+    {
+        const AllRows scope(*this);
+        const BufferId in = m.conv_in ? linear(name + ".pw_in", m.conv_in, n, "conv.in") : n;
+        add(name + ".append", {}, Append{in, m.conv_history});
+    }
     const BufferId filtered = scratch(m.conv_out ? "conv.out" : "y0", layout_.config.dim);
     add(name + ".dw", guard,
         Convolution{m.conv_history, m.conv_filter.weight, m.conv_filter.bias, filtered,
@@ -149,6 +154,7 @@ BufferId PlanBuilder::channel_mix(const MixturePart& m, BufferId n, const Guard&
 // -------------------------------------------------------------------
 
 void PlanBuilder::append_keys(const AttentionPart& a, BufferId n) {
+    const AllRows scope(*this);
     AppendKeyValue kv;
     kv.key = linear(a.name + ".k", a.key, n, "key");
     kv.value = a.value ? linear(a.name + ".v", a.value, n, "value") : kv.key;
@@ -268,7 +274,9 @@ BufferId PlanBuilder::attention(const MixturePart& m, const AttentionPart& a, Bu
     const PairWish wish = pair_wish(site);
     const std::string query_distance = site + ".query_ball_distance";
     // A reader wants rows of every token, also of those the router sends elsewhere.
-    const Guard inner = wish.any() || wants(query_distance) ? Guard{} : guard;
+    const bool read = wish.any() || wants(query_distance);
+    const Guard inner = read ? Guard{} : guard;
+    std::optional<AllRows> scope(std::in_place, *this, read);
     Rotate turn;
     turn.in = linear(a.name + ".q", a.query, n, "query", inner);
     turn.heads = turn.heads_in = a.heads;
@@ -309,6 +317,7 @@ BufferId PlanBuilder::attention(const MixturePart& m, const AttentionPart& a, Bu
     body.rows = rows_of(site, a, wish);
     body.out = scratch("heads." + a.site, c.dim);
     add(a.name + ".attention", inner, body);
+    scope.reset();
     return updown(a, body.out, guard);
 }
 
