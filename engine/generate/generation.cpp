@@ -42,6 +42,18 @@ class TextStream {
     StopStrings stops_;
 };
 
+EventToken next_token(const Session& session, Sampler& sampler, const GenerateRequest& request,
+                      std::int64_t written) {
+    EventToken token;
+    token.tag = request.tag;
+    token.position = session.length();
+    const auto taken = request.take.find(written);
+    token.taken = taken != request.take.end();
+    token.choice = token.taken ? sampler.take(taken->second, session.logits())
+                               : sampler.choose(session.logits(), session.tokens());
+    return token;
+}
+
 } // namespace
 
 EventFinished generate_reply(Session& session, const OpenedModel& opened, const GenerateRequest& request,
@@ -52,7 +64,9 @@ EventFinished generate_reply(Session& session, const OpenedModel& opened, const 
     }
     Sampler sampler(request.sampling);
     TextStream text(opened.tokenizer, request.stop);
-    EventFinished end{request.tag, Reason::length, 0, 0, 0, {}};
+    EventFinished end;
+    end.tag = request.tag;
+    end.context = session.capacity();
 
     const std::int64_t before = session.length();
     const auto reused = std::mismatch(session.tokens().begin(), session.tokens().end(),
@@ -72,8 +86,7 @@ EventFinished generate_reply(Session& session, const OpenedModel& opened, const 
             if (hooks.between) {
                 hooks.between();
             }
-            EventToken token{
-                request.tag, session.length(), sampler.choose(session.logits(), session.tokens()), {}};
+            EventToken token = next_token(session, sampler, request, end.tokens);
             const auto& stops = request.stop_ids;
             if (std::find(stops.begin(), stops.end(), token.choice.id) != stops.end()) {
                 end.reason = Reason::stop_token;
@@ -104,6 +117,7 @@ EventFinished generate_reply(Session& session, const OpenedModel& opened, const 
         end.reason = Reason::cancelled;
     }
     end.seconds = seconds_since(writing);
+    end.context_used = session.length();
     end.trailing_text = text.finish();
     return end;
 }

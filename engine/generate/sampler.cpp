@@ -65,6 +65,14 @@ std::vector<std::int32_t> largest(std::span<const double> p, std::size_t count) 
     return order;
 }
 
+std::vector<TokenChance> likeliest(std::span<const double> p, std::size_t count) {
+    std::vector<TokenChance> out;
+    for (const std::int32_t id : largest(p, count)) {
+        out.push_back({id, static_cast<float>(p[static_cast<std::size_t>(id)])});
+    }
+    return out;
+}
+
 void penalise(std::vector<float>& logits, std::span<const std::int32_t> history,
               const SamplingParams& params) {
     if (params.repeat_penalty == 1 || params.repeat_window <= 0) {
@@ -139,13 +147,22 @@ Sampler::Sampler(const SamplingParams& params) : params_(params), random_(params
     validate(params);
 }
 
+Choice Sampler::take(std::int32_t id, std::span<const float> logits, std::size_t alternatives) {
+    if (id < 0 || static_cast<std::size_t>(id) >= logits.size()) {
+        throw Error(ErrorKind::usage, "Token " + std::to_string(id) +
+                                          " cannot be taken: the vocabulary has " +
+                                          std::to_string(logits.size()) + " tokens.");
+    }
+    const std::vector<double> plain = softmax(logits, 1.0);
+    draw();
+    return {id, static_cast<float>(plain[static_cast<std::size_t>(id)]), likeliest(plain, alternatives)};
+}
+
 Choice Sampler::choose(std::span<const float> logits, std::span<const std::int32_t> history,
                        std::size_t alternatives) {
     const std::vector<double> plain = softmax(logits, 1.0);
     Choice choice;
-    for (const std::int32_t id : largest(plain, alternatives)) {
-        choice.alternatives.push_back({id, static_cast<float>(plain[static_cast<std::size_t>(id)])});
-    }
+    choice.alternatives = likeliest(plain, alternatives);
     std::vector<float> adjusted(logits.begin(), logits.end());
     penalise(adjusted, history, params_);
     const std::vector<double> p = softmax(adjusted, params_.temperature > 0 ? params_.temperature : 1.0);
@@ -164,7 +181,7 @@ Choice Sampler::choose(std::span<const float> logits, std::span<const std::int32
             total += p[static_cast<std::size_t>(id)];
         }
         // 53 random bits, the same on every standard library (std distributions are not)
-        double left = static_cast<double>(random_() >> 11) * 0x1p-53 * total;
+        double left = static_cast<double>(draw()) * 0x1p-53 * total;
         choice.id = order.front();
         for (const std::int32_t id : order) {
             const double share = p[static_cast<std::size_t>(id)];

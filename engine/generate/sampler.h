@@ -51,7 +51,14 @@ class Sampler {
     Choice choose(std::span<const float> logits, std::span<const std::int32_t> history,
                   std::size_t alternatives = 5);
 
+    /// `id` taken whatever the distribution says. Uses up the same chance as choose(), so that what is drawn
+    /// later does not depend on whether this token was drawn or taken. Throws Error(usage) for an id outside
+    /// the vocabulary.
+    Choice take(std::int32_t id, std::span<const float> logits, std::size_t alternatives = 5);
+
   private:
+    std::uint64_t draw() { return params_.temperature == 0 ? 0 : random_() >> 11; }
+
     SamplingParams params_;
     std::mt19937_64 random_;
 };

@@ -61,6 +61,13 @@ struct Session::Runner {
         }
     }
 
+    void take_params(const Runner& other) {
+        for (std::size_t i = 0; i < model.tables()->params.size(); ++i) {
+            const ParamId param{static_cast<std::int32_t>(i)};
+            executor->set_param(param, other.executor->param(param));
+        }
+    }
+
     /// Runs `ids` at `position` and hands the captures out. Returns a view of the last row's logits.
     std::span<const float> step(std::int64_t position, std::span<const std::int32_t> ids,
                                 std::uint64_t session, bool recomputed, const FrameSink& to,
@@ -157,6 +164,21 @@ void Session::rewind(std::int64_t to) {
     }
 }
 
+std::unique_ptr<Session> Session::branch(std::int64_t at) const {
+    if (at < 0 || at > length()) {
+        throw Error(ErrorKind::usage, "A session of " + std::to_string(length()) +
+                                          " tokens cannot branch at " + std::to_string(at) + ".");
+    }
+    auto other = std::make_unique<Session>(opened_);
+    other->runner_->take_params(*runner_);
+    other->runner_->executor->import_state(runner_->executor->export_state(at));
+    other->log_.assign(log_.begin(), log_.begin() + at);
+    if (at == length()) {
+        other->logits_ = logits_;
+    }
+    return other;
+}
+
 void Session::recapture(const std::vector<Subscription>& subscriptions, const FrameSink& sink,
                         const CancelToken& cancel) {
     if (log_.empty()) {
@@ -164,11 +186,7 @@ void Session::recapture(const std::vector<Subscription>& subscriptions, const Fr
     }
     // The second pass runs with the parameters the session has now; that is what "recomputed" says.
     Runner second(*opened_, opened_->context);
-    const auto& params = opened_->model->tables()->params;
-    for (std::size_t i = 0; i < params.size(); ++i) {
-        const ParamId param{static_cast<std::int32_t>(i)};
-        second.executor->set_param(param, runner_->executor->param(param));
-    }
+    second.take_params(*runner_);
     second.set_subscriptions(subscriptions);
     for (std::int64_t at = 0; at < length(); at += chunk_rows) {
         cancel.check();

@@ -40,6 +40,11 @@ class Session {
     /// Forgets everything from `length` on. Logits are then void until the next step.
     void rewind(std::int64_t length);
 
+    /// Another session on the same model that begins as this one does: its first `length` tokens with their
+    /// state and this one's parameters, nothing recomputed. Later steps of the two never meet. logits() are
+    /// this session's where all of it is taken, else void. Throws Error(usage) beyond the log.
+    std::unique_ptr<Session> branch(std::int64_t length) const;
+
     /// Runs the log again from its start in a second executor, only to capture; the session itself is
     /// untouched.
     void recapture(const std::vector<Subscription>& subscriptions, const FrameSink& sink,

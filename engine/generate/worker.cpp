@@ -129,7 +129,10 @@ class Worker::Impl {
         } else if (auto* request = std::get_if<GenerateRequest>(&command)) {
             const bool done = guarded("generate", [&] { generate(*request); });
             if (!done) {
-                emit(EventFinished{request->tag, EventFinished::Reason::failed, 0, 0, 0, {}});
+                EventFinished failed;
+                failed.tag = request->tag;
+                failed.reason = EventFinished::Reason::failed;
+                emit(failed);
             }
         } else if (opened_) {
             guarded("forget", [&] {

@@ -10,6 +10,7 @@
 #include "engine/generate/sampler.h"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +27,9 @@ struct GenerateRequest {
     std::int64_t max_tokens = 512;
     std::vector<std::string> stop; ///< strings that end the reply (not part of it)
     std::vector<std::int32_t> stop_ids;
+    /// "Take this token instead": place in the reply (0 is its first token) to the token written there,
+    /// whatever would have been chosen. Writing goes on behind it.
+    std::map<std::int64_t, std::int32_t> take;
 };
 
 /// A subscription by name, as views ask for it.
@@ -51,16 +55,18 @@ struct EventToken {
     std::uint64_t tag = 0;
     std::int64_t position = 0; ///< absolute, in the session's log
     Choice choice;
-    std::string text; ///< what became readable with this token (may be empty)
+    std::string text;   ///< what became readable with this token (may be empty)
+    bool taken = false; ///< asked for by GenerateRequest::take, not chosen
 };
 struct EventFinished {
     enum class Reason { stop_token, stop_string, length, context_full, cancelled, failed };
     std::uint64_t tag = 0;
     Reason reason = Reason::length;
-    std::int64_t tokens = 0;        ///< written
-    double seconds = 0;             ///< writing, without the prompt
-    double first_token_seconds = 0; ///< from the command to the first token
-    std::string trailing_text;      ///< what the stream decoder still held back
+    std::int64_t tokens = 0;                    ///< written
+    double seconds = 0;                         ///< writing, without the prompt
+    double first_token_seconds = 0;             ///< from the command to the first token
+    std::string trailing_text;                  ///< what the stream decoder still held back
+    std::int64_t context_used = 0, context = 0; ///< positions used at the end, positions there are
 };
 struct EventFailed { ///< of open or generate; the worker lives on
     ErrorKind kind = ErrorKind::io;
