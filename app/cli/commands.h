@@ -5,6 +5,7 @@
 #include "app/cli/arguments.h"
 #include "engine/base/cancel.h"
 #include "engine/generate/opened_model.h"
+#include "engine/lab/recipe.h"
 
 #include <functional>
 #include <string>
@@ -40,15 +41,23 @@ Syntax synth_syntax();
 int synth_command(const Arguments&, const Context&);
 Syntax bench_syntax();
 int bench_command(const Arguments&, const Context&);
+Syntax eval_syntax();
+int eval_command(const Arguments&, const Context&);
+Syntax ablate_syntax();
+int ablate_command(const Arguments&, const Context&);
+Syntax verify_syntax();
+int verify_command(const Arguments&, const Context&);
 Syntax devices_syntax();
 int devices_command(const Arguments&, const Context&);
 
 /// Options of every command that runs a model: --backend, --threads, --dtype, --context, --allow-unused,
-/// --set.
+/// --set, --recipe.
 std::vector<Option> model_options();
 /// `own` followed by model_options().
 std::vector<Option> with_model_options(std::vector<Option> own);
 OpenModelOptions parse_model_options(const Arguments& arguments);
+/// The file of --recipe; an empty recipe without it.
+Recipe recipe_of(const Arguments& arguments);
 /// Opens MODEL with those options; progress goes to stderr when that is a terminal.
 std::shared_ptr<const OpenedModel> open_for(const Arguments& arguments, const Context& context);
 /// A progress line on stderr, only on a terminal; erased when `done` reaches `total`.

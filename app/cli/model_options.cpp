@@ -20,7 +20,16 @@ std::vector<Option> model_options() {
          "globs and "
          "an optional [index]; = pins, *= scales",
          true},
+        {"--recipe", "FILE", "a recipe: changes as --set has them (before those given here), and sampling"},
     };
+}
+
+Recipe recipe_of(const Arguments& arguments) {
+    if (!arguments.has("--recipe")) {
+        return {};
+    }
+    const std::filesystem::path path = arguments.text("--recipe");
+    return parse_recipe(read_text_file(path.string(), 1 << 20), path.filename().string());
 }
 
 std::vector<Option> with_model_options(std::vector<Option> own) {
@@ -36,17 +45,8 @@ OpenModelOptions parse_model_options(const Arguments& arguments) {
     options.context = arguments.integer("--context", 0, 1, std::int64_t{1} << 24);
     options.model.dtype = arguments.text("--dtype");
     options.model.allow_unused = arguments.has("--allow-unused");
-    for (const std::string& assignment : arguments.all("--set")) {
-        const auto equals = assignment.find('=');
-        if (equals == std::string::npos || equals == 0) {
-            throw UsageError("--set '" + printable(assignment) + "' is not of the form NAME=VALUE.");
-        }
-        if (assignment.starts_with("knob.")) {
-            options.model.knobs[assignment.substr(5, equals - 5)] = assignment.substr(equals + 1);
-        } else {
-            options.model.interventions.push_back(assignment);
-        }
-    }
+    apply_settings(recipe_of(arguments).set, options.model);
+    apply_settings(arguments.all("--set"), options.model);
     return options;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/cli/commands.h"
+#include "engine/base/atomic_file.h"
 #include "engine/base/error.h"
 #include "engine/generate/end_tokens.h"
 #include "engine/generate/generation.h"
@@ -11,15 +12,44 @@ namespace ergo::cli {
 namespace {
 
 SamplingParams sampling_from(const Arguments& arguments) {
-    SamplingParams sampling;
-    sampling.temperature = arguments.real("--temperature", 0);
-    sampling.top_k = static_cast<std::int32_t>(arguments.integer("--top-k", 0, 0, 1 << 24));
-    sampling.top_p = arguments.real("--top-p", 1);
-    sampling.min_p = arguments.real("--min-p", 0);
-    sampling.repeat_penalty = arguments.real("--repeat-penalty", 1);
-    sampling.seed = static_cast<std::uint64_t>(arguments.integer("--seed", 0, 0, INT64_MAX));
+    SamplingParams sampling = recipe_of(arguments).sampling;
+    sampling.temperature = arguments.real("--temperature", sampling.temperature);
+    sampling.top_k = static_cast<std::int32_t>(arguments.integer("--top-k", sampling.top_k, 0, 1 << 24));
+    sampling.top_p = arguments.real("--top-p", sampling.top_p);
+    sampling.min_p = arguments.real("--min-p", sampling.min_p);
+    sampling.repeat_penalty = arguments.real("--repeat-penalty", sampling.repeat_penalty);
+    if (arguments.has("--seed")) {
+        sampling.seed = static_cast<std::uint64_t>(arguments.integer("--seed", 0, 0, INT64_MAX));
+    }
     validate(sampling);
     return sampling;
+}
+
+/// "PLACE=ID": the token written at that place of the reply, from 0.
+std::map<std::int64_t, std::int32_t> tokens_to_take(const Arguments& arguments) {
+    std::map<std::int64_t, std::int32_t> take;
+    for (const std::string& text : arguments.all("--take")) {
+        const auto equals = text.find('=');
+        const std::string numbers =
+            equals == std::string::npos ? "" : text.substr(0, equals) + "," + text.substr(equals + 1);
+        const auto pair = numbers.empty() ? std::vector<std::int32_t>{} : parse_ids(numbers);
+        if (pair.size() != 2 || pair[0] < 0) {
+            throw UsageError("--take '" + printable(text) + "' is not of the form PLACE=ID.");
+        }
+        take[pair[0]] = pair[1];
+    }
+    return take;
+}
+
+/// What this run changed and how it sampled.
+void save_recipe(const Arguments& arguments, const SamplingParams& sampling) {
+    Recipe recipe = recipe_of(arguments);
+    const auto& more = arguments.all("--set");
+    recipe.set.insert(recipe.set.end(), more.begin(), more.end());
+    recipe.sampling = sampling;
+    AtomicFile file(arguments.text("--save-recipe"));
+    file.write(write_recipe(recipe));
+    file.commit();
 }
 
 GenerateRequest request_from(const Arguments& arguments, const OpenedModel& opened) {
@@ -27,6 +57,7 @@ GenerateRequest request_from(const Arguments& arguments, const OpenedModel& open
     request.sampling = sampling_from(arguments);
     request.max_tokens = arguments.integer("-n", 256, 0, 1 << 24);
     request.stop = arguments.all("--stop");
+    request.take = tokens_to_take(arguments);
     if (arguments.has("--tokens")) {
         request.prompt = parse_ids(arguments.text("--tokens"));
     } else if (arguments.has("--chat")) {
@@ -88,12 +119,17 @@ Syntax run_syntax() {
                  {"--min-p", "P", "only tokens with at least P times the likeliest's chance (0: off)"},
                  {"--repeat-penalty", "R", "makes recent tokens less likely (1: off)"},
                  {"--seed", "S", "same seed, same text (default 0)"},
-                 {"--stop", "S", "end when this text appears", true}})};
+                 {"--stop", "S", "end when this text appears", true},
+                 {"--take", "PLACE=ID", "write this token at that place of the reply (0: its first)", true},
+                 {"--save-recipe", "FILE", "write the changes and the sampling of this run as a recipe"}})};
 }
 
 int run_command(const Arguments& arguments, const Context& context) {
     const auto opened = open_for(arguments, context);
     const GenerateRequest request = request_from(arguments, *opened);
+    if (arguments.has("--save-recipe")) {
+        save_recipe(arguments, request.sampling);
+    }
     Session session(opened);
     GenerationHooks hooks;
     EventPrompt prompt;

@@ -93,6 +93,23 @@ class CheckpointBuilder {
         return finish();
     }
 
+    std::shared_ptr<const Checkpoint>
+    from_tensors(std::string config, std::string semantics,
+                 const std::vector<std::pair<std::string, Tensor>>& tensors) {
+        Checkpoint& c = *checkpoint_;
+        c.embedded_prefix_ = c.source_ = "generated:"; // no file stands beside it
+        c.display_name_ = "generated";
+        c.config_json_ = std::move(config);
+        c.semantics_json_ = std::move(semantics);
+        for (const auto& [name, tensor] : tensors) {
+            c.order_.push_back(name);
+            c.weight_bytes_ += tensor.bytes().size();
+            c.parameter_count_ += tensor.size();
+            c.tensors_.emplace(name, tensor);
+        }
+        return checkpoint_;
+    }
+
   private:
     std::shared_ptr<const Checkpoint> finish() {
         Checkpoint& c = *checkpoint_;
@@ -202,6 +219,12 @@ std::shared_ptr<const Checkpoint> Checkpoint::open(const std::filesystem::path& 
 
 std::shared_ptr<const Checkpoint> Checkpoint::open_embedded(std::string_view prefix) {
     return CheckpointBuilder().from_embedded(prefix);
+}
+
+std::shared_ptr<const Checkpoint>
+Checkpoint::from_tensors(std::string config_json, std::string semantics_json,
+                         const std::vector<std::pair<std::string, Tensor>>& tensors) {
+    return CheckpointBuilder().from_tensors(std::move(config_json), std::move(semantics_json), tensors);
 }
 
 const Tensor& Checkpoint::tensor(const std::string& name) const {

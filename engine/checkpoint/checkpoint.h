@@ -38,6 +38,11 @@ class Checkpoint {
     /// none.
     static std::shared_ptr<const Checkpoint> open_embedded(std::string_view prefix);
 
+    /// A checkpoint that stands in no file: generated weights for self-checks.
+    static std::shared_ptr<const Checkpoint>
+    from_tensors(std::string config_json, std::string semantics_json,
+                 const std::vector<std::pair<std::string, Tensor>>& tensors);
+
     const std::map<std::string, Tensor>& tensors() const { return tensors_; }
     const std::map<std::string, Unreadable>& unreadable() const { return unreadable_; }
     bool has(const std::string& name) const { return tensors_.contains(name); }

@@ -188,7 +188,10 @@ class LayoutBuilder {
         const std::int64_t rows = mqa && s_.mqa_params == "shared" ? 1 : heads;
         const std::string site = stage + "." + part.site;
         part.alpha = stored_param(site + ".alpha", role + ".alpha", {heads}, s_.alpha_map);
-        part.diagonal = stored_param(site + ".metric_diag", role + ".m", {rows, part.dim}, s_.maha_map, true);
+        if (c_.metric == "maha_diag") { // a swapped metric leaves a stored diagonal aside
+            part.diagonal =
+                stored_param(site + ".metric_diag", role + ".m", {rows, part.dim}, s_.maha_map, true);
+        }
         part.origin = stored_param(site + ".origin", role + ".origin", {rows, part.dim}, "raw");
         part.radius = stored_param(site + ".radius", role + ".radius", {rows}, s_.radius_map);
         part.mask = constant_param(site + ".keep", heads, 1);

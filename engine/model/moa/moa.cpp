@@ -2,11 +2,11 @@
 #include "engine/model/moa/moa.h"
 
 #include "engine/base/error.h"
-#include "engine/model/intervention.h"
-#include "engine/model/weight_types.h"
 #include "engine/checkpoint/fit.h"
 #include "engine/checkpoint/schema.h"
+#include "engine/model/intervention.h"
 #include "engine/model/moa/model.h"
+#include "engine/model/weight_types.h"
 
 #include <algorithm>
 #include <limits>
@@ -49,6 +49,30 @@ std::vector<Schema> family_schemas() {
     return ours;
 }
 
+/// The metric that the caller asks for instead of the checkpoint's: of the run, not of the stored tensors,
+/// whose list follows config.json.
+std::optional<std::string> swapped_metric(Variables& asked, const Config& config) {
+    const auto found = asked.find("metric");
+    if (found == asked.end()) {
+        return std::nullopt;
+    }
+    const std::string wanted = to_string(found->second);
+    const auto* text = std::get_if<std::string>(&found->second);
+    asked.erase(found);
+    if (!text || (*text != "l2" && *text != "cosine" && *text != "maha_diag")) {
+        throw Error(ErrorKind::usage,
+                    "settings: knob metric is " + printable(wanted, 60) + "; allowed: l2, cosine, maha_diag",
+                    {.code = "MOA-KNOB"});
+    }
+    if (*text == "maha_diag" && config.metric != "maha_diag") {
+        throw Error(ErrorKind::usage,
+                    "settings: knob metric is maha_diag, but a checkpoint of metric " + config.metric +
+                        " stores no diagonals",
+                    {.code = "MOA-KNOB"});
+    }
+    return *text;
+}
+
 Candidate try_schema(const Schema& schema, const Checkpoint& checkpoint, const Config& config,
                      const Variables& stored, const Variables& asked) {
     Candidate out;
@@ -66,11 +90,11 @@ Candidate try_schema(const Schema& schema, const Checkpoint& checkpoint, const C
 
 /// The first schema that fits, else the one with the fewest problems. A preset under which the given knobs
 /// have no meaning is passed over, unless all are.
-Candidate choose(const Checkpoint& checkpoint, const Config& config, const OpenOptions& options) {
+Candidate choose(const Checkpoint& checkpoint, const Config& config, const Variables& asked,
+                 const OpenOptions& options) {
     const Variables stored = checkpoint.semantics_json().empty()
                                  ? Variables{}
                                  : parse_knobs(checkpoint.semantics_json(), "semantics.json");
-    const Variables asked = parse_knobs(options.knobs);
     Semantics().apply(stored, "semantics.json");
     Semantics().apply(asked, "settings");
     std::optional<Candidate> best;
@@ -134,8 +158,14 @@ std::shared_ptr<const Model> open(std::shared_ptr<const Checkpoint> checkpoint, 
                     "from tensor shapes alone",
                     {.code = "MOA-CONFIG", .advice = "Put the model's config.json beside its weights."});
     }
-    const Config config = Config::parse(checkpoint->config_json());
-    Candidate chosen = choose(*checkpoint, config, options);
+    Config config = Config::parse(checkpoint->config_json());
+    Variables asked = parse_knobs(options.knobs);
+    const auto metric = swapped_metric(asked, config);
+    Candidate chosen = choose(*checkpoint, config, asked, options);
+    if (metric) {
+        config.metric = *metric;
+        chosen.semantics.validate(config);
+    }
     const RoleMap roles(chosen.claimed, *checkpoint, options.allow_unused);
     const std::int64_t positions = context_of(config, chosen.semantics, options);
     std::string why = "all " + std::to_string(chosen.claimed.size()) + " tensors of schema " + chosen.schema +
