@@ -153,72 +153,28 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
         <translation>Gewicht</translation>
     </message>
     <message>
-        <source>This token's row has not been captured yet.</source>
+        <source>This token&apos;s row has not been captured yet.</source>
         <translation>Die Zeile dieses Tokens ist noch nicht erfasst.</translation>
     </message>
     <message>
         <source>%1 looks most at %2; as spread out as %3 of %4 keys.</source>
         <translation>%1 sieht am meisten auf %2; so breit verteilt wie %3 von %4 Schlüsseln.</translation>
     </message>
-</context>
-<context>
-    <name>ergosphere::BallsLens</name>
     <message>
-        <source>Head under the pointer</source>
-        <translation>Kopf unter dem Zeiger</translation>
+        <source>Scale</source>
+        <translation>Skala</translation>
     </message>
     <message>
-        <source>Balls</source>
-        <translation>Kugeln</translation>
+        <source>Weights, or how many times an even look at all keys: heads that spread widely look blank otherwise</source>
+        <translation>Gewichte, oder das Wievielfache eines gleichmäßigen Blicks auf alle Schlüssel: breit verteilte Köpfe sehen sonst leer aus</translation>
     </message>
     <message>
-        <source>Here stands the ball of every head: its radius, and how many keys lie inside.
-Open a model first.</source>
-        <translation>Hier steht die Kugel jedes Kopfes: ihr Radius und wie viele Schlüssel darin liegen.
-Öffne zuerst ein Modell.</translation>
+        <source>× uniform</source>
+        <translation>× gleichmäßig</translation>
     </message>
     <message>
-        <source>No attention of this model has a ball: every key is looked at.</source>
-        <translation>Keine Attention dieses Modells hat eine Kugel: Jeder Schlüssel wird angesehen.</translation>
-    </message>
-    <message>
-        <source>Ball radius · keys inside for %1</source>
-        <translation>Kugelradius · Schlüssel darin für %1</translation>
-    </message>
-    <message>
-        <source>Ball radius · keys inside on average</source>
-        <translation>Kugelradius · Schlüssel darin im Mittel</translation>
-    </message>
-    <message>
-        <source>Radius from %1 to %2</source>
-        <translation>Radius von %1 bis %2</translation>
-    </message>
-    <message>
-        <source>%1. How many keys lie inside is known as soon as tokens have been read.</source>
-        <translation>%1. Wie viele Schlüssel darin liegen, steht fest, sobald Token gelesen sind.</translation>
-    </message>
-    <message>
-        <source>%1; %2 % of the keys lie inside, fewest (%3 %) for %4.</source>
-        <translation>%1; %2 % der Schlüssel liegen darin, am wenigsten (%3 %) bei %4.</translation>
-    </message>
-</context>
-<context>
-    <name>ergosphere::BallsPicture</name>
-    <message>
-        <source>Ball radius of every head</source>
-        <translation>Kugelradius jedes Kopfes</translation>
-    </message>
-    <message>
-        <source>Click selects the head in every lens; arrows walk over the cells</source>
-        <translation>Ein Klick wählt den Kopf in jeder Linse; die Pfeiltasten gehen über die Zellen</translation>
-    </message>
-    <message>
-        <source>%1 · head %2: radius %3</source>
-        <translation>%1 · Kopf %2: Radius %3</translation>
-    </message>
-    <message>
-        <source>%1, %2 % of the keys inside</source>
-        <translation>%1, %2 % der Schlüssel darin</translation>
+        <source>log × uniform</source>
+        <translation>log × gleichmäßig</translation>
     </message>
 </context>
 <context>
@@ -462,6 +418,142 @@ Open a model first.</source>
     </message>
 </context>
 <context>
+    <name>ergosphere::HeadsLens</name>
+    <message>
+        <source>Head under the pointer</source>
+        <translation>Kopf unter dem Zeiger</translation>
+    </message>
+    <message>
+        <source>Ball radius · keys inside for %1</source>
+        <translation>Kugelradius · Schlüssel darin für %1</translation>
+    </message>
+    <message>
+        <source>Ball radius · keys inside on average</source>
+        <translation>Kugelradius · Schlüssel darin im Mittel</translation>
+    </message>
+    <message>
+        <source>Radius from %1 to %2</source>
+        <translation>Radius von %1 bis %2</translation>
+    </message>
+    <message>
+        <source>%1. How many keys lie inside is known as soon as tokens have been read.</source>
+        <translation>%1. Wie viele Schlüssel darin liegen, steht fest, sobald Token gelesen sind.</translation>
+    </message>
+    <message>
+        <source>%1; %2 % of the keys lie inside, fewest (%3 %) for %4.</source>
+        <translation>%1; %2 % der Schlüssel liegen darin, am wenigsten (%3 %) bei %4.</translation>
+    </message>
+    <message>
+        <source>What is shown of every head</source>
+        <translation>Was von jedem Kopf gezeigt wird</translation>
+    </message>
+    <message>
+        <source>Heads</source>
+        <translation>Köpfe</translation>
+    </message>
+    <message>
+        <source>Ball radius</source>
+        <translation>Kugelradius</translation>
+    </message>
+    <message>
+        <source>Gravity mass</source>
+        <translation>Gravitationsmasse</translation>
+    </message>
+    <message>
+        <source>Drift of the mass</source>
+        <translation>Drift der Masse</translation>
+    </message>
+    <message>
+        <source>Concentration horizon</source>
+        <translation>Konzentrationshorizont</translation>
+    </message>
+    <message>
+        <source>Alpha</source>
+        <translation>Alpha</translation>
+    </message>
+    <message>
+        <source>Here stands what every head of the model has of its own: the radius of its ball and how many keys lie inside, or its gravity mass.
+Open a model first.</source>
+        <translation>Hier steht, was jeder Kopf des Modells für sich hat: den Radius seiner Kugel und wie viele Schlüssel darin liegen, oder seine Gravitationsmasse.
+Öffne zuerst ein Modell.</translation>
+    </message>
+    <message>
+        <source>The heads of this model have neither balls nor masses: nothing sets them apart but their matrices.</source>
+        <translation>Die Köpfe dieses Modells haben weder Kugeln noch Massen: Nur ihre Matrizen unterscheiden sie.</translation>
+    </message>
+    <message>
+        <source>Gravity mass M of every head</source>
+        <translation>Gravitationsmasse M jedes Kopfes</translation>
+    </message>
+    <message>
+        <source>Drift of the mass from its usual start %1</source>
+        <translation>Drift der Masse von ihrem üblichen Anfang %1</translation>
+    </message>
+    <message>
+        <source>Concentration horizon e^(M²/ε), ε = %1</source>
+        <translation>Konzentrationshorizont e^(M²/ε), ε = %1</translation>
+    </message>
+    <message>
+        <source>Alpha of every head</source>
+        <translation>Alpha jedes Kopfes</translation>
+    </message>
+    <message>
+        <source>Alpha from %1 to %2: the factor of a head&apos;s scores before the softmax.</source>
+        <translation>Alpha von %1 bis %2: der Faktor der Scores eines Kopfes vor dem Softmax.</translation>
+    </message>
+    <message>
+        <source>Masses have moved by %1 to %2 since their usual start; %3 farthest.</source>
+        <translation>Die Massen haben sich seit ihrem üblichen Anfang um %1 bis %2 bewegt; am weitesten %3.</translation>
+    </message>
+    <message>
+        <source>A key on top of its query outweighs %1 to %2 far keys, most at %3. Below a few hundred a head cannot single out one key of a long text.</source>
+        <translation>Ein Schlüssel, der auf seiner Anfrage liegt, wiegt %1 bis %2 ferne Schlüssel auf, am meisten bei %3. Unter einigen Hundert kann ein Kopf keinen einzelnen Schlüssel eines langen Textes herausheben.</translation>
+    </message>
+    <message>
+        <source>Mass from %1 to %2, heaviest at %3, where a key on top of its query outweighs %4 far keys.</source>
+        <translation>Masse von %1 bis %2, am schwersten bei %3, wo ein Schlüssel auf seiner Anfrage %4 ferne Schlüssel aufwiegt.</translation>
+    </message>
+</context>
+<context>
+    <name>ergosphere::HeadsPicture</name>
+    <message>
+        <source>Click selects the head in every lens; arrows walk over the cells</source>
+        <translation>Ein Klick wählt den Kopf in jeder Linse; die Pfeiltasten gehen über die Zellen</translation>
+    </message>
+    <message>
+        <source>%1, %2 % of the keys inside</source>
+        <translation>%1, %2 % der Schlüssel darin</translation>
+    </message>
+    <message>
+        <source>One value of every head</source>
+        <translation>Ein Wert jedes Kopfes</translation>
+    </message>
+    <message>
+        <source>%1 · head %2</source>
+        <translation>%1 · Kopf %2</translation>
+    </message>
+    <message>
+        <source>%1: outweighs %2 far keys</source>
+        <translation>%1: wiegt %2 ferne Schlüssel auf</translation>
+    </message>
+    <message>
+        <source>%1: mass moved by %2</source>
+        <translation>%1: Masse um %2 bewegt</translation>
+    </message>
+    <message>
+        <source>%1: mass %2</source>
+        <translation>%1: Masse %2</translation>
+    </message>
+    <message>
+        <source>%1: alpha %2</source>
+        <translation>%1: Alpha %2</translation>
+    </message>
+    <message>
+        <source>%1: radius %2</source>
+        <translation>%1: Radius %2</translation>
+    </message>
+</context>
+<context>
     <name>ergosphere::Lens</name>
     <message>
         <source>What would be here</source>
@@ -480,7 +572,7 @@ Open a model first.</source>
         <translation>Gemessen auf</translation>
     </message>
     <message>
-        <source>What computed these numbers, and whether they are the run's own</source>
+        <source>What computed these numbers, and whether they are the run&apos;s own</source>
         <translation>Was diese Zahlen berechnet hat, und ob es die des Laufs selbst sind</translation>
     </message>
     <message>
@@ -589,7 +681,7 @@ Open a model first.</source>
         <translation>Kein Modell ist offen</translation>
     </message>
     <message>
-        <source>Drop a model's folder or its weights file on this window, or choose one in the library. The files are used in place: nothing is copied, changed or sent anywhere.</source>
+        <source>Drop a model&apos;s folder or its weights file on this window, or choose one in the library. The files are used in place: nothing is copied, changed or sent anywhere.</source>
         <translation>Zieh den Ordner eines Modells oder seine Gewichtsdatei auf dieses Fenster oder wähle eines in der Bibliothek. Die Dateien werden benutzt, wo sie liegen: Nichts wird kopiert, verändert oder irgendwohin gesendet.</translation>
     </message>
     <message>
@@ -721,7 +813,7 @@ Open a model first.</source>
         <translation>Ü&amp;ber Ergosphere</translation>
     </message>
     <message>
-        <source>Open a model's folder</source>
+        <source>Open a model&apos;s folder</source>
         <translation>Den Ordner eines Modells öffnen</translation>
     </message>
     <message>
@@ -800,6 +892,10 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
     <message>
         <source>%1 looks at %2: %3 %4, rank %5 of %6</source>
         <translation>%1 sieht auf %2: %3 %4, Rang %5 von %6</translation>
+    </message>
+    <message>
+        <source>%1 does not look at %2</source>
+        <translation>%1 sieht nicht auf %2</translation>
     </message>
 </context>
 <context>
@@ -1223,7 +1319,7 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
         <translation>einer je Kern</translation>
     </message>
     <message>
-        <source>The engine's settings hold from the next model that is opened.</source>
+        <source>The engine&apos;s settings hold from the next model that is opened.</source>
         <translation>Die Einstellungen der Maschine gelten ab dem nächsten Modell, das geöffnet wird.</translation>
     </message>
     <message>
@@ -1455,7 +1551,7 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
         <translation>Kein Token ist gewählt. Die Pfeiltasten wählen eines.</translation>
     </message>
     <message>
-        <source>Token %1 of %2: '%3'</source>
+        <source>Token %1 of %2: &apos;%3&apos;</source>
         <translation>Token %1 von %2: „%3“</translation>
     </message>
     <message>

@@ -2,6 +2,7 @@
 #include "app/cli/figure_command.h"
 
 #include "app/figure/export.h"
+#include "app/figure/head_quantity.h"
 #include "app/figure/palette.h"
 #include "app/figure/trace_figure.h"
 #include "engine/base/error.h"
@@ -59,16 +60,44 @@ std::string stage_from(const Arguments& arguments) {
     return digits ? "layers." + layer : layer;
 }
 
+/// What a map of sites by heads shows under that name; nothing for other views.
+std::optional<HeadQuantity> heads_view(const std::string& view) {
+    return view == "radius" ? std::nullopt : head_quantity(view == "balls" ? "radius" : view);
+}
+
 TraceQuery query_from(const Arguments& arguments) {
     TraceQuery query;
     query.view = arguments.required("--view");
-    if (query.view != "attention" && query.view != "router" && query.view != "balls") {
-        throw UsageError("--view is attention, router or balls, not '" + printable(query.view) + "'.");
+    if (query.view != "attention" && query.view != "router" && !heads_view(query.view)) {
+        throw UsageError("--view is attention, router, balls, alpha, mass, drift or horizon, not '" +
+                         printable(query.view) + "'.");
     }
+    const auto scale = weight_scale(arguments.text("--scale", "weight"));
+    if (!scale) {
+        throw UsageError("--scale is weight, ratio or log, not '" + printable(arguments.text("--scale")) +
+                         "'.");
+    }
+    query.scale = *scale;
     query.stage = stage_from(arguments);
     query.site = arguments.text("--site");
     query.head = static_cast<int>(arguments.integer("--head", -1, -1, 4095));
     return query;
+}
+
+QString heads_title(const std::string& view) {
+    switch (heads_view(view).value_or(HeadQuantity::radius)) {
+    case HeadQuantity::alpha:
+        return QStringLiteral("Alpha of every head");
+    case HeadQuantity::mass:
+        return QStringLiteral("Gravity mass");
+    case HeadQuantity::drift:
+        return QStringLiteral("Drift of the gravity mass");
+    case HeadQuantity::horizon:
+        return QStringLiteral("Concentration horizon");
+    case HeadQuantity::radius:
+        break;
+    }
+    return QStringLiteral("Ball radius");
 }
 
 FigureSpec spec_from(const Arguments& arguments) {
@@ -135,10 +164,16 @@ std::vector<std::string> needed(const Model& model, TraceQuery& query) {
             names.push_back(router.shares);
         }
     }
+    const auto heads = heads_view(query.view);
     for (const AttentionSite& site : info.attentions) {
-        for (const char* quantity : {"radius", "alpha", "kept_share"}) {
-            if (query.view == "balls" && site.has_ball &&
-                find_observable(model.observables(), site.name(quantity)) >= 0) {
+        std::vector<std::string> quantities;
+        if (heads == HeadQuantity::radius && site.has_ball) {
+            quantities = {"radius", "alpha", "kept_share"};
+        } else if (heads && heads != HeadQuantity::radius) {
+            quantities = {observable_of(*heads)};
+        }
+        for (const std::string& quantity : quantities) {
+            if (find_observable(model.observables(), site.name(quantity)) >= 0) {
                 names.push_back(site.name(quantity));
             }
         }
@@ -146,6 +181,7 @@ std::vector<std::string> needed(const Model& model, TraceQuery& query) {
     if (names.empty()) {
         throw Error(ErrorKind::usage,
                     query.view == "balls" ? "No attention of this model has a ball."
+                    : heads               ? "No attention of this model has a " + observable_of(*heads) + "."
                                           : "This model has no router.",
                     {.code = "FIG-VIEW"});
     }
@@ -167,6 +203,10 @@ std::vector<std::int32_t> tokens_from(const Arguments& arguments, const OpenedMo
 FigureData from_model(const Arguments& arguments, const Context& context, TraceQuery query,
                       FigureSpec& spec) {
     const auto opened = open_for(arguments, context);
+    const auto& settings = opened->model->info().settings;
+    if (const auto eps = settings.find("knob.gravity_eps"); eps != settings.end()) {
+        query.softening = QString::fromStdString(eps->second).toDouble();
+    }
     TraceRequest request;
     request.tokens = tokens_from(arguments, *opened);
     request.observe = needed(*opened->model, query);
@@ -197,27 +237,29 @@ FigureData from_trace(const Arguments& arguments, const std::string& path, Trace
 } // namespace
 
 Syntax figure_syntax() {
-    return {"figure",
-            "The figure that the window exports, as .pdf, .svg, .png or .csv.\n"
-            "SOURCE is a trace (.npz) or a MODEL with --tokens or -p.",
-            {"SOURCE"},
-            with_model_options(
-                {{"--view", "VIEW", "attention, router or balls"},
-                 {"-o", "FILE", "where to write; the extension decides the form"},
-                 {"--tokens", "IDS", "token ids: 1,2,3 or @FILE with one per line"},
-                 {"-p", "TEXT", "text instead of token ids"},
-                 {"--layer", "L", "attention: layer number or stage (lm_head); default the first"},
-                 {"--site", "NAME", "attention: metric_attention, metric_mqa …; default the first"},
-                 {"--head", "H", "attention: head; default all heads averaged"},
-                 {"--width", "LENGTH", "3.25in, 89mm (default), 8.9cm"},
-                 {"--height", "LENGTH", "default: by the picture's proportions"},
-                 {"--dpi", "N", "pixels an inch of .png, 36 to 2400; default 300"},
-                 {"--colormap", "NAME", "cividis, viridis, magma, diverging"},
-                 {"--black", "X", "value drawn with the map's first colour"},
-                 {"--white", "X", "value drawn with the map's last colour"},
-                 {"--font", "FAMILY", "default Inter"},
-                 {"--font-size", "PT", "5 to 72, default 7"},
-                 {"--title", "TEXT", "above the picture; default what and where, \"\" for none"}})};
+    return {
+        "figure",
+        "The figure that the window exports, as .pdf, .svg, .png or .csv.\n"
+        "SOURCE is a trace (.npz) or a MODEL with --tokens or -p.",
+        {"SOURCE"},
+        with_model_options(
+            {{"--view", "VIEW", "attention, router, balls, alpha, mass, drift or horizon"},
+             {"-o", "FILE", "where to write; the extension decides the form"},
+             {"--tokens", "IDS", "token ids: 1,2,3 or @FILE with one per line"},
+             {"-p", "TEXT", "text instead of token ids"},
+             {"--layer", "L", "attention: layer number or stage (lm_head); default the first"},
+             {"--site", "NAME", "attention: metric_attention, metric_mqa …; default the first"},
+             {"--head", "H", "attention: head; default all heads averaged"},
+             {"--scale", "S", "attention: weight (default), ratio to an even look at all keys, or its log"},
+             {"--width", "LENGTH", "3.25in, 89mm (default), 8.9cm"},
+             {"--height", "LENGTH", "default: by the picture's proportions"},
+             {"--dpi", "N", "pixels an inch of .png, 36 to 2400; default 300"},
+             {"--colormap", "NAME", "cividis, viridis, magma, diverging"},
+             {"--black", "X", "value drawn with the map's first colour"},
+             {"--white", "X", "value drawn with the map's last colour"},
+             {"--font", "FAMILY", "default Inter"},
+             {"--font-size", "PT", "5 to 72, default 7"},
+             {"--title", "TEXT", "above the picture; default what and where, \"\" for none"}})};
 }
 
 int figure_command(const Arguments& arguments, const Context& context) {
@@ -234,7 +276,7 @@ int figure_command(const Arguments& arguments, const Context& context) {
         const auto* attention = std::get_if<AttentionFigure>(&figure);
         spec.title = attention                ? attention->place
                      : query.view == "router" ? QStringLiteral("Shares of the paths")
-                                              : QStringLiteral("Ball radius");
+                                              : heads_title(query.view);
     }
     const Offscreen application;
     export_figure(spec, figure, QString::fromStdString(out));

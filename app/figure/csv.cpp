@@ -17,7 +17,8 @@ QByteArray number(float value) {
     return QByteArray(text, end.ptr - text);
 }
 
-void write(QByteArray& out, std::initializer_list<QByteArray> fields) {
+/// `last`: one more field, or null.
+void write(QByteArray& out, std::initializer_list<QByteArray> fields, const char* last = nullptr) {
     bool first = true;
     for (const QByteArray& field : fields) {
         if (!first) {
@@ -25,6 +26,10 @@ void write(QByteArray& out, std::initializer_list<QByteArray> fields) {
         }
         out += field;
         first = false;
+    }
+    if (last) {
+        out += ',';
+        out += last;
     }
     out += "\r\n";
 }
@@ -64,17 +69,20 @@ QByteArray table(const RouterFigure& figure) {
     return out;
 }
 
-QByteArray table(const BallsFigure& figure) {
+QByteArray table(const HeadsFigure& figure) {
     QByteArray out;
-    write(out, {"site", "head", "radius", "kept_share"});
-    for (int site = 0; site < figure.radius.rows; ++site) {
-        for (int head = 0; head < figure.radius.columns; ++head) {
-            const float radius = figure.radius.at(site, head);
-            const bool known = site < figure.kept.rows && head < figure.kept.columns;
-            if (!std::isnan(radius)) {
-                write(out, {csv_field(figure.sites.value(site)), QByteArray::number(head), number(radius),
-                            number(known ? figure.kept.at(site, head) : masked)});
+    const bool balls = figure.quantity == QLatin1String("radius");
+    write(out, {"site", "head", csv_field(figure.quantity)}, balls ? "kept_share" : nullptr);
+    for (int site = 0; site < figure.values.rows; ++site) {
+        for (int head = 0; head < figure.values.columns; ++head) {
+            const float value = figure.values.at(site, head);
+            if (std::isnan(value)) {
+                continue;
             }
+            const bool known = site < figure.kept.rows && head < figure.kept.columns;
+            const QByteArray kept = number(known ? figure.kept.at(site, head) : masked);
+            write(out, {csv_field(figure.sites.value(site)), QByteArray::number(head), number(value)},
+                  balls ? kept.constData() : nullptr);
         }
     }
     return out;

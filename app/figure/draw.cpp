@@ -332,34 +332,39 @@ void build(Sheet& sheet, const RouterFigure& figure) {
     sheet.plot.layOut(sheet.size);
 }
 
-void build(Sheet& sheet, const BallsFigure& figure) {
-    const Matrix& radius = figure.radius;
-    if (radius.rows == 0 || radius.columns == 0) {
-        nothing_to_draw("no attention has a ball");
+/// A drift has a sign, all else starts somewhere.
+QString default_map(const HeadsFigure& figure) {
+    return figure.quantity == QLatin1String("drift") ? QStringLiteral("diverging") : QStringLiteral("magma");
+}
+
+void build(Sheet& sheet, const HeadsFigure& figure) {
+    const Matrix& values = figure.values;
+    if (values.rows == 0 || values.columns == 0) {
+        nothing_to_draw("no attention has such a quantity");
     }
     const Colormap& map =
-        Colormap::named(sheet.spec.colormap.isEmpty() ? QStringLiteral("magma") : sheet.spec.colormap);
-    const Range range = range_of(radius, sheet.spec, QStringLiteral("radius"), map);
+        Colormap::named(sheet.spec.colormap.isEmpty() ? default_map(figure) : sheet.spec.colormap);
+    const Range range = range_of(values, sheet.spec, figure.quantity, map);
     QCPLayoutGrid* grid = add_title(sheet);
     QCPAxisRect* rect = axes(sheet);
     QCPAxis* x = rect->axis(QCPAxis::atBottom);
     QCPAxis* y = rect->axis(QCPAxis::atLeft);
-    auto* cells = new MatrixPlot(x, y, radius, map, range.black, range.white);
+    auto* cells = new MatrixPlot(x, y, values, map, range.black, range.white);
     cells->setNumbers(decimals_for(range.low, range.high), sheet.small);
-    if (figure.kept.rows == radius.rows && figure.kept.columns == radius.columns) {
+    if (figure.kept.rows == values.rows && figure.kept.columns == values.columns) {
         cells->setBars(figure.kept, sheet.small);
     }
-    x->setRange(0, radius.columns);
-    y->setRange(0, radius.rows);
+    x->setRange(0, values.columns);
+    y->setRange(0, values.rows);
     y->setRangeReversed(true);
     auto heads = QSharedPointer<QCPAxisTickerText>::create();
-    for (int head = 0; head < radius.columns; ++head) {
+    for (int head = 0; head < values.columns; ++head) {
         heads->addTick(head + 0.5, QString::number(head));
     }
     x->setTicker(heads);
     x->setLabel(QStringLiteral("head"));
     auto sites = QSharedPointer<QCPAxisTickerText>::create();
-    for (int site = 0; site < radius.rows; ++site) {
+    for (int site = 0; site < values.rows; ++site) {
         sites->addTick(site + 0.5, figure.sites.value(site));
     }
     y->setTicker(sites);
@@ -370,8 +375,8 @@ void build(Sheet& sheet, const BallsFigure& figure) {
     grid->addElement(0, 0, rect);
     const bool has_bars = std::any_of(figure.kept.values.begin(), figure.kept.values.end(),
                                       [](float v) { return !std::isnan(v); });
-    QCPAxisRect* bar = color_bar(sheet, map, range.black, range.white,
-                                 bar_label(QStringLiteral("radius"), QString(), range));
+    QCPAxisRect* bar =
+        color_bar(sheet, map, range.black, range.white, bar_label(figure.quantity, figure.unit, range));
     grid->addElement(0, 1, bar);
     auto* level = new QCPMarginGroup(&sheet.plot);
     for (QCPAxisRect* each : {rect, bar}) {
@@ -381,7 +386,7 @@ void build(Sheet& sheet, const BallsFigure& figure) {
         x->setLabel(QStringLiteral("head (bar and percentage: keys inside the ball)"));
     }
     const int cell = has_bars ? 3 * sheet.em : 2 * sheet.em;
-    settle(sheet, rect, [&](int) { return cell * radius.rows; });
+    settle(sheet, rect, [&](int) { return cell * values.rows; });
 }
 
 } // namespace
@@ -400,26 +405,44 @@ std::pair<double, double> value_range(const Matrix& values) {
     return {low, high};
 }
 
+namespace {
+
+/// The number below which that share of all known ones lies; of few numbers the smallest or the largest.
+double percentile(const Matrix& values, double share) {
+    std::vector<float> known;
+    known.reserve(values.values.size());
+    std::copy_if(values.values.begin(), values.values.end(), std::back_inserter(known),
+                 [](float value) { return std::isfinite(value); });
+    if (known.size() <= 20) {
+        const auto [low, high] = value_range(values);
+        return share < 0.5 ? low : high;
+    }
+    const auto at = known.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(known.size()));
+    std::nth_element(known.begin(), at, known.end());
+    return static_cast<double>(*at);
+}
+
+} // namespace
+
 std::pair<double, double> autofit(const Matrix& values, const QString& quantity, const Colormap& map) {
     auto [low, high] = value_range(values);
     if (map.name() == QLatin1String("diverging")) { // pinned at 0
+        if (quantity == QLatin1String("relative")) {
+            low = percentile(values, 0.01);
+            high = percentile(values, 0.99);
+        }
         const double reach = std::max(std::abs(low), std::abs(high));
         return {-reach, reach};
+    }
+    if (quantity == QLatin1String("relative")) { // a few extreme ratios must not make all others alike
+        return {percentile(values, 0.01), percentile(values, 0.99)};
     }
     if (quantity != QLatin1String("attention") || low < 0) {
         return {low, high};
     }
     // The first token can only look at itself, with weight 1: one such cell must not darken all others.
-    std::vector<float> known;
-    known.reserve(values.values.size());
-    std::copy_if(values.values.begin(), values.values.end(), std::back_inserter(known),
-                 [](float value) { return std::isfinite(value); });
-    if (known.size() > 20) {
-        const auto at = known.begin() + static_cast<std::ptrdiff_t>(0.99 * static_cast<double>(known.size()));
-        std::nth_element(known.begin(), at, known.end());
-        high = *at > 0 ? static_cast<double>(*at) : high;
-    }
-    return {0, high};
+    const double most = percentile(values, 0.99);
+    return {0, most > 0 ? most : high};
 }
 
 int decimals_for(double low, double high) {

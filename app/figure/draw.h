@@ -39,8 +39,8 @@ class Drawing {
 /// Smallest and largest number of a matrix that is not masked; {0, 1} when there is none, widened when equal.
 std::pair<double, double> value_range(const Matrix& values);
 
-/// The range a picture starts with: weights from 0 to their 99th percentile, other quantities from end to
-/// end, a diverging map the same distance to both sides of 0.
+/// The range a picture starts with: weights from 0 to their 99th percentile, "relative" ones between their
+/// 1st and 99th, other quantities from end to end, a diverging map the same distance to both sides of 0.
 std::pair<double, double> autofit(const Matrix& values, const QString& quantity, const Colormap& map);
 
 /// Digits after the point with which numbers between `low` and `high` are told apart.

@@ -59,13 +59,15 @@ struct RouterFigure {
 };
 
 /// One value a head, one row a site.
-struct BallsFigure {
+struct HeadsFigure {
     QStringList sites; // "layer 0 · MetricMH"
-    Matrix radius;     // [sites, heads], NaN: the site has fewer heads
-    Matrix kept;       // the same, mean share of keys inside the ball, 0…1; NaN: unknown
+    QString quantity = QStringLiteral("radius");
+    QString unit;  // "" for none
+    Matrix values; // [sites, heads], NaN: the site has fewer heads
+    Matrix kept;   // the same, mean share of keys inside the ball, 0…1; NaN: unknown or no ball
 };
 
-using FigureData = std::variant<AttentionFigure, RouterFigure, BallsFigure>;
+using FigureData = std::variant<AttentionFigure, RouterFigure, HeadsFigure>;
 
 /// How a figure looks. The theme of the windows has no part in it: paper is white.
 struct FigureSpec {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/figure/trace_figure.h"
 
+#include "app/figure/head_quantity.h"
 #include "engine/base/error.h"
 
 #include <algorithm>
@@ -119,16 +120,29 @@ FigureData attention_figure(const TraceArrays& arrays, const TraceQuery& query) 
     AttentionFigure figure;
     figure.values = Matrix(static_cast<int>(n), static_cast<int>(n));
     const std::int64_t first = std::max(0, query.head), last = query.head < 0 ? heads : query.head + 1;
+    std::vector<float> row;
+    std::vector<double> mean;
     for (std::int64_t q = 0; q < n; ++q) {
-        for (std::int64_t k = 0; k <= q; ++k) {
-            double sum = 0;
-            for (std::int64_t h = first; h < last; ++h) {
-                sum += values[static_cast<std::size_t>((h * n + q) * n + k)];
+        mean.assign(static_cast<std::size_t>(q + 1), 0);
+        for (std::int64_t h = first; h < last; ++h) {
+            const auto from = values.begin() + (h * n + q) * n;
+            row.assign(from, from + q + 1);
+            // a mean of logarithms would be nothing where one head does not look
+            rescale(query.scale == WeightScale::weight ? WeightScale::weight : WeightScale::ratio, row);
+            for (std::size_t k = 0; k < row.size(); ++k) {
+                mean[k] += static_cast<double>(row[k]) / static_cast<double>(last - first);
             }
-            figure.values.at(static_cast<int>(q), static_cast<int>(k)) =
-                static_cast<float>(sum / static_cast<double>(last - first));
+        }
+        for (std::int64_t k = 0; k <= q; ++k) {
+            const auto value = static_cast<float>(mean[static_cast<std::size_t>(k)]);
+            figure.values.at(static_cast<int>(q), static_cast<int>(k)) = query.scale != WeightScale::log_ratio
+                                                                             ? value
+                                                                         : value > 0 ? std::log2(value)
+                                                                                     : masked;
         }
     }
+    figure.quantity = quantity_of(query.scale);
+    figure.unit = unit_of(query.scale);
     figure.queries = figure.keys = token_texts(arrays, query, n);
     QString site = stage_title(found->stage);
     if (!found->site.empty()) {
@@ -223,43 +237,69 @@ std::vector<double> kept_shares(const TraceArrays& arrays, const std::string& pl
     return means;
 }
 
-FigureData balls_figure(const TraceArrays& arrays) {
-    const std::vector<Name> names = with_quantity(arrays, "radius");
-    if (names.empty()) {
-        refuse(QStringLiteral("The trace has no ball radius."),
-               QStringLiteral("Trace with --observe '*.radius,*.kept'."));
+/// Values and shares of one site, as many of both.
+struct SiteValues {
+    std::vector<double> values, kept;
+};
+
+SiteValues site_values(const TraceArrays& arrays, const Name& name, bool balls) {
+    const std::string place = name.full.substr(0, name.full.rfind('.'));
+    SiteValues out;
+    out.values = arrays.at(name.full).to_doubles();
+    if (out.values.empty() || out.values.size() > 1024 || arrays.at(name.full).shape.size() != 1) {
+        misshapen(name.full, arrays.at(name.full), "[heads]");
     }
-    BallsFigure figure;
-    std::vector<std::vector<double>> radii, shares;
+    if (balls) {
+        out.kept = kept_shares(arrays, place);
+    }
+    if (balls && out.values.size() == 1) { // one ball for all query heads
+        std::size_t heads = out.kept.size();
+        if (const auto alpha = arrays.find(place + ".alpha"); alpha != arrays.end()) {
+            heads = std::max(heads, static_cast<std::size_t>(ergo::element_count(alpha->second.shape)));
+        }
+        out.values.resize(std::clamp<std::size_t>(heads, 1, 1024), out.values[0]);
+    }
+    out.kept.resize(out.values.size(),
+                    out.kept.empty() ? std::numeric_limits<double>::quiet_NaN() : out.kept.back());
+    return out;
+}
+
+FigureData heads_figure(const TraceArrays& arrays, HeadQuantity quantity, double softening) {
+    const std::string observable = observable_of(quantity);
+    const std::vector<Name> names = with_quantity(arrays, observable);
+    const bool balls = quantity == HeadQuantity::radius;
+    if (names.empty()) {
+        refuse(QStringLiteral("The trace has no %1.")
+                   .arg(balls ? QStringLiteral("ball radius") : QString::fromStdString(observable)),
+               balls
+                   ? QStringLiteral("Trace with --observe '*.radius,*.kept'.")
+                   : QStringLiteral("Trace with --observe '*.%1'.").arg(QString::fromStdString(observable)));
+    }
+    HeadsFigure figure;
+    figure.quantity = key_of(quantity);
+    std::vector<SiteValues> sites;
+    std::vector<float> all;
     std::size_t most = 0;
     for (const Name& name : names) {
-        const std::string place = name.full.substr(0, name.full.rfind('.'));
-        std::vector<double> radius = arrays.at(name.full).to_doubles();
-        if (radius.empty() || radius.size() > 1024 || arrays.at(name.full).shape.size() != 1) {
-            misshapen(name.full, arrays.at(name.full), "[heads]");
+        sites.push_back(site_values(arrays, name, balls));
+        most = std::max(most, sites.back().values.size());
+        all.insert(all.end(), sites.back().values.begin(), sites.back().values.end());
+        QString label = stage_title(name.stage);
+        if (!name.site.empty()) {
+            label += QStringLiteral(" · ") + site_title(name.site);
         }
-        std::vector<double> kept = kept_shares(arrays, place);
-        if (radius.size() == 1) { // one ball for all query heads
-            std::size_t heads = kept.size();
-            if (const auto alpha = arrays.find(place + ".alpha"); alpha != arrays.end()) {
-                heads = std::max(heads, static_cast<std::size_t>(ergo::element_count(alpha->second.shape)));
-            }
-            radius.resize(std::clamp<std::size_t>(heads, 1, 1024), radius[0]);
-        }
-        kept.resize(radius.size(), kept.empty() ? std::numeric_limits<double>::quiet_NaN() : kept.back());
-        most = std::max(most, radius.size());
-        figure.sites.append(stage_title(name.stage) + QStringLiteral(" · ") + site_title(name.site));
-        radii.push_back(std::move(radius));
-        shares.push_back(std::move(kept));
+        figure.sites.append(label);
     }
-    figure.radius = Matrix(static_cast<int>(radii.size()), static_cast<int>(most));
-    figure.kept = figure.radius;
-    for (std::size_t site = 0; site < radii.size(); ++site) {
-        for (std::size_t head = 0; head < radii[site].size(); ++head) {
-            figure.radius.at(static_cast<int>(site), static_cast<int>(head)) =
-                static_cast<float>(radii[site][head]);
-            figure.kept.at(static_cast<int>(site), static_cast<int>(head)) =
-                static_cast<float>(shares[site][head]);
+    const double start = usual_start(all);
+    figure.unit = unit_of(quantity, start);
+    figure.values = Matrix(static_cast<int>(sites.size()), static_cast<int>(most));
+    figure.kept = figure.values;
+    for (std::size_t site = 0; site < sites.size(); ++site) {
+        for (std::size_t head = 0; head < sites[site].values.size(); ++head) {
+            const int row = static_cast<int>(site), column = static_cast<int>(head);
+            figure.values.at(row, column) =
+                head_value(quantity, static_cast<float>(sites[site].values[head]), start, softening);
+            figure.kept.at(row, column) = static_cast<float>(sites[site].kept[head]);
         }
     }
     return figure;
@@ -291,12 +331,13 @@ FigureData figure_from_trace(const TraceArrays& arrays, const TraceQuery& query)
     if (query.view == "router") {
         return router_figure(arrays, query);
     }
-    if (query.view == "balls") {
-        return balls_figure(arrays);
+    const auto quantity = head_quantity(query.view == "balls" ? "radius" : query.view);
+    if (quantity) {
+        return heads_figure(arrays, *quantity, query.softening);
     }
     refuse(QStringLiteral("There is no view named \"%1\".")
                .arg(QString::fromStdString(ergo::printable(query.view))),
-           QStringLiteral("Use attention, router or balls."));
+           QStringLiteral("Use attention, router, balls, alpha, mass, drift or horizon."));
 }
 
 } // namespace ergosphere

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "app/figure/figure.h"
+#include "app/figure/weight_scale.h"
 #include "engine/tensor/npy.h"
 
 #include <map>
@@ -14,11 +15,14 @@ using TraceArrays = std::map<std::string, ergo::NpyArray>;
 
 /// What of a trace to draw.
 struct TraceQuery {
-    std::string view;   ///< "attention", "router", "balls"
-    std::string stage;  ///< attention: "layers.0", "lm_head"; empty: the first that has attention
-    std::string site;   ///< attention: "metric_attention"; empty: the stage's first
-    int head = -1;      ///< attention: -1 averages all heads
-    QStringList tokens; ///< texts for the axes; empty: the ids of "tokens", else positions
+    std::string view;  ///< "attention", "router", "balls", "alpha", "mass", "drift", "horizon"
+    std::string stage; ///< attention: "layers.0", "lm_head"; empty: the first that has attention
+    std::string site;  ///< attention: "metric_attention"; empty: the stage's first
+    int head = -1;     ///< attention: -1 averages all heads
+    /// attention: as weights, or relative to looking at all keys alike (1: as uniform; logarithm: 0)
+    WeightScale scale = WeightScale::weight;
+    double softening = 0.1; ///< horizon: the ε of the law
+    QStringList tokens;     ///< texts for the axes; empty: the ids of "tokens", else positions
 };
 
 /// Throws ergo::Error(usage) naming what the trace lacks and what it has, (format) for arrays of the wrong

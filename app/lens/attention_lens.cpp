@@ -59,6 +59,7 @@ AttentionLens::AttentionLens(LensData* lens_data, Selection* selection, QWidget*
     });
     connect(range_, &RangeBar::automaticWanted, this, &AttentionLens::fitAgain);
     connect(lens_data, &LensData::modelChanged, this, &AttentionLens::fillPickers);
+    connect(lens_data, &LensData::modelChanged, this, &AttentionLens::chooseScale);
     connect(selection, &Selection::siteChanged, this, [this] {
         automatic_ = refit_ = true;
         fillPickers();
@@ -68,6 +69,7 @@ AttentionLens::AttentionLens(LensData* lens_data, Selection* selection, QWidget*
         head_->setCurrentIndex(head + 1);
     });
     fillPickers();
+    chooseScale();
 }
 
 QWidget* AttentionLens::makeControls() {
@@ -87,6 +89,14 @@ QWidget* AttentionLens::makeControls() {
     };
     site_ = picker(tr("Layer and attention"), tr("Which attention ([ and ] step through the layers)"), 3);
     head_ = picker(tr("Head"), tr("Which head (comma and period step)"), 2);
+    scale_picker_ =
+        picker(tr("Scale"),
+               tr("Weights, or how many times an even look at all keys: heads that spread widely look "
+                  "blank otherwise"),
+               2);
+    scale_picker_->addItems({tr("weight"), tr("× uniform"), tr("log × uniform")});
+    connect(scale_picker_, &QComboBox::activated, this,
+            [this](int index) { setScale(static_cast<WeightScale>(index)); });
     colormap_ = picker(tr("Colour map"), tr("Colours of the picture"), 2);
     colormap_->addItems(Colormap::names());
     const auto button = [&](const QString& text, const QString& tip) {
@@ -112,6 +122,20 @@ QWidget* AttentionLens::makeControls() {
     return controls;
 }
 
+void AttentionLens::setScale(WeightScale scale) {
+    scale_ = scale;
+    scale_picker_->setCurrentIndex(static_cast<int>(scale));
+    fitAgain();
+}
+
+/// Gravity heads average nearly all keys: their weights differ only relative to that.
+void AttentionLens::chooseScale() {
+    const ergo::ModelInfo* info = data_->info();
+    const bool masses =
+        info && !info->attentions.empty() && data_->observable(info->attentions.front().name("mass")) >= 0;
+    setScale(masses ? WeightScale::ratio : WeightScale::weight);
+}
+
 QString AttentionLens::name() const {
     return tr("Attention");
 }
@@ -131,6 +155,7 @@ PairSource AttentionLens::source() const {
     }
     PairSource source;
     source.observable = data_->observable(at->name("attention"));
+    source.scale = scale_;
     if (selection_->head() >= 0) {
         source.heads = {selection_->head()};
     } else {
@@ -198,7 +223,7 @@ void AttentionLens::fitRange(const std::vector<float>& values) {
     flat.values = values;
     const auto [low, high] = value_range(flat);
     if (automatic_) {
-        const auto [black, white] = autofit(flat, QStringLiteral("attention"), *coloring_.map);
+        const auto [black, white] = autofit(flat, quantity_of(scale_), *coloring_.map);
         // A range that trembles with every token would make the whole picture flicker.
         const double span = coloring_.white - coloring_.black;
         const bool off = std::abs(white - coloring_.white) > 0.15 * span ||
@@ -209,7 +234,8 @@ void AttentionLens::fitRange(const std::vector<float>& values) {
             coloring_.white = white > black ? white : black + 1e-6;
         }
     }
-    range_->setValues(values, std::min({low, 0.0, coloring_.black}), std::max(high, coloring_.white));
+    const double least = scale_ == WeightScale::weight ? std::min(low, 0.0) : low;
+    range_->setValues(values, std::min(least, coloring_.black), std::max(high, coloring_.white));
     range_->setColoring(coloring_, automatic_);
 }
 
@@ -218,9 +244,9 @@ void AttentionLens::refresh() {
     const PairSource from = source();
     fitRange(sample(*data_, from, sample_size));
     bool complete = image_.update(*data_, from, coloring_, Deadline(picture_ms));
-    view_->setPicture(&image_, from, tr("weight"));
+    view_->setPicture(&image_, from, scale_picker_->currentText());
     if (!grid_->isHidden()) {
-        complete &= grid_->refresh(*data_, from.observable, at->heads, coloring_, Deadline(picture_ms));
+        complete &= grid_->refresh(*data_, from, at->heads, coloring_, Deadline(picture_ms));
     }
     setTexts(attention_place(QString::fromStdString(at->label), selection_->head()), summary(),
              isRecomputed());
@@ -238,7 +264,8 @@ bool AttentionLens::isRecomputed() const {
 }
 
 QString AttentionLens::summary() const {
-    const PairSource from = source();
+    PairSource from = source();
+    from.scale = WeightScale::weight;
     const qint64 last = from.rows(*data_) - 1;
     const qint64 query = selection_->current() >= 0 ? std::min(selection_->current(), last) : last;
     std::vector<float> row;
@@ -286,6 +313,8 @@ std::optional<FigureData> AttentionLens::figure() const {
     }
     figure.queries = figure.keys = data_->tokens().mid(0, rows);
     figure.place = attention_place(QString::fromStdString(at->label), selection_->head());
+    figure.quantity = quantity_of(scale_);
+    figure.unit = unit_of(scale_);
     return figure;
 }
 

@@ -25,6 +25,9 @@ class AttentionLens : public Lens {
     FigureSpec figureSpec() const override;
     /// Shows the selected head alone, without the thumbnails, or all of them again.
     void setSolo(bool solo);
+    /// Weights, or weights relative to an even look at all keys. A model with masses starts with the latter.
+    void setScale(WeightScale scale);
+    WeightScale scale() const { return scale_; }
 
   protected:
     void refresh() override;
@@ -43,7 +46,9 @@ class AttentionLens : public Lens {
     QString summary() const;
     bool isRecomputed() const;
 
-    QComboBox *site_ = nullptr, *head_ = nullptr, *colormap_ = nullptr;
+    void chooseScale();
+
+    QComboBox *site_ = nullptr, *head_ = nullptr, *colormap_ = nullptr, *scale_picker_ = nullptr;
     QToolButton *thumbnails_ = nullptr, *fit_ = nullptr;
     HeadGrid* grid_ = nullptr;
     MatrixView* view_ = nullptr;
@@ -51,6 +56,7 @@ class AttentionLens : public Lens {
     QLabel* readout_ = nullptr;
     PairImage image_;
     Coloring coloring_;
+    WeightScale scale_ = WeightScale::weight;
     bool automatic_ = true; // the range follows the data …
     bool refit_ = true;     // … and is fitted at the next refresh even if it is nearly right
 };

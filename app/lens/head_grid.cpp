@@ -33,19 +33,19 @@ HeadGrid::HeadGrid(Selection* selection, QWidget* parent)
     });
 }
 
-bool HeadGrid::refresh(const LensData& from, int observable, int heads, const Coloring& coloring,
+bool HeadGrid::refresh(const LensData& from, const PairSource& one, int heads, const Coloring& coloring,
                        const Deadline& deadline) {
     const auto count = static_cast<std::size_t>(std::max(0, heads)) + 1;
     if (pictures_.size() != count) {
         pictures_ = std::vector<PairThumbnail>(count);
         setFixedHeight(neededHeight());
     }
-    PairSource mean{observable, QVector<int>(heads)};
+    PairSource mean{one.observable, QVector<int>(heads), one.scale};
     std::iota(mean.heads.begin(), mean.heads.end(), 0);
     bool complete = pictures_[0].update(from, mean, coloring, deadline);
     for (int head = 0; head < heads; ++head) {
-        complete &= pictures_[static_cast<std::size_t>(head) + 1].update(from, {observable, {head}}, coloring,
-                                                                         deadline);
+        complete &= pictures_[static_cast<std::size_t>(head) + 1].update(
+            from, {one.observable, {head}, one.scale}, coloring, deadline);
     }
     update();
     return complete;

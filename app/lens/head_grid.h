@@ -18,8 +18,9 @@ class HeadGrid : public QWidget {
   public:
     HeadGrid(Selection* selection, QWidget* parent);
 
-    /// Brings the thumbnails up to date; false when the deadline came first. `heads` of the site.
-    bool refresh(const LensData& from, int observable, int heads, const Coloring& coloring,
+    /// Brings the thumbnails up to date; false when the deadline came first. Observable and scale of `one`
+    /// matter, its heads do not; `heads` of the site.
+    bool refresh(const LensData& from, const PairSource& one, int heads, const Coloring& coloring,
                  const Deadline& deadline);
     /// Where a head's thumbnail is; -1 is the mean.
     QRect thumbnail(int head) const;

@@ -38,7 +38,7 @@ class Lens : public QWidget, public FigureSource {
     /// `lens_data` and `selection` must outlive the lens.
     Lens(LensData* lens_data, Selection* selection, QWidget* parent);
 
-    /// For the tab: "Attention", "Router", "Balls".
+    /// For the tab: "Attention", "Router", "Heads".
     virtual QString name() const = 0;
     QImage grabScaled(double factor) override;
     FigureSpec figureSpec() const override;

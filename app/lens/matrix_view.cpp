@@ -157,6 +157,9 @@ QString MatrixView::describe(qint64 query, qint64 key) const {
         return tr("%1: not captured yet").arg(name(query));
     }
     const float value = row[static_cast<std::size_t>(key)];
+    if (std::isnan(value)) {
+        return tr("%1 does not look at %2").arg(name(query), name(key));
+    }
     const auto above = std::count_if(row.begin(), row.end(), [&](float other) { return other > value; });
     return tr("%1 looks at %2: %3 %4, rank %5 of %6")
         .arg(name(query), name(key), quantity_, QString::number(value, 'g', 3), QString::number(above + 1),

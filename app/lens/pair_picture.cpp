@@ -36,30 +36,34 @@ bool PairSource::row(const LensData& data, qint64 query, std::vector<float>& val
     }
     const std::span<const float> first = data.pairRow(observable, heads.first(), query);
     values.assign(first.begin(), first.end());
+    if (heads.size() == 1) {
+        rescale(scale, values);
+        return true;
+    }
+    const bool relative = scale != WeightScale::weight;
+    std::vector<float> more;
+    if (relative) {
+        rescale(WeightScale::ratio, values);
+    }
     for (qsizetype i = 1; i < heads.size(); ++i) {
-        const std::span<const float> more = data.pairRow(observable, heads[i], query);
+        std::span<const float> next = data.pairRow(observable, heads[i], query);
+        if (relative) {
+            more.assign(next.begin(), next.end());
+            rescale(WeightScale::ratio, more);
+            next = more;
+        }
         for (std::size_t k = 0; k < values.size(); ++k) {
-            values[k] += more[k];
+            values[k] += next[k];
         }
     }
-    if (heads.size() > 1) {
-        const float share = 1.0F / static_cast<float>(heads.size());
-        for (float& value : values) {
-            value *= share;
+    const float share = 1.0F / static_cast<float>(heads.size());
+    for (float& value : values) {
+        value *= share;
+        if (scale == WeightScale::log_ratio) {
+            value = value > 0 ? std::log2(value) : nothing;
         }
     }
     return true;
-}
-
-float PairSource::value(const LensData& data, qint64 query, qint64 key) const {
-    if (key < 0 || key > query || stamp(data, query) == 0) {
-        return nothing;
-    }
-    float sum = 0;
-    for (const int head : heads) {
-        sum += data.pairRow(observable, head, query)[static_cast<std::size_t>(key)];
-    }
-    return sum / static_cast<float>(heads.size());
 }
 
 bool PairImage::update(const LensData& data, const PairSource& source, const Coloring& coloring,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "app/figure/palette.h"
+#include "app/figure/weight_scale.h"
 #include "app/lens/lens_data.h"
 
 #include <QElapsedTimer>
@@ -29,15 +30,15 @@ class Deadline {
 struct PairSource {
     int observable = -1;
     QVector<int> heads;
+    WeightScale scale = WeightScale::weight;
     bool operator==(const PairSource&) const = default;
 
     qint64 rows(const LensData& data) const;
     /// 0 while a head's row is absent.
     quint64 stamp(const LensData& data, qint64 query) const;
-    /// The row's `query + 1` values, mean over the heads; false while absent.
+    /// The row's `query + 1` values on this scale, of several heads the mean (of ratios, then the logarithm);
+    /// false while absent.
     bool row(const LensData& data, qint64 query, std::vector<float>& values) const;
-    /// NaN while absent.
-    float value(const LensData& data, qint64 query, qint64 key) const;
 };
 
 /// Colours of a pair map: which map and range.

@@ -8,7 +8,7 @@
 #include "app/chat/sampling_panel.h"
 #include "app/chat/transcript.h"
 #include "app/lens/attention_lens.h"
-#include "app/lens/balls_lens.h"
+#include "app/lens/heads_lens.h"
 #include "app/lens/router_lens.h"
 #include "app/library/drop_overlay.h"
 #include "app/library/library_panel.h"
@@ -100,8 +100,8 @@ void MainWindow::buildDocks() {
     };
     library_dock_ = dock("library", tr("Library"), library_, Qt::LeftDockWidgetArea);
     lenses_ = {new AttentionLens(data_, selection_), new RouterLens(data_, selection_),
-               new BallsLens(data_, selection_)};
-    const char* names[] = {"lens_attention", "lens_router", "lens_balls"};
+               new HeadsLens(data_, selection_)};
+    const char* names[] = {"lens_attention", "lens_router", "lens_heads"};
     for (std::size_t i = 0; i < lenses_.size(); ++i) {
         lens_docks_.push_back(dock(names[i], lenses_[i]->name(), lenses_[i], Qt::RightDockWidgetArea));
         connect(lens_docks_[i], &QDockWidget::visibilityChanged, this, [this, i](bool visible) {

@@ -62,6 +62,36 @@ inline Synthetic make_synthetic(int layers, int heads) {
     return made;
 }
 
+/// One attention a layer, with gravity masses near their usual start 0.974.
+inline Synthetic make_gravity(int layers, int heads) {
+    Synthetic made;
+    made.info.name = "synthetic";
+    made.info.family = "gravity";
+    made.info.settings["knob.gravity_eps"] = "0.1";
+    for (int layer = 0; layer < layers; ++layer) {
+        const std::string stage = "layers." + std::to_string(layer);
+        ergo::Observable attention, mass;
+        attention.name = stage + ".attention";
+        attention.source = ergo::ObservableSource::pair_row;
+        attention.shape = {heads, -1, -1};
+        mass.name = stage + ".mass";
+        mass.source = ergo::ObservableSource::param;
+        mass.shape = {heads};
+        for (int head = 0; head < heads; ++head) {
+            made.parameters[mass.name].push_back(0.974F +
+                                                 0.1F * std::sin(static_cast<float>(layer + 2 * head)));
+        }
+        made.observables.push_back(attention);
+        made.observables.push_back(mass);
+        ergo::AttentionSite site;
+        site.stage = stage;
+        site.heads = heads;
+        site.label = "layer " + std::to_string(layer);
+        made.info.attentions.push_back(site);
+    }
+    return made;
+}
+
 inline QStringList some_tokens(int count) {
     const QStringList words = {"The",  " cat",      " sat", " on",        " the",   " mat", ".",
                                "\n",   " It",       " saw", " a",         " bird",  ",",    " \"",

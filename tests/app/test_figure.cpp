@@ -46,12 +46,12 @@ RouterFigure router() {
     return figure;
 }
 
-BallsFigure balls() {
-    BallsFigure figure;
+HeadsFigure balls() {
+    HeadsFigure figure;
     figure.sites = QStringList{"layer 0 · MetricMH", "layer 0 · MetricMQA"};
-    figure.radius = Matrix(2, 3);
+    figure.values = Matrix(2, 3);
     figure.kept = Matrix(2, 3);
-    figure.radius.values = {3.5F, 3.25F, 4, 2.5F, masked, masked};
+    figure.values.values = {3.5F, 3.25F, 4, 2.5F, masked, masked};
     figure.kept.values = {1, 0.5F, masked, 0.125F, masked, masked};
     return figure;
 }
@@ -317,7 +317,7 @@ class TestFigure : public QObject {
         QVERIFY(usage(unknown_map, attention(3), target));
         QVERIFY(usage(good, AttentionFigure(), target));
         QVERIFY(usage(good, RouterFigure(), target));
-        QVERIFY(usage(good, BallsFigure(), target));
+        QVERIFY(usage(good, HeadsFigure(), target));
         const ergo::Error unwritable =
             error_of([&] { export_figure(good, attention(3), folder_.filePath("no/such/folder/x.pdf")); });
         QCOMPARE(unwritable.kind(), ergo::ErrorKind::io);
@@ -398,12 +398,36 @@ class TestFigure : public QObject {
         QCOMPARE(shares.layers[1].label, QStringLiteral("HyperFFN"));
 
         query.view = "balls";
-        const auto radii = std::get<BallsFigure>(figure_from_trace(arrays, query));
+        const auto radii = std::get<HeadsFigure>(figure_from_trace(arrays, query));
         QCOMPARE(radii.sites, (QStringList{"layer 2 · MetricMH", "LM head · MetricMQA"}));
-        QCOMPARE(radii.radius.values, (std::vector<float>{3, 4, 2.5F, 2.5F}));
+        QCOMPARE(radii.values.values, (std::vector<float>{3, 4, 2.5F, 2.5F}));
         QCOMPARE(radii.kept.at(0, 0), 1.0F);
         QCOMPARE(radii.kept.at(0, 1), static_cast<float>((1.0 + 0.5 + 1.0 / 3) / 3));
         QVERIFY(std::isnan(radii.kept.at(1, 0)));
+
+        arrays["layers.10.mass"] = ergo::NpyArray::from({2}, std::vector<float>{0.9F, 1.2F});
+        query.view = "horizon";
+        query.softening = 0.2;
+        const auto horizon = std::get<HeadsFigure>(figure_from_trace(arrays, query));
+        QCOMPARE(horizon.sites, QStringList{"layer 10"});
+        QVERIFY(std::abs(horizon.values.at(0, 1) - 1.44 / 0.2 / std::log(10.0)) < 1e-6);
+        QVERIFY(!render_figure(FigureSpec(), horizon, "svg").isEmpty());
+        query.view = "drift"; // from 0.974, the usual start that is nearest
+        const auto drift = std::get<HeadsFigure>(figure_from_trace(arrays, query));
+        QVERIFY(std::abs(drift.values.at(0, 0) + 0.074077F) < 1e-6F);
+        QCOMPARE(parse_csv(QString::fromUtf8(to_csv(drift)))[0], (QStringList{"site", "head", "drift"}));
+        arrays.erase("layers.10.mass");
+
+        query = {};
+        query.view = "attention";
+        query.head = 1;
+        query.scale = WeightScale::ratio;
+        const auto ratio = std::get<AttentionFigure>(figure_from_trace(arrays, query));
+        QCOMPARE(ratio.values.at(2, 2), 3 * 16.0F);
+        QCOMPARE(ratio.unit, QStringLiteral("× uniform"));
+        query.scale = WeightScale::log_ratio;
+        QCOMPARE(std::get<AttentionFigure>(figure_from_trace(arrays, query)).values.at(2, 2),
+                 std::log2(48.0F));
 
         const auto refuses = [&](TraceQuery wrong) {
             return error_of([&] { figure_from_trace(arrays, wrong); }).kind() == ergo::ErrorKind::usage;

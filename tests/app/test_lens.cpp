@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/lens/attention_lens.h"
-#include "app/lens/balls_lens.h"
-#include "app/lens/balls_picture.h"
 #include "app/lens/head_grid.h"
+#include "app/lens/heads_lens.h"
+#include "app/lens/heads_picture.h"
 #include "app/lens/matrix_view.h"
 #include "app/lens/range_bar.h"
 #include "app/lens/router_lens.h"
@@ -60,11 +60,13 @@ class ProbedApplication : public QApplication {
 };
 
 struct Stage {
-    Synthetic model = make_synthetic(4, 8);
+    Synthetic model;
     LensData data;
     Selection selection;
 
-    explicit Stage(int tokens, int site = 0) {
+    explicit Stage(int tokens, int site = 0) : Stage(make_synthetic(4, 8), tokens, site) {}
+
+    Stage(Synthetic made, int tokens, int site = 0) : model(std::move(made)) {
         data.setSynthetic(model.info, model.observables, model.parameters);
         data.setMeasuredOn("a machine", 2, "f32");
         QVector<int> heads;
@@ -202,7 +204,7 @@ class TestLens : public QObject {
         Selection selection;
         AttentionLens attention(&data, &selection);
         RouterLens router(&data, &selection);
-        BallsLens balls(&data, &selection);
+        HeadsLens balls(&data, &selection);
         for (Lens* lens :
              {static_cast<Lens*>(&attention), static_cast<Lens*>(&router), static_cast<Lens*>(&balls)}) {
             lens->resize(400, 500);
@@ -376,31 +378,95 @@ class TestLens : public QObject {
         QVERIFY(lens.measuredText().contains("live from the run"));
     }
 
-    void balls_lens_shows_and_selects() {
+    void heads_lens_shows_and_selects() {
         Stage stage(30);
-        BallsLens lens(&stage.data, &stage.selection);
+        HeadsLens lens(&stage.data, &stage.selection);
         lens.resize(600, 600);
         lens.show();
         QVERIFY(QTest::qWaitForWindowExposed(&lens));
         QTest::qWait(80);
-        auto* picture = lens.findChild<BallsPicture*>();
+        auto* picture = lens.findChild<HeadsPicture*>();
         QTest::mouseClick(picture, Qt::LeftButton, Qt::NoModifier, picture->cell(3, 6).center().toPoint());
         QCOMPARE(stage.selection.site(), 3);
         QCOMPARE(stage.selection.head(), 6);
         stage.selection.setToken(9);
-        const auto figure = std::get<BallsFigure>(*lens.figure());
+        const auto figure = std::get<HeadsFigure>(*lens.figure());
         const int kept = stage.data.observable("layers.1.metric_mqa.kept_share");
         QCOMPARE(figure.kept.at(3, 6), stage.data.strip(kept, 9)[6]);
-        QCOMPARE(figure.radius.at(3, 6),
+        QCOMPARE(figure.values.at(3, 6),
                  stage.data.parameter(stage.data.observable("layers.1.metric_mqa.radius"))[0]);
         QVERIFY(picture->describe(3, 6).startsWith("layer 1 · MetricMQA · head 6"));
+    }
+
+    void heads_lens_shows_masses() {
+        Stage stage(testing::make_gravity(3, 4), 12);
+        HeadsLens lens(&stage.data, &stage.selection);
+        lens.resize(600, 500);
+        lens.show();
+        QVERIFY(QTest::qWaitForWindowExposed(&lens));
+        QCOMPARE(lens.quantities(),
+                 (QVector<HeadQuantity>{HeadQuantity::mass, HeadQuantity::drift, HeadQuantity::horizon}));
+        QCOMPARE(lens.quantity(), HeadQuantity::mass);
+        const float mass = stage.data.parameter(stage.data.observable("layers.2.mass"))[1];
+        QCOMPARE(std::get<HeadsFigure>(*lens.figure()).values.at(2, 1), mass);
+        QTest::qWait(80);
+        auto* picture = lens.findChild<HeadsPicture*>();
+        QVERIFY2(picture->describe(2, 1).startsWith("layer 2 · head 1: mass"),
+                 qPrintable(picture->describe(2, 1)));
+        QTest::mouseClick(picture, Qt::LeftButton, Qt::NoModifier, picture->cell(2, 1).center().toPoint());
+        QCOMPARE(stage.selection.site(), 2);
+        QCOMPARE(stage.selection.head(), 1);
+        lens.setQuantity(HeadQuantity::drift);
+        const auto drift = std::get<HeadsFigure>(*lens.figure());
+        QVERIFY(std::abs(drift.values.at(2, 1) - (mass - 0.974077F)) < 1e-5F);
+        lens.setQuantity(HeadQuantity::horizon);
+        QTest::qWait(80);
+        const auto horizon = std::get<HeadsFigure>(*lens.figure());
+        const double steep = std::pow(10.0, static_cast<double>(horizon.values.at(2, 1)));
+        QVERIFY(std::abs(std::log(steep) - static_cast<double>(mass) * static_cast<double>(mass) / 0.1) <
+                1e-4);
+        QVERIFY2(picture->describe(2, 1).contains("far keys"), qPrintable(picture->describe(2, 1)));
+        QVERIFY(lens.titleText().contains("ε = 0.1"));
+    }
+
+    void attention_relative_to_uniform() {
+        Stage stage(testing::make_gravity(2, 3), 20);
+        AttentionLens lens(&stage.data, &stage.selection);
+        QCOMPARE(lens.scale(), WeightScale::ratio); // a model with masses starts with it
+        lens.resize(500, 700);
+        lens.show();
+        QVERIFY(QTest::qWaitForWindowExposed(&lens));
+        stage.selection.setHead(1);
+        QTest::qWait(80);
+        const int attention = stage.data.observable("layers.0.attention");
+        const auto weight = [&](int head) { return stage.data.pairRow(attention, head, 9)[4]; };
+        auto figure = std::get<AttentionFigure>(*lens.figure());
+        QVERIFY(std::abs(figure.values.at(9, 4) - 10 * weight(1)) < 1e-5F);
+        QCOMPARE(figure.unit, QStringLiteral("× uniform"));
+        auto* view = lens.findChild<MatrixView*>();
+        QVERIFY2(view->describe(9, 4).contains("uniform"), qPrintable(view->describe(9, 4)));
+        const QImage image = view->grab().toImage().convertToFormat(QImage::Format_RGB32);
+        const FigureSpec spec = lens.figureSpec();
+        QCOMPARE(image.pixel(view->cellRect(9, 4).center().toPoint()),
+                 Colormap::named(spec.colormap).color(figure.values.at(9, 4), *spec.black, *spec.white));
+        lens.setScale(WeightScale::log_ratio);
+        figure = std::get<AttentionFigure>(*lens.figure());
+        QVERIFY(std::abs(figure.values.at(9, 4) - std::log2(10 * weight(1))) < 1e-4F);
+        stage.selection.setHead(-1); // the mean of ratios
+        figure = std::get<AttentionFigure>(*lens.figure());
+        QVERIFY(std::abs(figure.values.at(9, 4) - std::log2(10 * (weight(0) + weight(1) + weight(2)) / 3)) <
+                1e-4F);
+        lens.setScale(WeightScale::weight);
+        QVERIFY(std::abs(std::get<AttentionFigure>(*lens.figure()).values.at(9, 4) -
+                         (weight(0) + weight(1) + weight(2)) / 3) < 1e-6F);
+        QVERIFY2(lens.summaryText().contains("looks most at"), qPrintable(lens.summaryText()));
     }
 
     void every_control_has_a_name() {
         Stage stage(10);
         AttentionLens attention(&stage.data, &stage.selection);
         RouterLens router(&stage.data, &stage.selection);
-        BallsLens balls(&stage.data, &stage.selection);
+        HeadsLens balls(&stage.data, &stage.selection);
         for (Lens* lens :
              {static_cast<Lens*>(&attention), static_cast<Lens*>(&router), static_cast<Lens*>(&balls)}) {
             for (const QWidget* widget : lens->findChildren<QWidget*>()) {
@@ -418,7 +484,7 @@ class TestLens : public QObject {
         Stage stage(312);
         AttentionLens attention(&stage.data, &stage.selection);
         RouterLens router(&stage.data, &stage.selection);
-        BallsLens balls(&stage.data, &stage.selection);
+        HeadsLens balls(&stage.data, &stage.selection);
         for (Lens* lens :
              {static_cast<Lens*>(&attention), static_cast<Lens*>(&router), static_cast<Lens*>(&balls)}) {
             lens->resize(700, 900);

@@ -245,6 +245,42 @@ class ErgoTest : public QObject {
         QVERIFY2(text.code == 2 && one_line(text.err), text.err);
     }
 
+    void gravity_from_synth_to_figure() {
+        const QString config = path("qwen2.json"), out = path("gravity");
+        QFile file(config);
+        QVERIFY(file.open(QIODevice::WriteOnly));
+        file.write(R"({"model_type": "qwen2", "vocab_size": 61, "hidden_size": 24, "intermediate_size": 40,
+                       "num_hidden_layers": 2, "num_attention_heads": 6, "num_key_value_heads": 2,
+                       "rms_norm_eps": 1e-6, "rope_theta": 10000, "tie_word_embeddings": true,
+                       "max_position_embeddings": 64})");
+        file.close();
+        const Result made =
+            run_ergo({"synth", "--config", config, "--out", out, "--set", "knob.masses=file"});
+        QVERIFY2(made.code == 0, made.err);
+        const QJsonObject info = run_ergo({"info", out, "--json"}).json();
+        QCOMPARE(info["family"].toString(), QString("gravity"));
+        QVERIFY(info["why"].toString().contains("gravity_mass_log.pt"));
+        QVERIFY(info["problems"].toArray().isEmpty());
+        const QJsonObject dot = run_ergo({"info", out, "--json", "--set", "knob.attention=dot"}).json();
+        QVERIFY(dot["problems"].toArray().at(0).toString().contains("dot-product"));
+        const Result trace = run_ergo({"trace", out, "--tokens", "1,2,3,4,5", "--out", path("g.npz"), "--set",
+                                       "layers.1.mass[2]*=0.5", "--set", "layers.0.mask[1]=1"});
+        QVERIFY2(trace.code == 0, trace.err);
+        for (const char* view : {"mass", "drift", "horizon"}) {
+            const Result drawn =
+                run_ergo({"figure", out, "--tokens", "1,2,3", "--view", view, "-o", path("m.csv")});
+            QVERIFY2(drawn.code == 0, drawn.err);
+        }
+        const Result ratio = run_ergo(
+            {"figure", path("g.npz"), "--view", "attention", "--scale", "ratio", "-o", path("ratio.pdf")});
+        QVERIFY2(ratio.code == 0, ratio.err);
+        const Result none =
+            run_ergo({"figure", "demo:moa", "-p", "1 + 1", "--view", "mass", "-o", path("n.csv")});
+        QVERIFY2(none.code == 1 && one_line(none.err), none.err);
+        const Result run = run_ergo({"run", out, "--tokens", "3,4,5", "-n", "8"});
+        QVERIFY2(run.code == 0 && !run.out.isEmpty(), run.err);
+    }
+
     void bench_and_devices_speak_json() {
         const Result bench = run_ergo({"bench", "demo:moa", "-p", "32", "-n", "8", "--repetitions", "1",
                                        "--observe", "lenses", "--json"});

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "app/lens/balls_picture.h"
+#include "app/lens/heads_picture.h"
 
 #include "app/figure/draw.h"
 #include "app/window/theme.h"
 
 #include <QKeyEvent>
+#include <QLocale>
 #include <QMouseEvent>
 #include <QPainter>
 
@@ -19,16 +20,16 @@ constexpr double header = 20, smallest_row = 26, largest_row = 64, largest_colum
 
 } // namespace
 
-BallsPicture::BallsPicture(Selection* selection, QWidget* parent) : QWidget(parent), selection_(selection) {
+HeadsPicture::HeadsPicture(Selection* selection, QWidget* parent) : QWidget(parent), selection_(selection) {
     setMouseTracking(true);
     setFocusPolicy(Qt::StrongFocus);
-    setAccessibleName(tr("Ball radius of every head"));
+    setAccessibleName(tr("One value of every head"));
     setToolTip(tr("Click selects the head in every lens; arrows walk over the cells"));
     setToolTipDuration(4000);
     connect(selection_, &Selection::changed, this, [this] { update(); });
 }
 
-void BallsPicture::setFigure(BallsFigure figure, QVector<int> sites, const Coloring& coloring) {
+void HeadsPicture::setFigure(HeadsFigure figure, QVector<int> sites, const Coloring& coloring) {
     figure_ = std::move(figure);
     sites_ = std::move(sites);
     coloring_ = coloring;
@@ -36,11 +37,11 @@ void BallsPicture::setFigure(BallsFigure figure, QVector<int> sites, const Color
     update();
 }
 
-QSize BallsPicture::minimumSizeHint() const {
-    return {200, static_cast<int>(header + figure_.radius.rows * smallest_row)};
+QSize HeadsPicture::minimumSizeHint() const {
+    return {200, static_cast<int>(header + figure_.values.rows * smallest_row)};
 }
 
-int BallsPicture::gutter() const {
+int HeadsPicture::gutter() const {
     const QFontMetrics metrics(smallFont());
     int widest = 40;
     for (const QString& site : figure_.sites) {
@@ -49,47 +50,63 @@ int BallsPicture::gutter() const {
     return std::min(widest, 160) + 10;
 }
 
-QRectF BallsPicture::cell(int row, int head) const {
+QRectF HeadsPicture::cell(int row, int head) const {
     const double left = gutter();
     const double height =
-        std::clamp((this->height() - header) / std::max(1, figure_.radius.rows), smallest_row, largest_row);
+        std::clamp((this->height() - header) / std::max(1, figure_.values.rows), smallest_row, largest_row);
     const double width =
-        std::min(largest_column, (this->width() - left - 2) / std::max(1, figure_.radius.columns));
+        std::min(largest_column, (this->width() - left - 2) / std::max(1, figure_.values.columns));
     return {left + head * width, header + row * height, width, height};
 }
 
-std::pair<int, int> BallsPicture::cellAt(QPointF at) const {
+std::pair<int, int> HeadsPicture::cellAt(QPointF at) const {
     const QRectF first = cell(0, 0);
-    if (figure_.radius.rows == 0 || at.x() < first.left() || at.y() < first.top()) {
+    if (figure_.values.rows == 0 || at.x() < first.left() || at.y() < first.top()) {
         return {-1, -1};
     }
     const int row = static_cast<int>((at.y() - first.top()) / first.height());
     const int head = static_cast<int>((at.x() - first.left()) / first.width());
-    const bool inside = row < figure_.radius.rows && head < figure_.radius.columns &&
-                        !std::isnan(figure_.radius.at(row, head));
+    const bool inside = row < figure_.values.rows && head < figure_.values.columns &&
+                        !std::isnan(figure_.values.at(row, head));
     return inside ? std::pair{row, head} : std::pair{-1, -1};
 }
 
-QString BallsPicture::describe(int row, int head) const {
-    if (row < 0 || row >= figure_.radius.rows || head < 0 || head >= figure_.radius.columns ||
-        std::isnan(figure_.radius.at(row, head))) {
+QString HeadsPicture::describe(int row, int head) const {
+    if (row < 0 || row >= figure_.values.rows || head < 0 || head >= figure_.values.columns ||
+        std::isnan(figure_.values.at(row, head))) {
         return {};
     }
-    const QString place = tr("%1 · head %2: radius %3")
-                              .arg(figure_.sites.value(row), QString::number(head),
-                                   QString::number(figure_.radius.at(row, head), 'g', 4));
+    const float value = figure_.values.at(row, head);
+    const QString where = tr("%1 · head %2").arg(figure_.sites.value(row), QString::number(head));
+    const QString number = QString::number(value, 'g', 4);
+    if (figure_.quantity == QLatin1String("horizon")) {
+        return tr("%1: outweighs %2 far keys").arg(where, keysOf(static_cast<double>(value)));
+    }
+    if (figure_.quantity == QLatin1String("drift")) {
+        return tr("%1: mass moved by %2").arg(where, QString::asprintf("%+.4f", static_cast<double>(value)));
+    }
+    const QString place = figure_.quantity == QLatin1String("mass") ? tr("%1: mass %2").arg(where, number)
+                          : figure_.quantity == QLatin1String("alpha")
+                              ? tr("%1: alpha %2").arg(where, number)
+                              : tr("%1: radius %2").arg(where, number);
     const float kept = figure_.kept.at(row, head);
     return std::isnan(kept)
                ? place
                : tr("%1, %2 % of the keys inside").arg(place, QString::number(100 * kept, 'f', 1));
 }
 
+QString HeadsPicture::keysOf(double decimal_logarithm) {
+    return decimal_logarithm < 6
+               ? QLocale().toString(std::pow(10.0, decimal_logarithm), 'f', decimal_logarithm < 1 ? 1 : 0)
+               : QStringLiteral("10^%1").arg(decimal_logarithm, 0, 'f', 1);
+}
+
 // A hundred cells are painted thirty times a second: the font is set once by the caller, text is placed by
 // hand.
-void BallsPicture::drawCell(QPainter& painter, const QRectF& place, int row, int head,
+void HeadsPicture::drawCell(QPainter& painter, const QRectF& place, int row, int head,
                             const QFontMetricsF& metrics) const {
-    const float radius = figure_.radius.at(row, head), kept = figure_.kept.at(row, head);
-    const QColor fill = QColor::fromRgb(coloring_.map->color(radius, coloring_.black, coloring_.white));
+    const float value = figure_.values.at(row, head), kept = figure_.kept.at(row, head);
+    const QColor fill = QColor::fromRgb(coloring_.map->color(value, coloring_.black, coloring_.white));
     const QColor ink = qGray(fill.rgb()) > 128 ? QColor(0x1B, 0x1F, 0x24) : QColor(Qt::white);
     painter.fillRect(place, fill);
     double bottom = place.bottom();
@@ -108,7 +125,7 @@ void BallsPicture::drawCell(QPainter& painter, const QRectF& place, int row, int
                                  top + metrics.ascent()),
                          text);
     };
-    const QString number = QString::number(radius, 'f', decimals_for(coloring_.black, coloring_.white));
+    const QString number = QString::number(value, 'f', decimals_for(coloring_.black, coloring_.white));
     if (digit * static_cast<double>(number.size()) > place.width() - 2) {
         return;
     }
@@ -124,7 +141,7 @@ void BallsPicture::drawCell(QPainter& painter, const QRectF& place, int row, int
     }
 }
 
-void BallsPicture::paintEvent(QPaintEvent*) {
+void HeadsPicture::paintEvent(QPaintEvent*) {
     QPainter painter(this);
     painter.setRenderHint(QPainter::Antialiasing);
     const ThemeColors& colors = colorsOf(palette());
@@ -135,13 +152,13 @@ void BallsPicture::paintEvent(QPaintEvent*) {
         return first.translated(head * first.width(), row * first.height());
     };
     painter.setFont(mono);
-    for (int head = 0; head < figure_.radius.columns; ++head) {
+    for (int head = 0; head < figure_.values.columns; ++head) {
         const QRectF place = at(0, head);
         painter.setPen(head == selection_->head() ? colors.accent : colors.muted);
         painter.drawText(QRectF(place.left(), 0, place.width(), header - 4), Qt::AlignCenter,
                          QString::number(head));
     }
-    for (int row = 0; row < figure_.radius.rows; ++row) {
+    for (int row = 0; row < figure_.values.rows; ++row) {
         const bool chosen = sites_.value(row, -1) == selection_->site();
         const QRectF label(0, at(row, 0).top(), first.left() - 8, first.height());
         painter.setFont(small);
@@ -149,8 +166,8 @@ void BallsPicture::paintEvent(QPaintEvent*) {
         painter.drawText(label, Qt::AlignVCenter | Qt::AlignRight,
                          metrics.elidedText(figure_.sites.value(row), Qt::ElideMiddle, label.width()));
         painter.setFont(mono);
-        for (int head = 0; head < figure_.radius.columns; ++head) {
-            if (std::isnan(figure_.radius.at(row, head))) {
+        for (int head = 0; head < figure_.values.columns; ++head) {
+            if (std::isnan(figure_.values.at(row, head))) {
                 continue;
             }
             const QRectF place = at(row, head).adjusted(1, 1, -1, -1);
@@ -171,7 +188,7 @@ void BallsPicture::paintEvent(QPaintEvent*) {
     }
 }
 
-void BallsPicture::select(int row, int head) {
+void HeadsPicture::select(int row, int head) {
     selection_->setSite(sites_.value(row, -1));
     selection_->setHead(head);
     const QString text = describe(row, head);
@@ -179,7 +196,7 @@ void BallsPicture::select(int row, int head) {
     emit readout(text);
 }
 
-void BallsPicture::mouseMoveEvent(QMouseEvent* event) {
+void HeadsPicture::mouseMoveEvent(QMouseEvent* event) {
     const std::pair<int, int> at = cellAt(event->position());
     if (at == hovered_) {
         return;
@@ -190,31 +207,31 @@ void BallsPicture::mouseMoveEvent(QMouseEvent* event) {
     update();
 }
 
-void BallsPicture::mousePressEvent(QMouseEvent* event) {
+void HeadsPicture::mousePressEvent(QMouseEvent* event) {
     const auto [row, head] = cellAt(event->position());
     if (event->button() == Qt::LeftButton && row >= 0) {
         select(row, head);
     }
 }
 
-void BallsPicture::leaveEvent(QEvent* event) {
+void HeadsPicture::leaveEvent(QEvent* event) {
     QWidget::leaveEvent(event);
     hovered_ = {-1, -1};
     emit readout(QString());
     update();
 }
 
-void BallsPicture::keyPressEvent(QKeyEvent* event) {
+void HeadsPicture::keyPressEvent(QKeyEvent* event) {
     const int down = event->key() == Qt::Key_Down ? 1 : event->key() == Qt::Key_Up ? -1 : 0;
     const int right = event->key() == Qt::Key_Right ? 1 : event->key() == Qt::Key_Left ? -1 : 0;
-    if ((down == 0 && right == 0) || figure_.radius.rows == 0) {
+    if ((down == 0 && right == 0) || figure_.values.rows == 0) {
         QWidget::keyPressEvent(event);
         return;
     }
     const int current = static_cast<int>(sites_.indexOf(selection_->site()));
-    const int row = std::clamp(current + down, 0, figure_.radius.rows - 1);
-    const int head = std::clamp(selection_->head() + right, 0, figure_.radius.columns - 1);
-    if (!std::isnan(figure_.radius.at(row, head))) {
+    const int row = std::clamp(current + down, 0, figure_.values.rows - 1);
+    const int head = std::clamp(selection_->head() + right, 0, figure_.values.columns - 1);
+    if (!std::isnan(figure_.values.at(row, head))) {
         select(row, head);
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Radius of every head's ball as a map of sites by heads, with the share of keys inside as a bar. Owned by
-// the balls lens; GUI thread.
+// One value of every head as a map of sites by heads; of balls also the share of keys inside, as a bar. Owned
+// by the heads lens; GUI thread.
 #pragma once
 
 #include "app/figure/figure.h"
@@ -12,16 +12,18 @@
 
 namespace ergosphere {
 
-class BallsPicture : public QWidget {
+class HeadsPicture : public QWidget {
     Q_OBJECT
 
   public:
-    BallsPicture(Selection* selection, QWidget* parent);
+    HeadsPicture(Selection* selection, QWidget* parent);
 
     /// `sites`: the index in ModelInfo::attentions of each row of the figure.
-    void setFigure(BallsFigure figure, QVector<int> sites, const Coloring& coloring);
+    void setFigure(HeadsFigure figure, QVector<int> sites, const Coloring& coloring);
     /// "layer 3 · MetricMQA · head 5: radius 3.52, 97 % of the keys inside"
     QString describe(int row, int head) const;
+    /// 10 to that power as a number of keys: "13,204", "10^7.2".
+    static QString keysOf(double decimal_logarithm);
     QRectF cell(int row, int head) const;
     QSize minimumSizeHint() const override;
 
@@ -43,7 +45,7 @@ class BallsPicture : public QWidget {
                   const QFontMetricsF& metrics) const;
 
     Selection* const selection_;
-    BallsFigure figure_;
+    HeadsFigure figure_;
     QVector<int> sites_;
     Coloring coloring_;
     std::pair<int, int> hovered_{-1, -1};
