@@ -7,6 +7,7 @@
 #include "app/window/screenshot.h"
 #include "app/window/start_options.h"
 #include "engine/base/error.h"
+#include "engine/checkpoint/mapping_guard.h"
 
 #include <QFileInfo>
 #include <QLibraryInfo>
@@ -63,6 +64,7 @@ int showWindow(int argc, char** argv, const StartOptions& options) {
 } // namespace
 
 int main(int argc, char** argv) {
+    ergo::install_mapping_guard();
     QStringList arguments;
     for (int i = 0; i < argc; ++i) {
         arguments << QString::fromLocal8Bit(argv[i]);

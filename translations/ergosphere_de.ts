@@ -821,8 +821,8 @@ Open a model first.</source>
         <translation>Eine Gewichtsdatei öffnen</translation>
     </message>
     <message>
-        <source>Weights (*.safetensors *.safetensors.index.json)</source>
-        <translation>Gewichte (*.safetensors *.safetensors.index.json)</translation>
+        <source>Weights (*.safetensors *.bin *.pt *.pth *.ckpt *.zst *.gguf *.index.json)</source>
+        <translation>Gewichte (*.safetensors *.bin *.pt *.pth *.ckpt *.zst *.gguf *.index.json)</translation>
     </message>
     <message>
         <source>All files (*)</source>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/cli/commands.h"
+#include "engine/base/error.h"
 
 #include <nlohmann/json.hpp>
 
@@ -19,10 +20,10 @@ struct Opened {
     std::int64_t context = 0;
 };
 
-Opened open_headers(const Arguments& arguments) {
+Opened open_headers(const Arguments& arguments, const Context& context) {
     const OpenModelOptions options = parse_model_options(arguments);
     Opened opened;
-    opened.checkpoint = open_checkpoint(*arguments.positional(0));
+    opened.checkpoint = open_checkpoint(*arguments.positional(0), progress_line(), context.cancel);
     OpenOptions model_options = options.model;
     model_options.context = options.context;
     opened.model = open_model(opened.checkpoint, model_options);
@@ -61,6 +62,9 @@ json info_json(const Opened& opened) {
              {"dtype", info.dtype},
              {"problems", info.problems},
              {"settings", info.settings},
+             {"weight_files", opened.checkpoint->weight_files()},
+             {"warnings", opened.checkpoint->warnings()},
+             {"metadata", opened.checkpoint->metadata()},
              {"tokenizer", tokenizer_json(opened.tokenizer.get())}};
     for (const auto& [name, count] : info.components) {
         out["components"][name] = count;
@@ -122,7 +126,44 @@ std::string info_text(const Opened& opened) {
     for (const std::string& problem : info.problems) {
         line("problem", problem);
     }
+    for (const std::string& warning : opened.checkpoint->warnings()) {
+        line("warning", warning);
+    }
     return out;
+}
+
+/// What lies in the weight files, whatever family it may be: names, types, shapes.
+std::string tensors_text(const Checkpoint& checkpoint, bool as_json) {
+    json list = json::array();
+    std::string text;
+    for (const std::string& name : checkpoint.order()) {
+        const auto unreadable = checkpoint.unreadable().find(name);
+        const bool known = unreadable == checkpoint.unreadable().end();
+        const Shape& shape = known ? checkpoint.tensor(name).shape() : unreadable->second.shape;
+        const std::string type =
+            known ? std::string(dtype_name(checkpoint.tensor(name).dtype())) : unreadable->second.stored_type;
+        list.push_back({{"name", printable(name)}, {"dtype", type}, {"shape", shape}});
+        text += printable(name) + "  " + type + "  " + to_string(shape) + "\n";
+    }
+    if (as_json) {
+        return json{{"tensors", list},
+                    {"weight_files", checkpoint.weight_files()},
+                    {"weight_bytes", checkpoint.weight_bytes()},
+                    {"parameters", checkpoint.parameter_count()},
+                    {"metadata", checkpoint.metadata()},
+                    {"warnings", checkpoint.warnings()}}
+                   .dump(1) +
+               "\n";
+    }
+    for (const auto& [key, value] : checkpoint.metadata()) {
+        text += printable(key) + " = " + printable(value) + "\n";
+    }
+    text += grouped(checkpoint.parameter_count()) + " parameters in " +
+            grouped(static_cast<std::int64_t>(checkpoint.weight_bytes())) + " bytes\n";
+    for (const std::string& warning : checkpoint.warnings()) {
+        text += "warning: " + warning + "\n";
+    }
+    return text;
 }
 
 std::string observables_text(const Model& model, bool as_json) {
@@ -145,16 +186,23 @@ std::string observables_text(const Model& model, bool as_json) {
 } // namespace
 
 Syntax info_syntax() {
-    return {"info",
-            "What a checkpoint is: family, parameters, tokenizer, memory, problems. Opens headers only.",
-            {"MODEL"},
-            with_model_options({{"--json", "", "print one JSON object"},
-                                {"--observables", "", "list what can be observed, with shape and unit"}})};
+    return {
+        "info",
+        "What a checkpoint is: family, parameters, tokenizer, memory, problems. Opens headers only.",
+        {"MODEL"},
+        with_model_options({{"--json", "", "print one JSON object"},
+                            {"--tensors", "", "list the stored tensors, also of a file of no known family"},
+                            {"--observables", "", "list what can be observed, with shape and unit"}})};
 }
 
-int info_command(const Arguments& arguments, const Context&) {
-    const Opened opened = open_headers(arguments);
+int info_command(const Arguments& arguments, const Context& context) {
     const bool as_json = arguments.has("--json");
+    if (arguments.has("--tensors")) {
+        print(tensors_text(*open_checkpoint(*arguments.positional(0), progress_line(), context.cancel),
+                           as_json));
+        return 0;
+    }
+    const Opened opened = open_headers(arguments, context);
     if (arguments.has("--observables")) {
         print(observables_text(*opened.model, as_json));
     } else {

@@ -3,6 +3,7 @@
 #include "app/cli/commands.h"
 #include "app/cli/figure_command.h"
 #include "engine/base/error.h"
+#include "engine/checkpoint/mapping_guard.h"
 
 #include <csignal>
 #include <cstdio>
@@ -36,9 +37,9 @@ const Command commands[] = {
 };
 
 std::string overview() {
-    std::string text =
-        "Usage: ergo COMMAND …\n\n"
-        "MODEL is a folder, a weights file, a model.safetensors.index.json, or demo:NAME.\n\nCommands:\n";
+    std::string text = "Usage: ergo COMMAND …\n\n"
+                       "MODEL is a folder, a weights file (.safetensors, .bin, .pt, .pt.zst …), an index "
+                       "file, or demo:NAME.\n\nCommands:\n";
     for (const Command& command : commands) {
         const Syntax syntax = command.syntax();
         text += "  " + command.name + std::string(12 - command.name.size(), ' ') +
@@ -74,6 +75,7 @@ int dispatch(const Command& command, std::vector<std::string> words) {
 } // namespace
 
 int main(int argc, char** argv) {
+    install_mapping_guard();
     const std::vector<std::string> words(argv + 1, argv + argc);
     try {
         if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {

@@ -105,7 +105,9 @@ void MainWindow::chooseModel(bool folder) {
         dialog->setOption(QFileDialog::ShowDirsOnly);
     } else {
         dialog->setFileMode(QFileDialog::ExistingFile);
-        dialog->setNameFilters({tr("Weights (*.safetensors *.safetensors.index.json)"), tr("All files (*)")});
+        dialog->setNameFilters(
+            {tr("Weights (*.safetensors *.bin *.pt *.pth *.ckpt *.zst *.gguf *.index.json)"),
+             tr("All files (*)")});
     }
     connect(dialog, &QFileDialog::fileSelected, this, [this](const QString& path) {
         preferences_->setFolder("models", QFileInfo(path).absolutePath());

@@ -277,4 +277,10 @@ void Checkpoint::check_unchanged() const {
     }
 }
 
+void Checkpoint::check_undamaged() const {
+    for (const auto& mapping : mappings_) {
+        mapping->check_undamaged();
+    }
+}
+
 } // namespace ergo

@@ -82,8 +82,12 @@ class Checkpoint {
     bool complete() const { return complete_; }
     /// Sentences about things that are odd but harmless.
     const std::vector<std::string>& warnings() const { return warnings_; }
-    /// Throws Error(io, F-IO) when a weight file has been shortened or damaged since it was opened.
+    /// Throws Error(io, F-IO) when a weight file has been shortened, changed or damaged since it was opened;
+    /// asks the file system.
     void check_unchanged() const;
+    /// Throws Error(io, F-IO) when bytes of a weight file were missing while somebody read them
+    /// (mapping_guard.h). Cheap enough for every step of a session.
+    void check_undamaged() const;
 
   private:
     friend class CheckpointBuilder;

@@ -65,8 +65,10 @@ Opened open_regular(const std::filesystem::path& path) {
 
 } // namespace
 
-MappedFile::MappedFile(std::filesystem::path path, int descriptor, std::span<const std::byte> bytes)
-    : path_(std::move(path)), descriptor_(descriptor), bytes_(bytes), guard_(std::in_place, bytes) {}
+MappedFile::MappedFile(std::filesystem::path path, int descriptor, std::span<const std::byte> bytes,
+                       timespec modified)
+    : path_(std::move(path)), descriptor_(descriptor), bytes_(bytes), modified_(modified),
+      guard_(std::in_place, bytes) {}
 
 MappedFile::~MappedFile() {
     guard_.reset();
@@ -91,6 +93,13 @@ void MappedFile::check_unchanged() const {
                  " bytes while it was open.",
              "Restore the file and open it again.");
     }
+    if (info.st_mtim.tv_sec != modified_.tv_sec || info.st_mtim.tv_nsec != modified_.tv_nsec) {
+        fail(path_, "the file was written to while it was open.", "Open it again.");
+    }
+    check_undamaged();
+}
+
+void MappedFile::check_undamaged() const {
     if (guard_->damaged()) {
         fail(path_,
              "bytes of the file could not be read while it was open: it was shortened or its disk went away.",
@@ -120,7 +129,7 @@ std::shared_ptr<const MappedFile> map_descriptor(int descriptor, const std::file
     }
     const std::span bytes(static_cast<const std::byte*>(address), size);
     try {
-        return std::shared_ptr<const MappedFile>(new MappedFile(path, descriptor, bytes));
+        return std::shared_ptr<const MappedFile>(new MappedFile(path, descriptor, bytes, info.st_mtim));
     } catch (...) {
         unmap(bytes);
         ::close(descriptor);

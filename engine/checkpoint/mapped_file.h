@@ -5,6 +5,8 @@
 
 #include "engine/checkpoint/mapping_guard.h"
 
+#include <time.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -26,19 +28,23 @@ class MappedFile {
     const std::filesystem::path& path() const { return path_; }
     /// File name without its folder, safe to show.
     std::string name() const;
-    /// Throws Error(io, F-IO) when the file has become shorter than the mapping since it was opened, or when
-    /// bytes were missing while somebody read them (mapping_guard.h). Ask after reading: what was read may be
-    /// zeros.
+    /// Throws Error(io, F-IO) when the file was shortened or written to since it was opened, or as
+    /// check_undamaged.
     void check_unchanged() const;
+    /// Throws Error(io, F-IO) when bytes were missing while somebody read them (mapping_guard.h). Ask after
+    /// reading: what was read may be zeros.
+    void check_undamaged() const;
 
   private:
     friend std::shared_ptr<const MappedFile> map_descriptor(int descriptor,
                                                             const std::filesystem::path& path);
-    MappedFile(std::filesystem::path path, int descriptor, std::span<const std::byte> bytes);
+    MappedFile(std::filesystem::path path, int descriptor, std::span<const std::byte> bytes,
+               timespec modified);
 
     std::filesystem::path path_;
     int descriptor_;
     std::span<const std::byte> bytes_;
+    timespec modified_;                   // when it was mapped
     std::optional<GuardedMapping> guard_; // ended before the mapping
 };
 

@@ -27,7 +27,6 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t reserve_bytes = std::uint64_t{1} << 30; // left free on the disk
 constexpr std::uint64_t max_growth = 400;
-constexpr std::size_t chunk_bytes = 1 << 20;
 constexpr int max_window_log = 27; // 128 MiB
 
 /// A file without a name, gone when its descriptor is closed.
@@ -114,7 +113,7 @@ class Decompressor {
             throw std::bad_alloc();
         }
         ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, max_window_log);
-        std::vector<std::byte> chunk(chunk_bytes);
+        std::vector<std::byte> chunk(ZSTD_DStreamOutSize());
         const auto input_bytes = file_.bytes();
         ZSTD_inBuffer input{input_bytes.data(), input_bytes.size(), 0};
         std::uint64_t written = 0;

@@ -29,6 +29,8 @@ class Walker {
                 at_ += 4;
                 const auto size = take<std::uint32_t>("the size of a skippable frame");
                 skip(size, "a skippable frame");
+            } else if (outline_.frames == 0 && left < 4) {
+                skip(4, "a frame's magic number");
             } else {
                 fail("F-TRAILING", std::to_string(left) + " bytes follow the last frame.",
                      "Download it again, or cut them off.");

@@ -64,9 +64,10 @@ std::vector<std::string> demo_models() {
     return names;
 }
 
-std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& source) {
+std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& source, const Progress& progress,
+                                                  const CancelToken& cancel) {
     if (!source.starts_with(demo_prefix)) {
-        return Checkpoint::open(std::filesystem::path(source));
+        return Checkpoint::open(std::filesystem::path(source), progress, cancel);
     }
     const std::string folder = "demo/" + source.substr(demo_prefix.size()) + "/";
     if (!find_embedded(folder + "model.safetensors")) {
@@ -130,7 +131,7 @@ std::shared_ptr<const OpenedModel> open_all(const std::string& source, const Ope
     auto opened = std::make_shared<OpenedModel>();
     opened->source = source;
     say(0, "reading headers");
-    opened->checkpoint = open_checkpoint(source);
+    opened->checkpoint = open_checkpoint(source, progress, cancel);
     say(1, "building the model");
     OpenOptions model_options = options.model;
     if (options.context > 0) {
@@ -154,6 +155,7 @@ std::shared_ptr<const OpenedModel> open_all(const std::string& source, const Ope
     say(3, "preparing the weights");
     opened->backend = make_backend(options.backend, options.threads);
     opened->loaded = opened->backend->load(opened->model->tables(), progress, cancel);
+    opened->checkpoint->check_unchanged();
     say(4, "ready");
     return opened;
 }

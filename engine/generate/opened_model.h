@@ -36,8 +36,10 @@ struct OpenedModel {
 /// Names of the embedded demo models, "demo:moa" first.
 std::vector<std::string> demo_models();
 
-/// "demo:NAME", a folder, a weights file or an index file; headers only. Throws Error.
-std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& source);
+/// "demo:NAME", a folder, a weights file or an index file; headers only, but compressed files are
+/// decompressed first, which takes time. Throws Error.
+std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& source, const Progress& progress = {},
+                                                  const CancelToken& cancel = {});
 
 /// Tokenizer beside the weights, or null.
 std::shared_ptr<const Tokenizer> open_tokenizer(const Checkpoint& checkpoint);

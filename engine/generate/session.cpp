@@ -39,7 +39,8 @@ struct Session::Prepared {
 /// An executor with its decode and prompt plans for one set of subscriptions.
 struct Session::Runner {
     Runner(const OpenedModel& opened, std::int64_t capacity)
-        : model(*opened.model), executor(opened.loaded->create_executor(capacity)) {}
+        : model(*opened.model), checkpoint(opened.checkpoint.get()),
+          executor(opened.loaded->create_executor(capacity)) {}
 
     Prepared& prepared(std::int64_t rows) {
         Prepared& slot = rows == 1 ? decode : prompt;
@@ -76,6 +77,9 @@ struct Session::Runner {
         state.position = position;
         state.ids.assign(ids.begin(), ids.end());
         executor->run(*phase.program, state, cancel);
+        if (checkpoint) {
+            checkpoint->check_undamaged(); // else missing weights would have counted as zeros
+        }
         if (to && !phase.plan.outputs.empty()) {
             Frame frame{session, position, static_cast<std::int32_t>(ids.size()), recomputed, {}};
             frame.captures.reserve(phase.plan.outputs.size());
@@ -89,6 +93,7 @@ struct Session::Runner {
     }
 
     const Model& model;
+    const Checkpoint* checkpoint; // null for a model made without files
     std::unique_ptr<Executor> executor;
     std::vector<Subscription> subscriptions;
     FrameSink sink;
