@@ -9,9 +9,13 @@
 #include "engine/lab/trace.h"
 
 #include <nlohmann/json.hpp>
+#include <stdlib.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <filesystem>
+#include <system_error>
 
 namespace ergo {
 
@@ -50,17 +54,47 @@ double relative_error(const std::vector<double>& got, const std::vector<double>&
     return largest == 0 ? 0 : largest / std::max(scale, 1e-12);
 }
 
+/// Knobs as they are given by hand: texts without quotes.
+std::map<std::string, std::string> knobs_of(const Json& object) {
+    std::map<std::string, std::string> out;
+    for (const auto& [name, value] : object.items()) {
+        out[name] = value.is_string() ? value.get<std::string>() : value.dump();
+    }
+    return out;
+}
+
 SynthRequest request_of(const Json& each) {
     SynthRequest request;
     request.config = each.at("config").dump();
     request.preset = each.at("preset");
     request.seed = each.at("seed");
     request.table_jitter = each.value("table_jitter", 0.0);
-    for (const auto& [name, value] : each.at("knobs").items()) {
-        request.knobs[name] = value.dump();
-    }
+    request.knobs = knobs_of(each.at("knobs"));
     return request;
 }
+
+/// A folder of its own below the system's for temporary files, removed with all that is in it.
+class TemporaryFolder {
+  public:
+    TemporaryFolder() {
+        std::string path = (std::filesystem::temp_directory_path() / "ergo-verify-XXXXXX").string();
+        if (!mkdtemp(path.data())) {
+            throw Error(ErrorKind::io, "A temporary folder could not be made: " +
+                                           std::error_code(errno, std::generic_category()).message() + ".");
+        }
+        path_ = path;
+    }
+    ~TemporaryFolder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    const std::filesystem::path& path() const { return path_; }
+
+  private:
+    std::filesystem::path path_;
+};
 
 std::vector<double> rows_of(const NpyArray& logits, const Json& each) {
     const auto all = logits.to_doubles();
@@ -115,9 +149,11 @@ class Verifier {
     }
 
     void compare(const Json& each, double tolerance) {
-        const Synthetic made = synthesise(request_of(each), {}, cancel_);
-        const auto model =
-            open_model(Checkpoint::from_tensors(made.config, made.semantics, made.tensors), {});
+        const TemporaryFolder folder; // as a person would open it, files beside the weights included
+        synth(request_of(each), folder.path(), {}, cancel_);
+        OpenOptions options;
+        options.knobs = knobs_of(each.value("set", Json::object()));
+        const auto model = open_model(Checkpoint::open(folder.path()), options);
         const auto tokens = each.at("tokens").get<std::vector<std::int32_t>>();
         std::vector<double> want;
         for (const Json& row : each.at("logits")) {
