@@ -289,6 +289,80 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
     </message>
 </context>
 <context>
+    <name>ergosphere::DepthLens</name>
+    <message>
+        <source>Weight under the pointer</source>
+        <translation>Gewicht unter dem Zeiger</translation>
+    </message>
+    <message>
+        <source>Depth</source>
+        <translation>Tiefe</translation>
+    </message>
+    <message>
+        <source>Here stands which earlier layers every attention, every MLP and the output read.</source>
+        <translation>Hier steht, welche früheren Schichten jede Attention, jedes MLP und die Ausgabe lesen.</translation>
+    </message>
+    <message>
+        <source>Open a model first.</source>
+        <translation>Zuerst ein Modell öffnen.</translation>
+    </message>
+    <message>
+        <source>This model has no attention over depth: every layer reads the sum of all earlier ones.</source>
+        <translation>Dieses Modell hat keine Attention über die Tiefe: Jede Schicht liest die Summe aller früheren.</translation>
+    </message>
+    <message>
+        <source>Write a message, and the map follows every token.</source>
+        <translation>Eine Nachricht schreiben, und die Karte folgt jedem Token.</translation>
+    </message>
+    <message>
+        <source>Depth weights for %1</source>
+        <translation>Tiefengewichte für %1</translation>
+    </message>
+    <message>
+        <source>Depth weights on average</source>
+        <translation>Tiefengewichte im Mittel</translation>
+    </message>
+    <message>
+        <source>Nothing has been captured for this token yet.</source>
+        <translation>Für dieses Token ist noch nichts erfasst.</translation>
+    </message>
+    <message>
+        <source>The output reads %1. Over all readers the %2 keeps %3 %.</source>
+        <translation>Die Ausgabe liest %1. Über alle Leser behält %2 %3 %.</translation>
+    </message>
+</context>
+<context>
+    <name>ergosphere::DepthPicture</name>
+    <message>
+        <source>Depth weights: blocks of layers by their readers</source>
+        <translation>Tiefengewichte: Blöcke von Schichten nach ihren Lesern</translation>
+    </message>
+    <message>
+        <source>Click a column for its tokens below; the topmost cell of a column is the sum still open</source>
+        <translation>Klick auf eine Spalte zeigt darunter ihre Tokens; die oberste Zelle einer Spalte ist die noch offene Summe</translation>
+    </message>
+    <message>
+        <source>%1 reads %2 (still open): %3 %</source>
+        <translation>%1 liest %2 (noch offen): %3 %</translation>
+    </message>
+    <message>
+        <source>%1 reads %2: %3 %</source>
+        <translation>%1 liest %2: %3 %</translation>
+    </message>
+    <message>
+        <source>not captured yet</source>
+        <translation>noch nicht erfasst</translation>
+    </message>
+    <message>
+        <source>out</source>
+        <translation>aus</translation>
+    </message>
+    <message>
+        <source>%1, token by token</source>
+        <translation>%1, Token für Token</translation>
+    </message>
+</context>
+<context>
     <name>ergosphere::DropOverlay</name>
     <message>
         <source>Drop to open</source>
@@ -841,10 +915,6 @@ Open a model first.</source>
         <translation>Die Linse %1 hat noch nichts zu exportieren. Frag das Modell zuerst etwas.</translation>
     </message>
     <message>
-        <source>No lens is open. Press 1, 2 or 3 to open one.</source>
-        <translation>Keine Linse ist offen. 1, 2 oder 3 öffnet eine.</translation>
-    </message>
-    <message>
         <source>Wrote %1.</source>
         <translation>%1 geschrieben.</translation>
     </message>
@@ -867,6 +937,10 @@ Open a model first.</source>
     <message>
         <source>A laboratory for language models whose attention has a geometry. Free software under the GNU General Public License, version 3 or later, without any warranty. It works offline: nothing leaves this machine.</source>
         <translation>Ein Labor für Sprachmodelle, deren Attention eine Geometrie hat. Freie Software unter der GNU General Public License, Version 3 oder später, ohne jede Gewähr. Es arbeitet ohne Netz: Nichts verlässt diesen Rechner.</translation>
+    </message>
+    <message>
+        <source>No lens is open. Press 1, 2, 3 or 4 to open one.</source>
+        <translation>Keine Linse ist offen. 1, 2, 3 oder 4 öffnet eine.</translation>
     </message>
 </context>
 <context>

@@ -68,8 +68,9 @@ std::optional<HeadQuantity> heads_view(const std::string& view) {
 TraceQuery query_from(const Arguments& arguments) {
     TraceQuery query;
     query.view = arguments.required("--view");
-    if (query.view != "attention" && query.view != "router" && !heads_view(query.view)) {
-        throw UsageError("--view is attention, router, balls, alpha, mass, drift or horizon, not '" +
+    if (query.view != "attention" && query.view != "router" && query.view != "depth" &&
+        !heads_view(query.view)) {
+        throw UsageError("--view is attention, router, balls, alpha, mass, drift, horizon or depth, not '" +
                          printable(query.view) + "'.");
     }
     const auto scale = weight_scale(arguments.text("--scale", "weight"));
@@ -81,6 +82,7 @@ TraceQuery query_from(const Arguments& arguments) {
     query.stage = stage_from(arguments);
     query.site = arguments.text("--site");
     query.head = static_cast<int>(arguments.integer("--head", -1, -1, 4095));
+    query.token = arguments.integer("--token", -1, -1, INT32_MAX);
     return query;
 }
 
@@ -159,6 +161,11 @@ std::vector<std::string> needed(const Model& model, TraceQuery& query) {
         query.site = site->site;
         return {site->name("attention")};
     }
+    for (const DepthSite& depth : info.depths) {
+        if (query.view == "depth") {
+            names.push_back(depth.weights);
+        }
+    }
     for (const RouterSite& router : info.routers) {
         if (query.view == "router") {
             names.push_back(router.shares);
@@ -182,7 +189,8 @@ std::vector<std::string> needed(const Model& model, TraceQuery& query) {
         throw Error(ErrorKind::usage,
                     query.view == "balls" ? "No attention of this model has a ball."
                     : heads               ? "No attention of this model has a " + observable_of(*heads) + "."
-                                          : "This model has no router.",
+                    : query.view == "depth" ? "This model has no attention over depth."
+                                            : "This model has no router.",
                     {.code = "FIG-VIEW"});
     }
     return names;
@@ -243,13 +251,14 @@ Syntax figure_syntax() {
         "SOURCE is a trace (.npz) or a MODEL with --tokens or -p.",
         {"SOURCE"},
         with_model_options(
-            {{"--view", "VIEW", "attention, router, balls, alpha, mass, drift or horizon"},
+            {{"--view", "VIEW", "attention, router, balls, alpha, mass, drift, horizon or depth"},
              {"-o", "FILE", "where to write; the extension decides the form"},
              {"--tokens", "IDS", "token ids: 1,2,3 or @FILE with one per line"},
              {"-p", "TEXT", "text instead of token ids"},
              {"--layer", "L", "attention: layer number or stage (lm_head); default the first"},
              {"--site", "NAME", "attention: metric_attention, metric_mqa …; default the first"},
              {"--head", "H", "attention: head; default all heads averaged"},
+             {"--token", "T", "depth: position of the token; default the average over all"},
              {"--scale", "S", "attention: weight (default), ratio to an even look at all keys, or its log"},
              {"--width", "LENGTH", "3.25in, 89mm (default), 8.9cm"},
              {"--height", "LENGTH", "default: by the picture's proportions"},
@@ -274,7 +283,9 @@ int figure_command(const Arguments& arguments, const Context& context) {
                                                         : from_model(arguments, context, query, spec);
     if (!arguments.has("--title")) {
         const auto* attention = std::get_if<AttentionFigure>(&figure);
+        const auto* depth = std::get_if<DepthFigure>(&figure);
         spec.title = attention                ? attention->place
+                     : depth                  ? QStringLiteral("Depth weights, ") + depth->place
                      : query.view == "router" ? QStringLiteral("Shares of the paths")
                                               : heads_title(query.view);
     }

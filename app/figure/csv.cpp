@@ -88,6 +88,23 @@ QByteArray table(const HeadsFigure& figure) {
     return out;
 }
 
+QByteArray table(const DepthFigure& figure) {
+    QByteArray out;
+    write(out, {"site", "layer", "block", "weight"});
+    for (int site = 0; site < figure.weights.columns; ++site) {
+        for (int block = 0; block < figure.weights.rows; ++block) {
+            const float weight = figure.weights.at(block, site);
+            if (!std::isnan(weight)) {
+                const int layer = figure.layers.value(site, -1);
+                write(out, {csv_field(figure.sites.value(site)),
+                            layer < 0 ? QByteArray() : QByteArray::number(layer),
+                            csv_field(figure.blocks.value(block)), number(weight)});
+            }
+        }
+    }
+    return out;
+}
+
 } // namespace
 
 QByteArray csv_field(const QString& text) {

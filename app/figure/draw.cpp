@@ -389,6 +389,80 @@ void build(Sheet& sheet, const HeadsFigure& figure) {
     settle(sheet, rect, [&](int) { return cell * values.rows; });
 }
 
+/// A tick in the middle of each layer's columns, as many as fit; "out" for the output head.
+QSharedPointer<QCPAxisTicker> layer_ticks(const DepthFigure& figure, int fitting) {
+    auto ticker = QSharedPointer<QCPAxisTickerText>::create();
+    const int sites = static_cast<int>(figure.layers.size());
+    const int layers = sites > 0 ? *std::max_element(figure.layers.begin(), figure.layers.end()) + 1 : 0;
+    const int step = std::max(1, (layers + fitting - 1) / std::max(1, fitting));
+    for (int first = 0; first < sites;) {
+        int end = first + 1;
+        while (end < sites && figure.layers[end] == figure.layers[first]) {
+            ++end;
+        }
+        const int layer = figure.layers[first];
+        if (layer < 0) {
+            ticker->addTick((first + end) / 2.0, QStringLiteral("out"));
+        } else if (layer % step == 0 && (step == 1 || layer + step / 2 < layers)) {
+            ticker->addTick((first + end) / 2.0, QString::number(layer));
+        }
+        first = end;
+    }
+    return ticker;
+}
+
+void build(Sheet& sheet, const DepthFigure& figure) {
+    const Matrix& weights = figure.weights;
+    if (weights.rows == 0 || weights.columns == 0) {
+        nothing_to_draw("there are no depth routers");
+    }
+    const Colormap& map =
+        Colormap::named(sheet.spec.colormap.isEmpty() ? QStringLiteral("viridis") : sheet.spec.colormap);
+    Range range{};
+    std::tie(range.low, range.high) = value_range(weights);
+    range.black = sheet.spec.black.value_or(0);
+    range.white = sheet.spec.white.value_or(1);
+    if (!(range.black < range.white)) {
+        range.white = range.black + 1e-6;
+    }
+    QCPLayoutGrid* grid = add_title(sheet);
+    QCPAxisRect* rect = axes(sheet);
+    QCPAxis* x = rect->axis(QCPAxis::atBottom);
+    QCPAxis* y = rect->axis(QCPAxis::atLeft);
+    auto* cells = new MatrixPlot(x, y, weights, map, range.black, range.white);
+    cells->setNumbers(2, sheet.small);
+    cells->setHatched(false); // a block that does not exist yet is no missing number
+    x->setRange(0, weights.columns);
+    y->setRange(0, weights.rows);
+    x->setLabel(QStringLiteral("reader: attention and MLP of each layer, output head"));
+    auto blocks = QSharedPointer<QCPAxisTickerText>::create();
+    for (int block = 0; block < weights.rows; ++block) {
+        blocks->addTick(block + 0.5, figure.blocks.value(block));
+    }
+    y->setTicker(blocks);
+    for (QCPAxis* axis : {x, y}) {
+        axis->setTickLength(0, 0);
+        axis->setTickLabelFont(sheet.text);
+    }
+    grid->addElement(0, 0, rect);
+    QCPAxisRect* bar = color_bar(sheet, map, range.black, range.white,
+                                 bar_label(QStringLiteral("weight"), QString(), range));
+    grid->addElement(0, 1, bar);
+    auto* level = new QCPMarginGroup(&sheet.plot);
+    for (QCPAxisRect* each : {rect, bar}) {
+        each->setMarginGroup(QCP::msTop | QCP::msBottom, level);
+    }
+    int room = sheet.size.width() * 6 / 10;
+    for (int pass = 0; pass < 2; ++pass) {
+        x->setTicker(layer_ticks(figure, room / (2 * sheet.em)));
+        settle(sheet, rect, [&](int) { return 2 * sheet.em * weights.rows; });
+        room = rect->width();
+        if (sheet.spec.height_mm == 0 && pass == 0) {
+            sheet.size.setHeight(0);
+        }
+    }
+}
+
 } // namespace
 
 std::pair<double, double> value_range(const Matrix& values) {

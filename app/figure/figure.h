@@ -6,6 +6,7 @@
 
 #include <QString>
 #include <QStringList>
+#include <QVector>
 
 #include <limits>
 #include <optional>
@@ -67,7 +68,17 @@ struct HeadsFigure {
     Matrix kept;   // the same, mean share of keys inside the ball, 0…1; NaN: unknown or no ball
 };
 
-using FigureData = std::variant<AttentionFigure, RouterFigure, HeadsFigure>;
+/// What every depth router reads: one column a site, one row a block of layers. The last block that a site
+/// has is the running sum that is still open there.
+struct DepthFigure {
+    QStringList blocks;  // "embedding", "layers 0–2"
+    QStringList sites;   // "layer 3 · attention" …, in the order they run
+    QVector<int> layers; // of each site; -1: in front of the output head
+    Matrix weights;      // [blocks, sites], each column sums to 1; NaN: no such block yet, or unknown
+    QString place;       // "average over 24 tokens", "token 7, cat"
+};
+
+using FigureData = std::variant<AttentionFigure, RouterFigure, HeadsFigure, DepthFigure>;
 
 /// How a figure looks. The theme of the windows has no part in it: paper is white.
 struct FigureSpec {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/figure/trace_figure.h"
 
+#include "app/figure/depth_figure.h"
 #include "app/figure/head_quantity.h"
 #include "engine/base/error.h"
 
@@ -331,13 +332,16 @@ FigureData figure_from_trace(const TraceArrays& arrays, const TraceQuery& query)
     if (query.view == "router") {
         return router_figure(arrays, query);
     }
+    if (query.view == "depth") {
+        return depth_figure(arrays, query);
+    }
     const auto quantity = head_quantity(query.view == "balls" ? "radius" : query.view);
     if (quantity) {
         return heads_figure(arrays, *quantity, query.softening);
     }
     refuse(QStringLiteral("There is no view named \"%1\".")
                .arg(QString::fromStdString(ergo::printable(query.view))),
-           QStringLiteral("Use attention, router, balls, alpha, mass, drift or horizon."));
+           QStringLiteral("Use attention, router, balls, alpha, mass, drift, horizon or depth."));
 }
 
 } // namespace ergosphere

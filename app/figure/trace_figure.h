@@ -15,10 +15,11 @@ using TraceArrays = std::map<std::string, ergo::NpyArray>;
 
 /// What of a trace to draw.
 struct TraceQuery {
-    std::string view;  ///< "attention", "router", "balls", "alpha", "mass", "drift", "horizon"
+    std::string view;  ///< "attention", "router", "balls", "alpha", "mass", "drift", "horizon", "depth"
     std::string stage; ///< attention: "layers.0", "lm_head"; empty: the first that has attention
     std::string site;  ///< attention: "metric_attention"; empty: the stage's first
     int head = -1;     ///< attention: -1 averages all heads
+    qint64 token = -1; ///< depth: of this position; -1: the average over all tokens
     /// attention: as weights, or relative to looking at all keys alike (1: as uniform; logarithm: 0)
     WeightScale scale = WeightScale::weight;
     double softening = 0.1; ///< horizon: the ε of the law

@@ -310,6 +310,11 @@ qint64 LensData::stripRows(int observable) const {
     return found == strips_.end() ? 0 : static_cast<qint64>(found->second.origins.size());
 }
 
+std::span<const float> LensData::stripTable(int observable) const {
+    const auto found = strips_.find(observable);
+    return found == strips_.end() ? std::span<const float>{} : std::span<const float>(found->second.values);
+}
+
 RowOrigin LensData::stripOrigin(int observable, qint64 token) const {
     const auto found = strips_.find(observable);
     if (found == strips_.end() || token < 0 || token >= static_cast<qint64>(found->second.origins.size())) {

@@ -76,6 +76,8 @@ class LensData : public QObject {
     /// A token's values of a row-wise observable (shares, kept_share …); empty while absent.
     std::span<const float> strip(int observable, qint64 token) const;
     qint64 stripRows(int observable) const;
+    /// All rows [stripRows, width] at once; rows that are absent are 0.
+    std::span<const float> stripTable(int observable) const;
     RowOrigin stripOrigin(int observable, qint64 token) const;
     /// Values of a parameter observable (radius, alpha …) as the checkpoint has them; empty when it is none.
     std::span<const float> parameter(int observable) const;
@@ -136,7 +138,7 @@ class LensData : public QObject {
 };
 
 /// What the lenses need for this selection: attention of all heads of the selected site, the shares of all
-/// routers, the kept share of all sites with a ball.
+/// routers, the weights of all depth routers, the kept share of all sites with a ball.
 QVector<ergo::Observe> subscriptions(const Selection& selection, const ergo::ModelInfo& info);
 
 } // namespace ergosphere

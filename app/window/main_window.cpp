@@ -8,6 +8,7 @@
 #include "app/chat/sampling_panel.h"
 #include "app/chat/transcript.h"
 #include "app/lens/attention_lens.h"
+#include "app/lens/depth_lens.h"
 #include "app/lens/heads_lens.h"
 #include "app/lens/router_lens.h"
 #include "app/library/drop_overlay.h"
@@ -83,6 +84,7 @@ MainWindow::MainWindow(Preferences* preferences, const Options& options)
         restoreGeometry(preferences_->geometry());
         restoreState(preferences_->layout(), layout_version);
     }
+    offerDepth();
     stateChanged();
     chat_->composer()->focusField();
 }
@@ -100,8 +102,8 @@ void MainWindow::buildDocks() {
     };
     library_dock_ = dock("library", tr("Library"), library_, Qt::LeftDockWidgetArea);
     lenses_ = {new AttentionLens(data_, selection_), new RouterLens(data_, selection_),
-               new HeadsLens(data_, selection_)};
-    const char* names[] = {"lens_attention", "lens_router", "lens_heads"};
+               new HeadsLens(data_, selection_), new DepthLens(data_, selection_)};
+    const char* names[] = {"lens_attention", "lens_router", "lens_heads", "lens_depth"};
     for (std::size_t i = 0; i < lenses_.size(); ++i) {
         lens_docks_.push_back(dock(names[i], lenses_[i]->name(), lenses_[i], Qt::RightDockWidgetArea));
         connect(lens_docks_[i], &QDockWidget::visibilityChanged, this, [this, i](bool visible) {
@@ -110,6 +112,7 @@ void MainWindow::buildDocks() {
             }
         });
     }
+    connect(data_, &LensData::modelChanged, this, &MainWindow::offerDepth);
     connect(chat_->transcript(), &Transcript::lensKey, this, [this](QKeyEvent* event) {
         if (Lens* lens = currentLens()) {
             QCoreApplication::sendEvent(lens, event);
@@ -131,7 +134,23 @@ void MainWindow::defaultLayout() {
     }
     lens_docks_[0]->raise();
     last_lens_ = 0;
+    offerDepth();
     resizeDocks({library_dock_, lens_docks_[0]}, {240, width() * 38 / 100}, Qt::Horizontal);
+}
+
+// Few models have attention over depth: only for those is there a tab by itself.
+void MainWindow::offerDepth() {
+    QDockWidget* dock = findChild<QDockWidget*>("lens_depth");
+    const bool wanted = data_->info() && !data_->info()->depths.empty();
+    const bool offered = dock->toggleViewAction()->isVisible();
+    dock->toggleViewAction()->setVisible(wanted);
+    if (!wanted) {
+        dock->hide();
+    } else if (!offered) {
+        QDockWidget* shown = lens_docks_[std::size_t(last_lens_)];
+        dock->show();
+        shown->raise(); // a new tab covers nobody
+    }
 }
 
 void MainWindow::showLens(int number) {

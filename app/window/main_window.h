@@ -76,6 +76,7 @@ class MainWindow : public QMainWindow {
     void connectLibrary();
     QAction* action(QMenu* menu, const QString& text, const QKeySequence& key, std::function<void()> act);
     void defaultLayout();
+    void offerDepth();
 
     void stateChanged();
     void modelOpened();

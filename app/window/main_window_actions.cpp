@@ -144,7 +144,7 @@ void MainWindow::exportFigure() {
         chat_->messages()->showNotice(
             lens ? tr("The lens %1 has nothing to export yet. Ask the model something first.")
                        .arg(lens->name())
-                 : tr("No lens is open. Press 1, 2 or 3 to open one."));
+                 : tr("No lens is open. Press 1, 2, 3 or 4 to open one."));
         return;
     }
     auto* dialog =
