@@ -46,6 +46,10 @@ class TestVulkanQwen2 : public QObject {
             const double error = relative(stored_rows(i, got, tokens.size()), expected(i, "logits"));
             QVERIFY2(error <= 2e-5, qPrintable(QString("%1: %2").arg(what).arg(error)));
         }
+        QCOMPARE(messages_.size(), std::size_t(0));
+        if (tokens.size() > 70) {
+            return; // pair maps of long inputs only take time in software
+        }
         const ergo::TraceRequest request{.tokens = tokens, .observe = {}};
         const auto want = ergo::run_trace(*model, *cpu_, request, {}, {});
         const auto got = ergo::run_trace(*model, *vulkan_, request, {}, {});
