@@ -73,8 +73,9 @@ std::string table(const Ablation& result) {
 Syntax ablate_syntax() {
     return {"ablate",
             "Evaluates a table of interventions on a text: what each part of the model is worth.\n"
-            "--grid is a list separated by commas: heads, paths, topk, balls, metric, or NAME=VALUE|VALUE\n"
-            "(NAME*=… scales) with a name as --set takes it. Without it: paths, topk, balls and metric.",
+            "--grid is a list separated by commas: heads, paths, topk, balls, metric, masses, depth, or\n"
+            "NAME=VALUE|VALUE (NAME*=… scales) with a name as --set takes it. Without it: all that the\n"
+            "model has but heads.",
             {"MODEL"},
             with_model_options(
                 text_options({{"--grid", "SPEC", "what is changed, one after the other"},

@@ -91,8 +91,42 @@ std::vector<Variant> balls(const Model& model) {
     return {{"balls off", {"*.radius=1e30"}}}; // nothing is that far away
 }
 
+std::vector<Variant> masses(const Model& model) {
+    std::vector<Variant> out;
+    for (const char* factor : {"0", "0.5", "2"}) {
+        if (!tails(model, "mass").empty()) {
+            out.push_back({std::string("masses times ") + factor, {std::string("*.mass*=") + factor}});
+        }
+    }
+    return out;
+}
+
+/// Each finished block taken from every place that chooses among depths.
+std::vector<Variant> depth(const Model& model) {
+    std::vector<Variant> out;
+    const auto& blocks = model.info().depth_blocks;
+    for (std::size_t b = 0; b < blocks.size(); ++b) {
+        Variant variant{"depth routing without " + blocks[b].label, {}};
+        for (const DepthSite& place : model.info().depths) {
+            const std::string site = place.weights.substr(0, place.weights.rfind('.'));
+            const bool finished =
+                static_cast<std::int32_t>(b) < place.sources - 1; // the last is the running sum
+            if (finished && find_param(model, site + ".keep")) {
+                variant.set.push_back(site + ".mask[" + std::to_string(b) + "]=1");
+            }
+        }
+        if (!variant.set.empty()) {
+            out.push_back(std::move(variant));
+        }
+    }
+    return out;
+}
+
 std::vector<Variant> metric(const Model& model) {
     const auto& settings = model.info().settings;
+    if (const auto law = settings.find("law"); law != settings.end() && law->second == "gravity") {
+        return {{"dot products instead of gravity", {"knob.attention=dot"}}};
+    }
     const auto now = settings.find("metric");
     if (now == settings.end()) {
         return {};
@@ -123,10 +157,12 @@ struct Part {
     std::vector<Variant> (*variants)(const Model& model);
     bool usual;
 };
-constexpr std::array<Part, 5> parts{{{"paths", paths, true},
+constexpr std::array<Part, 7> parts{{{"paths", paths, true},
                                      {"topk", top_k, true},
                                      {"balls", balls, true},
                                      {"metric", metric, true},
+                                     {"masses", masses, true},
+                                     {"depth", depth, true},
                                      {"heads", heads, false}}};
 
 void append(std::vector<Variant>& to, std::vector<Variant> more) {

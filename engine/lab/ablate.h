@@ -21,10 +21,11 @@ struct Variant {
 ///   paths     each routed path removed
 ///   topk      every router's number of paths, 1 … all
 ///   balls     no ball prunes anything
-///   metric    the score's metric swapped
+///   metric    the score's metric swapped; dot products instead of gravity
+///   masses    all gravity masses times 0, 0.5 and 2
+///   depth     each finished block of layers taken from every depth router
 ///   NAME=A|B  each value in turn, NAME as --set takes it (globs, [index], knob.NAME); NAME*=A|B scales
-/// An empty spec means paths, topk, balls and metric, as far as the model has them, and heads where it has
-/// none of these. Throws Error(usage) for an item that is neither, or that the model has nothing of.
+/// An empty spec means all but heads, as far as the model has them, and heads where it has none of these. Throws Error(usage) for an item that is neither, or that the model has nothing of.
 std::vector<Variant> ablation_grid(const Model& model, const std::string& spec);
 
 struct AblationRow {

@@ -76,6 +76,9 @@ class TestVulkanMoa : public QObject {
         for (const auto& [what, decode, chunk] :
              {std::tuple("whole", false, 0), std::tuple("chunks", false, 31),
               std::tuple("cached", true, 0)}) {
+            if (decode && tokens.size() > 70 && index != 1) { // one long cache, the context exactly full
+                continue;
+            }
             const auto got = ergo::run_logits(*model, *vulkan_, tokens, decode, {}, {}, chunk).to_doubles();
             const double error = compare(rows_of(got, each), want).relative();
             logits_ = std::max(logits_, error);

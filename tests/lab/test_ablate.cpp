@@ -72,6 +72,43 @@ class AblateTest : public QObject {
         QVERIFY(refusal(model, "topk=").find("no value") != std::string::npos);
     }
 
+    void grids_of_the_other_families() {
+        const auto first_case = [](const char* family) {
+            const auto* file = ergo::find_embedded(std::string("verify/") + family + ".json");
+            return Json::parse(file->text())["cases"][0];
+        };
+        for (const char* family : {"kotodama", "gravity", "qwen2"}) {
+            const Json each = first_case(family);
+            ergo::SynthRequest request;
+            request.config = each["config"].dump();
+            if (each["knobs"].contains("masses")) {
+                request.knobs["masses"] = each["knobs"]["masses"];
+            }
+            const QTemporaryDir folder;
+            const std::string path = folder.path().toStdString();
+            ergo::synth(request, path);
+            const auto opened = ergo::open_all(path, options_with({}), {}, {});
+            const auto grid = ergo::ablation_grid(*opened->model, "");
+            const auto& info = opened->model->info();
+            if (std::string(family) == "kotodama") { // every block but the one that never closes
+                QCOMPARE(grid.size(), info.depth_blocks.size() - 1);
+            } else if (std::string(family) == "gravity") {
+                QCOMPARE(grid.size(), std::size_t{4});
+            } else {
+                QCOMPARE(static_cast<std::int64_t>(grid.size()), info.layers * info.heads);
+            }
+            ergo::EvaluationRequest text;
+            text.tokens = each["tokens"].get<std::vector<std::int32_t>>();
+            const auto result = ergo::ablate(*opened, options_with({}), text, grid, {}, {});
+            std::size_t changed = 0;
+            for (const auto& row : result.rows) {
+                QVERIFY2(row.problem.empty(), row.problem.c_str());
+                changed += row.result.nll != result.baseline.nll;
+            }
+            QVERIFY2(changed == grid.size(), family);
+        }
+    }
+
     void each_row_is_the_model_so_changed() {
         ergo::EvaluationRequest request;
         request.tokens = tokens_of(0);
