@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The stack machine. Two rules keep its results finite: a container that lies in another one can no longer be
-// changed, so nothing can contain itself; and whatever is made is charged to a budget, so sharing cannot blow
-// up memory.
 #include "engine/checkpoint/pickle.h"
 
 #include "engine/base/utf8.h"
 #include "engine/checkpoint/little_endian.h"
+#include "engine/checkpoint/pickle_values.h"
 
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <cstdio>
 #include <unordered_map>
 
@@ -23,95 +20,6 @@ using Form = TorchNode::Sequence::Form;
 constexpr std::size_t max_values = 8'000'000; // on the stack, and in the memo
 constexpr std::uint64_t max_text = 16 << 20;
 constexpr std::uint64_t max_line = 1000; // of a module's or symbol's name
-constexpr std::uint32_t max_depth = 64;
-
-[[noreturn]] void malformed(const std::string& what) {
-    throw PickleProblem{"PT-PICKLE", what};
-}
-
-std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
-    a ^= b + 0x9e3779b97f4a7c15 + (a << 6) + (a >> 2);
-    a *= 0xff51afd7ed558ccd;
-    return a ^ a >> 32;
-}
-
-/// Values that compare equal in the writer's language (1, 1.0, True) have equal hashes; nullopt for what
-/// cannot be a key. Two hashes alike count as two keys alike: by chance that does not happen.
-std::optional<std::uint64_t> hash_of(const TorchValue& value) {
-    if (const bool* truth = value.boolean()) {
-        return mix(1, *truth ? 1 : 0);
-    }
-    if (const std::int64_t* number = value.integer()) {
-        return mix(1, static_cast<std::uint64_t>(*number));
-    }
-    if (const double* number = value.real()) {
-        const bool whole = *number == std::floor(*number) && std::abs(*number) < 9e18;
-        return whole ? mix(1, static_cast<std::uint64_t>(static_cast<std::int64_t>(*number)))
-                     : mix(2, std::bit_cast<std::uint64_t>(*number));
-    }
-    if (const TorchSymbol* symbol = value.symbol()) {
-        return mix(3, reinterpret_cast<std::uintptr_t>(symbol));
-    }
-    if (const TorchNode* node = value.node()) {
-        return node->hashable ? std::optional(node->hash) : std::nullopt;
-    }
-    return 4; // none
-}
-
-std::uint32_t depth_of(const TorchValue& value) {
-    const TorchNode* node = value.node();
-    return node ? node->depth : 0;
-}
-
-void check_unique(std::vector<std::uint64_t> hashes, const char* what) {
-    std::sort(hashes.begin(), hashes.end());
-    if (std::adjacent_find(hashes.begin(), hashes.end()) != hashes.end()) {
-        malformed(std::string(what));
-    }
-}
-
-/// A container that goes into another one is finished: its keys must differ, and it may not change any more.
-void seal(const TorchValue& value) {
-    TorchNode* node = value.node();
-    if (!node || node->sealed) {
-        return;
-    }
-    node->sealed = true;
-    std::vector<std::uint64_t> hashes;
-    if (const auto* map = std::get_if<TorchNode::Map>(&node->content)) {
-        hashes.reserve(map->size());
-        for (const auto& [key, item] : *map) {
-            hashes.push_back(*hash_of(key)); // checked when it was put in
-        }
-        check_unique(std::move(hashes), "a map has the same key twice.");
-    } else if (const auto* set = std::get_if<TorchNode::Sequence>(&node->content);
-               set && set->form == Form::set) {
-        for (const TorchValue& item : set->items) {
-            hashes.push_back(*hash_of(item));
-        }
-        check_unique(std::move(hashes), "a set has the same value twice.");
-    }
-}
-
-/// `child` becomes part of `parent`.
-void put_into(TorchNode& parent, const TorchValue& child) {
-    if (parent.sealed || child.node() == &parent) {
-        malformed("a container is changed after it was put into another one, or put into itself.");
-    }
-    parent.depth = std::max(parent.depth, depth_of(child) + 1);
-    if (parent.depth > max_depth) {
-        malformed("containers are nested more than " + std::to_string(max_depth) + " deep.");
-    }
-    seal(child);
-}
-
-std::uint64_t require_hash(const TorchValue& key) {
-    const auto hash = hash_of(key);
-    if (!hash) {
-        malformed(key.describe() + " cannot be a key.");
-    }
-    return *hash;
-}
 
 struct ForbiddenOpcode {
     unsigned char code;
@@ -183,15 +91,15 @@ class Machine {
 
     void need(std::uint64_t size) const {
         if (size > text_.size() - at_) {
-            malformed("the pickle ends inside an instruction that needs " + std::to_string(size) +
-                      " more bytes; " + std::to_string(text_.size() - at_) + " are left.");
+            malformed_pickle("the pickle ends inside an instruction that needs " + std::to_string(size) +
+                             " more bytes; " + std::to_string(text_.size() - at_) + " are left.");
         }
     }
 
     std::string take_text(std::uint64_t size) {
         if (size > max_text) {
-            malformed("a text has " + std::to_string(size) + " bytes; at most " + std::to_string(max_text) +
-                      " are read.");
+            malformed_pickle("a text has " + std::to_string(size) + " bytes; at most " +
+                             std::to_string(max_text) + " are read.");
         }
         need(size);
         std::string out(reinterpret_cast<const char*>(text_.data()) + at_, size);
@@ -203,7 +111,7 @@ class Machine {
         std::string line;
         for (char c; (c = static_cast<char>(take<std::uint8_t>())) != '\n'; line += c) {
             if (line.size() >= max_line) {
-                malformed("a symbol's name has more than " + std::to_string(max_line) + " bytes.");
+                malformed_pickle("a symbol's name has more than " + std::to_string(max_line) + " bytes.");
             }
         }
         return line;
@@ -214,10 +122,10 @@ class Machine {
                                         [code](const ForbiddenOpcode& f) { return f.code == code; });
         std::array<char, 8> hex{};
         std::snprintf(hex.data(), hex.size(), "0x%02X", static_cast<unsigned>(code));
-        malformed(known == forbidden.end()
-                      ? "there is no pickle instruction " + std::string(hex.data()) + "."
-                      : "the pickle instruction " + std::string(known->name) + " (" + hex.data() +
-                            ") is not among those that build plain data; nothing was run.");
+        malformed_pickle(known == forbidden.end()
+                             ? "there is no pickle instruction " + std::string(hex.data()) + "."
+                             : "the pickle instruction " + std::string(known->name) + " (" + hex.data() +
+                                   ") is not among those that build plain data; nothing was run.");
     }
 
     void set_protocol() {
@@ -230,11 +138,11 @@ class Machine {
 
     TorchValue finish() {
         if (stack_.size() != 1 || !marks_.empty()) {
-            malformed("the pickle ends with " + std::to_string(stack_.size()) +
-                      " values on the stack instead of 1.");
+            malformed_pickle("the pickle ends with " + std::to_string(stack_.size()) +
+                             " values on the stack instead of 1.");
         }
         if (at_ != text_.size()) {
-            malformed(std::to_string(text_.size() - at_) + " bytes follow the end of the pickle.");
+            malformed_pickle(std::to_string(text_.size() - at_) + " bytes follow the end of the pickle.");
         }
         seal(stack_[0]);
         return std::move(stack_[0]);
@@ -244,7 +152,7 @@ class Machine {
 
     void push(TorchValue value) {
         if (stack_.size() >= max_values) {
-            malformed("more than " + std::to_string(max_values) + " values lie on the stack.");
+            malformed_pickle("more than " + std::to_string(max_values) + " values lie on the stack.");
         }
         stack_.push_back(std::move(value));
         if (stack_.size() > highest_) {
@@ -257,7 +165,7 @@ class Machine {
 
     TorchValue& top() {
         if (stack_.size() <= floor()) {
-            malformed("an instruction needs a value and the stack has none.");
+            malformed_pickle("an instruction needs a value and the stack has none.");
         }
         return stack_.back();
     }
@@ -270,8 +178,8 @@ class Machine {
 
     TorchValue::Items pop_items(std::size_t count) {
         if (stack_.size() - floor() < count) {
-            malformed("an instruction needs " + std::to_string(count) + " values and the stack has " +
-                      std::to_string(stack_.size() - floor()) + ".");
+            malformed_pickle("an instruction needs " + std::to_string(count) + " values and the stack has " +
+                             std::to_string(stack_.size() - floor()) + ".");
         }
         const auto first = stack_.end() - static_cast<std::ptrdiff_t>(count);
         TorchValue::Items items(std::make_move_iterator(first), std::make_move_iterator(stack_.end()));
@@ -281,7 +189,7 @@ class Machine {
 
     TorchValue::Items pop_to_mark() {
         if (marks_.empty()) {
-            malformed("an instruction needs a mark and there is none.");
+            malformed_pickle("an instruction needs a mark and there is none.");
         }
         TorchValue::Items items = pop_items(stack_.size() - marks_.back());
         marks_.pop_back();
@@ -297,7 +205,7 @@ class Machine {
             return true;
         case 0x95: // FRAME: its length is a hint for buffering
             if (take<std::uint64_t>() > text_.size() - at_) {
-                malformed("a frame reaches beyond the end of the pickle.");
+                malformed_pickle("a frame reaches beyond the end of the pickle.");
             }
             return true;
         case 0x4e:
@@ -336,7 +244,7 @@ class Machine {
     std::int64_t take_long() {
         const std::uint64_t size = take<std::uint8_t>();
         if (size > 8) {
-            malformed("an integer has " + std::to_string(size) + " bytes; at most 8 are read.");
+            malformed_pickle("an integer has " + std::to_string(size) + " bytes; at most 8 are read.");
         }
         need(size);
         std::uint64_t value = 0;
@@ -379,7 +287,7 @@ class Machine {
 
     void push_text(std::string value) {
         if (!is_valid_utf8(value)) {
-            malformed("a text is not valid UTF-8.");
+            malformed_pickle("a text is not valid UTF-8.");
         }
         push(make_text(std::move(value), budget_));
     }
@@ -388,7 +296,7 @@ class Machine {
         switch (code) {
         case 0x28: // MARK
             if (marks_.size() >= max_values) {
-                malformed("more than " + std::to_string(max_values) + " marks are open.");
+                malformed_pickle("more than " + std::to_string(max_values) + " marks are open.");
             }
             budget_.take(2 * sizeof(std::size_t));
             marks_.push_back(stack_.size());
@@ -435,8 +343,8 @@ class Machine {
         TorchNode* node = top().node();
         auto* sequence = node ? std::get_if<TorchNode::Sequence>(&node->content) : nullptr;
         if (!sequence || sequence->form != form) {
-            malformed("values are added to " + top().describe() + ", which is not a " +
-                      (form == Form::list ? "list." : "set."));
+            malformed_pickle("values are added to " + top().describe() + ", which is not a " +
+                             (form == Form::list ? "list." : "set."));
         }
         for (TorchValue& item : items) {
             if (form == Form::set) {
@@ -452,8 +360,8 @@ class Machine {
         TorchNode* node = top().node();
         auto* map = node ? std::get_if<TorchNode::Map>(&node->content) : nullptr;
         if (!map || items.size() % 2 != 0) {
-            malformed(map ? "a key has no value."
-                          : "a key is set in " + top().describe() + ", which is no map.");
+            malformed_pickle(map ? "a key has no value."
+                                 : "a key is set in " + top().describe() + ", which is no map.");
         }
         for (std::size_t i = 0; i < items.size(); i += 2) {
             require_hash(items[i]);
@@ -492,7 +400,7 @@ class Machine {
             return;
         }
         if (memo_.size() + far_memo_.size() >= max_values) {
-            malformed("more than " + std::to_string(max_values) + " values are remembered.");
+            malformed_pickle("more than " + std::to_string(max_values) + " values are remembered.");
         }
         if (slot == memo_.size()) { // as writers number them
             budget_.take(2 * sizeof(TorchValue));
@@ -510,7 +418,7 @@ class Machine {
         }
         const auto far = far_memo_.find(slot);
         if (far == far_memo_.end()) {
-            malformed("value " + std::to_string(slot) + " is recalled before it was remembered.");
+            malformed_pickle("value " + std::to_string(slot) + " is recalled before it was remembered.");
         }
         push(far->second);
     }
@@ -525,7 +433,7 @@ class Machine {
         case 0x93: { // STACK_GLOBAL
             const TorchValue name = pop(), module = pop();
             if (!name.text() || !module.text()) {
-                malformed("a symbol is named by " + (name.text() ? module : name).describe() + ".");
+                malformed_pickle("a symbol is named by " + (name.text() ? module : name).describe() + ".");
             }
             push(TorchValue(host_.symbol(*module.text(), *name.text())));
             return true;
@@ -536,8 +444,8 @@ class Machine {
             const auto* tuple =
                 arguments.node() ? std::get_if<TorchNode::Sequence>(&arguments.node()->content) : nullptr;
             if (!symbol.symbol() || !tuple || tuple->form != Form::tuple) {
-                malformed("an object is built from " + symbol.describe() + " and " + arguments.describe() +
-                          ".");
+                malformed_pickle("an object is built from " + symbol.describe() + " and " +
+                                 arguments.describe() + ".");
             }
             push(host_.call(*symbol.symbol(), tuple->items));
             return true;
@@ -571,63 +479,7 @@ class Machine {
     std::unordered_map<std::uint32_t, TorchValue> far_memo_; // slots that were not given out in order
 };
 
-TorchValue make_string(bool is_text, std::string value, ReadingBudget& budget) {
-    budget.take(sizeof(TorchNode) + value.size());
-    auto node = std::make_shared<TorchNode>();
-    node->hash = mix(is_text ? 5 : 6, std::hash<std::string_view>()(value));
-    node->hashable = true;
-    if (is_text) {
-        node->content = TorchNode::Text{std::move(value)};
-    } else {
-        node->content = TorchNode::Bytes{std::move(value)};
-    }
-    return TorchValue(std::move(node));
-}
-
 } // namespace
-
-void ReadingBudget::take(std::uint64_t bytes) {
-    if (bytes > left_) {
-        throw PickleProblem{"F-TOO-LARGE",
-                            "reading needs more than " + std::to_string(limit_) +
-                                " bytes of memory, the limit for a file of this size.",
-                            "Save a plain state dict with contiguous tensors.", ErrorKind::resources};
-    }
-    left_ -= bytes;
-}
-
-TorchValue make_text(std::string text, ReadingBudget& budget) {
-    return make_string(true, std::move(text), budget);
-}
-
-TorchValue make_bytes(std::string bytes, ReadingBudget& budget) {
-    return make_string(false, std::move(bytes), budget);
-}
-
-TorchValue make_sequence(Form form, TorchValue::Items items, ReadingBudget& budget) {
-    budget.take(sizeof(TorchNode) + items.size() * sizeof(TorchValue));
-    auto node = std::make_shared<TorchNode>();
-    node->hashable = form == Form::tuple;
-    node->hash = 7;
-    for (const TorchValue& item : items) {
-        put_into(*node, item);
-        const auto hash = node->hashable || form == Form::set ? hash_of(item) : std::nullopt;
-        if (form == Form::set && !hash) {
-            require_hash(item);
-        }
-        node->hashable = node->hashable && hash;
-        node->hash = node->hashable ? mix(node->hash, *hash) : 0;
-    }
-    node->content = TorchNode::Sequence{form, std::move(items)};
-    return TorchValue(std::move(node));
-}
-
-TorchValue make_map(ReadingBudget& budget) {
-    budget.take(sizeof(TorchNode));
-    auto node = std::make_shared<TorchNode>();
-    node->content = TorchNode::Map{};
-    return TorchValue(std::move(node));
-}
 
 TorchValue read_pickle(std::span<const std::byte> text, std::uint64_t offset, const std::string& file_name,
                        PickleHost& host, ReadingBudget& budget) {
