@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The window's program. `ergo` is the same engine for the command line.
 #include "app/chat/chat_store.h"
+#include "app/figure/figure_process.h"
 #include "app/window/application.h"
 #include "app/window/main_window.h"
 #include "app/window/preferences.h"
@@ -32,7 +33,10 @@ QString absoluteSource(const QString& model) {
 
 int showWindow(int argc, char** argv, const StartOptions& options) {
     Application application(argc, argv);
-    QTranslator translator;
+    QTranslator own, translator; // Qt's words (buttons, dialogs), then ours
+    if (own.load(QLocale(), "qtbase", "_", QLibraryInfo::path(QLibraryInfo::TranslationsPath))) {
+        Application::installTranslator(&own);
+    }
     if (translator.load(QLocale(), "ergosphere", "_", ":/translations")) {
         Application::installTranslator(&translator);
     }
@@ -64,6 +68,9 @@ int showWindow(int argc, char** argv, const StartOptions& options) {
 } // namespace
 
 int main(int argc, char** argv) {
+    if (const std::optional<int> code = figureProcess(argc, argv)) {
+        return *code;
+    }
     ergo::install_mapping_guard();
     QStringList arguments;
     for (int i = 0; i < argc; ++i) {

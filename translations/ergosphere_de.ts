@@ -49,11 +49,194 @@
     </message>
 </context>
 <context>
-    <name>QObject</name>
+    <name>Engine</name>
     <message>
-        <source>%1 (README.md)</source>
-        <translation>%1 (README.md)</translation>
+        <source>reading headers</source>
+        <translation>Kopfdaten werden gelesen</translation>
     </message>
+    <message>
+        <source>building the model</source>
+        <translation>Modell wird aufgebaut</translation>
+    </message>
+    <message>
+        <source>reading the tokenizer</source>
+        <translation>Tokenizer wird gelesen</translation>
+    </message>
+    <message>
+        <source>preparing the weights</source>
+        <translation>Gewichte werden vorbereitet</translation>
+    </message>
+    <message>
+        <source>ready</source>
+        <translation>bereit</translation>
+    </message>
+    <message>
+        <source>reading the prompt</source>
+        <translation>Eingabe wird gelesen</translation>
+    </message>
+    <message>
+        <source>reading the conversation</source>
+        <translation>Gespräch wird gelesen</translation>
+    </message>
+    <message>
+        <source>looking back</source>
+        <translation>Rückblick</translation>
+    </message>
+    <message>
+        <source>putting the figure together</source>
+        <translation>Abbildung wird zusammengestellt</translation>
+    </message>
+    <message>
+        <source>handing over the numbers</source>
+        <translation>Zahlen werden übergeben</translation>
+    </message>
+    <message>
+        <source>starting to draw</source>
+        <translation>Zeichnen beginnt</translation>
+    </message>
+    <message>
+        <source>reading the numbers</source>
+        <translation>Zahlen werden gelesen</translation>
+    </message>
+    <message>
+        <source>drawing</source>
+        <translation>wird gezeichnet</translation>
+    </message>
+    <message>
+        <source>writing</source>
+        <translation>wird geschrieben</translation>
+    </message>
+    <message>
+        <source>encoding the picture</source>
+        <translation>Bild wird kodiert</translation>
+    </message>
+    <message>
+        <source>hashing</source>
+        <translation>Prüfsumme wird berechnet</translation>
+    </message>
+    <message>
+        <source>measuring</source>
+        <translation>wird gemessen</translation>
+    </message>
+    <message>
+        <source>weights</source>
+        <translation>Gewichte</translation>
+    </message>
+    <message>
+        <source>cache</source>
+        <translation>Zwischenspeicher</translation>
+    </message>
+    <message>
+        <source>scratch</source>
+        <translation>Arbeitsspeicher</translation>
+    </message>
+    <message>
+        <source>capture</source>
+        <translation>Mitschnitt</translation>
+    </message>
+    <message>
+        <source>reserve</source>
+        <translation>Reserve</translation>
+    </message>
+    <message>
+        <source>embedding</source>
+        <translation>Einbettung</translation>
+    </message>
+    <message>
+        <source>attention</source>
+        <translation>Aufmerksamkeit</translation>
+    </message>
+    <message>
+        <source>router</source>
+        <translation>Router</translation>
+    </message>
+    <message>
+        <source>norms</source>
+        <translation>Normierung</translation>
+    </message>
+    <message>
+        <source>blocks</source>
+        <translation>Blöcke</translation>
+    </message>
+    <message>
+        <source>hyper_ffn</source>
+        <translation>HyperFFN</translation>
+    </message>
+    <message>
+        <source>lm_head</source>
+        <translation>LM-Kopf</translation>
+    </message>
+    <message>
+        <source>rope+norms</source>
+        <translation>RoPE und Normierung</translation>
+    </message>
+    <message>
+        <source>mlp</source>
+        <translation>MLP</translation>
+    </message>
+    <message>
+        <source>output</source>
+        <translation>Ausgabe</translation>
+    </message>
+    <message>
+        <source>LM head</source>
+        <translation>LM-Kopf</translation>
+    </message>
+    <message>
+        <source>Exact</source>
+        <translation>Genau</translation>
+    </message>
+    <message>
+        <source>Greedy: the same answer every time; right for equations and for measuring.</source>
+        <translation>Gierig: jedes Mal dieselbe Antwort; richtig für Gleichungen und zum Messen.</translation>
+    </message>
+    <message>
+        <source>Lively</source>
+        <translation>Lebhaft</translation>
+    </message>
+    <message>
+        <source>Pure temperature 0.8, nothing cut.</source>
+        <translation>Reine Temperatur 0,8, nichts abgeschnitten.</translation>
+    </message>
+    <message>
+        <source>Temperature 0.8 with top-p 0.95; the MoA cards advise to stay at 1.2 or below.</source>
+        <translation>Temperatur 0,8 mit Top-p 0,95; die MoA-Karten raten, bei höchstens 1,2 zu bleiben.</translation>
+    </message>
+    <message>
+        <source>Pure temperature</source>
+        <translation>Reine Temperatur</translation>
+    </message>
+    <message>
+        <source>Temperature 0.7 and nothing cut: the card warns that top-p ruins a model this small.</source>
+        <translation>Temperatur 0,7 und nichts abgeschnitten: Die Karte warnt, dass Top-p ein so kleines Modell verdirbt.</translation>
+    </message>
+    <message>
+        <source>weight</source>
+        <translation>Gewicht</translation>
+    </message>
+    <message>
+        <source>distance</source>
+        <translation>Abstand</translation>
+    </message>
+    <message>
+        <source>radius</source>
+        <translation>Radius</translation>
+    </message>
+    <message>
+        <source>layer %1</source>
+        <translation>Schicht %1</translation>
+    </message>
+    <message>
+        <source>all heads</source>
+        <translation>alle Köpfe</translation>
+    </message>
+    <message>
+        <source>head %1</source>
+        <translation>Kopf %1</translation>
+    </message>
+</context>
+<context>
+    <name>QObject</name>
     <message>
         <source>%1 · %2 tokens</source>
         <translation>%1 · %2 Token</translation>
@@ -175,6 +358,13 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
     <message>
         <source>log × uniform</source>
         <translation>log × gleichmäßig</translation>
+    </message>
+</context>
+<context>
+    <name>ergosphere::BackgroundJob</name>
+    <message>
+        <source>There is not enough memory for this.</source>
+        <translation>Dafür reicht der Speicher nicht.</translation>
     </message>
 </context>
 <context>
@@ -459,6 +649,57 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
         <source>Paper is white whatever the theme. Large matrices are kept as one lossless image.</source>
         <translation>Papier ist weiß, gleich welches Thema. Große Matrizen werden als ein verlustfreies Bild abgelegt.</translation>
     </message>
+    <message>
+        <source>NPZ, numbers and look</source>
+        <translation>NPZ, Zahlen und Aussehen</translation>
+    </message>
+    <message>
+        <source>Width in millimetres</source>
+        <translation>Breite in Millimetern</translation>
+    </message>
+    <message>
+        <source>Copy</source>
+        <translation>Kopieren</translation>
+    </message>
+    <message>
+        <source>Puts the figure on the clipboard instead of into a file</source>
+        <translation>Legt die Abbildung in die Zwischenablage statt in eine Datei</translation>
+    </message>
+    <message>
+        <source>Arrays for NumPy; `ergo figure FILE.npz -o FIGURE.pdf` draws the figure from it.</source>
+        <translation>Felder für NumPy; `ergo figure DATEI.npz -o BILD.pdf` zeichnet daraus die Abbildung.</translation>
+    </message>
+</context>
+<context>
+    <name>ergosphere::FilePanel</name>
+    <message>
+        <source>SHA-256 is being computed …</source>
+        <translation>SHA-256 wird berechnet …</translation>
+    </message>
+    <message>
+        <source>SHA-256 of %1</source>
+        <translation>SHA-256 von %1</translation>
+    </message>
+    <message>
+        <source>Files</source>
+        <translation>Dateien</translation>
+    </message>
+    <message>
+        <source>Licence text</source>
+        <translation>Lizenztext</translation>
+    </message>
+    <message>
+        <source>No licence lies with the files.</source>
+        <translation>Bei den Dateien liegt keine Lizenz.</translation>
+    </message>
+    <message>
+        <source>Licence: %1 (%2)</source>
+        <translation>Lizenz: %1 (%2)</translation>
+    </message>
+    <message>
+        <source>SHA-256 was not computed</source>
+        <translation>SHA-256 wurde nicht berechnet</translation>
+    </message>
 </context>
 <context>
     <name>ergosphere::HeadGrid</name>
@@ -628,6 +869,21 @@ Open a model first.</source>
     </message>
 </context>
 <context>
+    <name>ergosphere::HistogramView</name>
+    <message>
+        <source>Histogram</source>
+        <translation>Histogramm</translation>
+    </message>
+    <message>
+        <source>Histogram of %1</source>
+        <translation>Histogramm von %1</translation>
+    </message>
+    <message>
+        <source>Values from %1 to %2, mean %3, deviation %4.</source>
+        <translation>Werte von %1 bis %2, Mittel %3, Streuung %4.</translation>
+    </message>
+</context>
+<context>
     <name>ergosphere::Lens</name>
     <message>
         <source>What would be here</source>
@@ -722,6 +978,18 @@ Open a model first.</source>
     <message>
         <source>Remove from this list</source>
         <translation>Aus dieser Liste entfernen</translation>
+    </message>
+    <message>
+        <source>, shown</source>
+        <translation>, gezeigt</translation>
+    </message>
+    <message>
+        <source>Show</source>
+        <translation>Zeigen</translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation>Schließen</translation>
     </message>
 </context>
 <context>
@@ -942,6 +1210,26 @@ Open a model first.</source>
         <source>No lens is open. Press 1, 2, 3 or 4 to open one.</source>
         <translation>Keine Linse ist offen. 1, 2, 3 oder 4 öffnet eine.</translation>
     </message>
+    <message>
+        <source>Lenses</source>
+        <translation>Linsen</translation>
+    </message>
+    <message>
+        <source>&amp;Next open model</source>
+        <translation>&amp;Nächstes offenes Modell</translation>
+    </message>
+    <message>
+        <source>&amp;Close model</source>
+        <translation>Modell s&amp;chließen</translation>
+    </message>
+    <message>
+        <source>The figure is on the clipboard.</source>
+        <translation>Die Abbildung liegt in der Zwischenablage.</translation>
+    </message>
+    <message>
+        <source>There is not enough memory for a picture of this size; choose a smaller one.</source>
+        <translation>Für ein Bild dieser Größe reicht der Speicher nicht; wählen Sie ein kleineres.</translation>
+    </message>
 </context>
 <context>
     <name>ergosphere::MatrixView</name>
@@ -1008,14 +1296,6 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
     <message>
         <source>Copy</source>
         <translation>Kopieren</translation>
-    </message>
-    <message>
-        <source>This checkpoint holds tensors that the model does not use. The model that is loaded stays.</source>
-        <translation>Dieser Checkpoint enthält Tensoren, die das Modell nicht benutzt. Das geladene Modell bleibt.</translation>
-    </message>
-    <message>
-        <source>This cannot be opened. The model that is loaded stays.</source>
-        <translation>Das lässt sich nicht öffnen. Das geladene Modell bleibt.</translation>
     </message>
     <message>
         <source>Report</source>
@@ -1096,6 +1376,93 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
     <message>
         <source>Worth knowing</source>
         <translation>Wissenswert</translation>
+    </message>
+    <message>
+        <source>In short</source>
+        <translation>In Kürze</translation>
+    </message>
+    <message>
+        <source>Model card</source>
+        <translation>Modellkarte</translation>
+    </message>
+    <message>
+        <source>This checkpoint holds tensors that the model does not use. What is open already stays open.</source>
+        <translation>Dieser Checkpoint enthält Tensoren, die das Modell nicht verwendet. Was schon offen ist, bleibt offen.</translation>
+    </message>
+    <message>
+        <source>This cannot be opened. What is open already stays open.</source>
+        <translation>Das lässt sich nicht öffnen. Was schon offen ist, bleibt offen.</translation>
+    </message>
+    <message>
+        <source>Tensors</source>
+        <translation>Tensoren</translation>
+    </message>
+    <message>
+        <source>Files</source>
+        <translation>Dateien</translation>
+    </message>
+    <message>
+        <source>Why</source>
+        <translation>Warum</translation>
+    </message>
+    <message>
+        <source>How it was recognised, and what was taken for granted</source>
+        <translation>Woran es erkannt wurde und was angenommen wird</translation>
+    </message>
+    <message>
+        <source>Copies what this card says</source>
+        <translation>Kopiert, was diese Karte sagt</translation>
+    </message>
+    <message>
+        <source>Overview</source>
+        <translation>Überblick</translation>
+    </message>
+    <message>
+        <source>being read …</source>
+        <translation>wird gelesen …</translation>
+    </message>
+    <message>
+        <source>Context in tokens</source>
+        <translation>Kontext in Tokens</translation>
+    </message>
+    <message>
+        <source> tokens</source>
+        <translation> Tokens</translation>
+    </message>
+    <message>
+        <source>For a context of</source>
+        <translation>Für einen Kontext von</translation>
+    </message>
+    <message>
+        <source>Load uses this context. A shorter one needs less memory; the weights are used in place, out of the file, as far as the backend can.</source>
+        <translation>Laden verwendet diesen Kontext. Ein kürzerer braucht weniger Speicher; die Gewichte werden an Ort und Stelle aus der Datei verwendet, soweit das Backend es kann.</translation>
+    </message>
+    <message>
+        <source>Memory</source>
+        <translation>Speicher</translation>
+    </message>
+    <message>
+        <source>It would run with these settings:</source>
+        <translation>Es liefe mit diesen Einstellungen:</translation>
+    </message>
+</context>
+<context>
+    <name>ergosphere::ProgressRow</name>
+    <message>
+        <source>Progress</source>
+        <translation>Fortschritt</translation>
+    </message>
+    <message>
+        <source>Cancel</source>
+        <translation>Abbrechen</translation>
+    </message>
+    <message>
+        <source>, %1 min left</source>
+        <translation>, noch %1 min</translation>
+    </message>
+    <message>
+        <source>, %1 s left</source>
+        <translation>, noch %1 s</translation>
     </message>
 </context>
 <context>
@@ -1517,6 +1884,96 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
     </message>
 </context>
 <context>
+    <name>ergosphere::TensorModel</name>
+    <message>
+        <source>one number</source>
+        <translation>eine Zahl</translation>
+    </message>
+    <message>
+        <source>1 tensor</source>
+        <translation>1 Tensor</translation>
+    </message>
+    <message>
+        <source>%1 tensors</source>
+        <translation>%1 Tensoren</translation>
+    </message>
+    <message>
+        <source>Tensor</source>
+        <translation>Tensor</translation>
+    </message>
+    <message>
+        <source>Shape</source>
+        <translation>Form</translation>
+    </message>
+    <message>
+        <source>Type</source>
+        <translation>Typ</translation>
+    </message>
+    <message>
+        <source>Size</source>
+        <translation>Größe</translation>
+    </message>
+    <message>
+        <source>Mean</source>
+        <translation>Mittel</translation>
+    </message>
+    <message>
+        <source>Smallest</source>
+        <translation>Kleinster</translation>
+    </message>
+    <message>
+        <source>Largest</source>
+        <translation>Größter</translation>
+    </message>
+    <message>
+        <source>Values</source>
+        <translation>Werte</translation>
+    </message>
+</context>
+<context>
+    <name>ergosphere::TensorPanel</name>
+    <message>
+        <source>Filter, for example layers.*.attn</source>
+        <translation>Filter, zum Beispiel layers.*.attn</translation>
+    </message>
+    <message>
+        <source>Filter tensors by name</source>
+        <translation>Tensoren nach Namen filtern</translation>
+    </message>
+    <message>
+        <source>Tensors</source>
+        <translation>Tensoren</translation>
+    </message>
+    <message>
+        <source>Select a tensor to measure it.</source>
+        <translation>Einen Tensor auswählen, um ihn zu messen.</translation>
+    </message>
+    <message>
+        <source>Measure all shown</source>
+        <translation>Alle gezeigten messen</translation>
+    </message>
+    <message>
+        <source>Reads all weights that are shown, once</source>
+        <translation>Liest alle gezeigten Gewichte einmal</translation>
+    </message>
+    <message>
+        <source>%1 of %2</source>
+        <translation>%1 von %2</translation>
+    </message>
+    <message>
+        <source>%1
+mean %2, deviation %3
+from %4 to %5, %6 values, %7 zeros</source>
+        <translation>%1
+Mittel %2, Streuung %3
+von %4 bis %5, %6 Werte, %7 Nullen</translation>
+    </message>
+    <message>
+        <source>%1 are not finite</source>
+        <translation>%1 sind nicht endlich</translation>
+    </message>
+</context>
+<context>
     <name>ergosphere::TokenCard</name>
     <message>
         <source>What could stand here</source>
@@ -1525,10 +1982,6 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
 </context>
 <context>
     <name>ergosphere::TopBar</name>
-    <message>
-        <source>Cancel</source>
-        <translation>Abbrechen</translation>
-    </message>
     <message>
         <source>Open a model</source>
         <translation>Ein Modell öffnen</translation>
@@ -1596,6 +2049,26 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
     <message>
         <source>Speed of the last reply</source>
         <translation>Tempo der letzten Antwort</translation>
+    </message>
+    <message>
+        <source>Open a model folder or file (Ctrl+O)</source>
+        <translation>Modellordner oder -datei öffnen (Strg+O)</translation>
+    </message>
+    <message>
+        <source>Show %1</source>
+        <translation>%1 zeigen</translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation>Schließen</translation>
+    </message>
+    <message>
+        <source>Close %1</source>
+        <translation>%1 schließen</translation>
+    </message>
+    <message>
+        <source>Also open</source>
+        <translation>Ebenfalls offen</translation>
     </message>
 </context>
 <context>

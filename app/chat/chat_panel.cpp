@@ -7,7 +7,9 @@
 #include "app/figure/palette.h"
 #include "app/lens/lens_data.h"
 #include "app/lens/selection.h"
+#include "app/window/engine_text.h"
 #include "app/window/message_bar.h"
+#include "app/window/progress_row.h"
 #include "app/window/theme.h"
 
 #include <QButtonGroup>
@@ -25,6 +27,7 @@ ChatPanel::ChatPanel(TranscriptDocument* document, LensData* lens_data, Selectio
     sampling_ = new SamplingPanel(this);
     sampling_->hide();
     messages_ = new MessageBar(this);
+    work_ = new ProgressRow(this);
     legend_ = new RibbonLegend(transcript_, lens_data, selection, this);
 
     const auto view = [this](const QString& text, const QString& tip) {
@@ -52,6 +55,7 @@ ChatPanel::ChatPanel(TranscriptDocument* document, LensData* lens_data, Selectio
     auto* bottom = new QVBoxLayout;
     bottom->setContentsMargins(16, 4, 16, 12);
     bottom->setSpacing(6);
+    bottom->addWidget(work_);
     bottom->addWidget(messages_);
     bottom->addWidget(sampling_);
     bottom->addWidget(composer_);
@@ -115,7 +119,7 @@ void RibbonLegend::paintEvent(QPaintEvent*) {
         p.drawText(QRect(x - w, 0, w + 1, height()), Qt::AlignVCenter, words);
         x -= w;
     };
-    const QString label = QString::fromStdString(site.label);
+    const QString label = placeText(site.label);
     int needed = 0;
     for (const std::string& path : site.paths) {
         needed += metrics.horizontalAdvance(QString::fromStdString(path)) + 28;

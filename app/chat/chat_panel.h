@@ -12,6 +12,7 @@ namespace ergosphere {
 class Composer;
 class LensData;
 class MessageBar;
+class ProgressRow;
 class RibbonLegend;
 class SamplingPanel;
 class Selection;
@@ -29,6 +30,8 @@ class ChatPanel : public QWidget {
     Composer* composer() const { return composer_; }
     SamplingPanel* sampling() const { return sampling_; }
     MessageBar* messages() const { return messages_; }
+    /// Of work that is not the model's: a picture being written.
+    ProgressRow* work() const { return work_; }
     void setTitle(const QString& title);
 
   public slots:
@@ -45,6 +48,7 @@ class ChatPanel : public QWidget {
     Composer* composer_;
     SamplingPanel* sampling_;
     MessageBar* messages_;
+    ProgressRow* work_;
     RibbonLegend* legend_;
     QToolButton *as_text_, *as_tokens_;
 };

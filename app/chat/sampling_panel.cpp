@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/chat/sampling_panel.h"
 
+#include "app/window/engine_text.h"
 #include "app/window/theme.h"
 
 #include <QComboBox>
@@ -116,7 +117,7 @@ void SamplingPanel::setFamily(const std::string& family) {
     presets_ = ergo::sampling_presets(family);
     preset_->clear();
     for (const ergo::SamplingPreset& preset : presets_) {
-        preset_->addItem(QString::fromStdString(preset.name));
+        preset_->addItem(engineText(preset.name));
     }
     preset_->addItem(tr("Custom"));
     if (!presets_.empty()) {
@@ -135,7 +136,7 @@ void SamplingPanel::applyPreset(int index) {
     params.seed = seed_->text().toULongLong(); // a preset says how to choose, not which dice
     setParams(params);
     preset_->setCurrentIndex(index);
-    reason_->setText(QString::fromStdString(preset.reason));
+    reason_->setText(engineText(preset.reason));
     emit changed();
 }
 

@@ -6,6 +6,7 @@
 #include "app/figure/palette.h"
 #include "app/lens/lens_data.h"
 #include "app/lens/selection.h"
+#include "app/window/engine_text.h"
 #include "app/window/theme.h"
 
 #include <QAccessible>
@@ -530,7 +531,7 @@ void Transcript::showCard() {
             content.shares.push_back({QString::fromStdString(site.paths[i]), shares[i],
                                       routeColor(int(i), int(site.paths.size()))});
         }
-        content.shares_title = QString::fromStdString(site.label);
+        content.shares_title = placeText(site.label);
     }
     card_->showBeside(rectOf(hovered_).toAlignedRect(), std::move(content));
 }

@@ -2,56 +2,22 @@
 #include "app/cli/figure_command.h"
 
 #include "app/figure/export.h"
+#include "app/figure/figure_file.h"
 #include "app/figure/head_quantity.h"
+#include "app/figure/offscreen.h"
 #include "app/figure/palette.h"
 #include "app/figure/trace_figure.h"
 #include "engine/base/error.h"
 #include "engine/lab/trace.h"
 
-#include <QApplication>
-
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
-#include <memory>
 
 namespace ergo::cli {
 
 namespace {
 
 using namespace ergosphere;
-
-/// Fonts need Qt's application object, and that needs a platform: none with a screen unless one was asked
-/// for.
-class Offscreen {
-  public:
-    Offscreen() {
-        if (!qEnvironmentVariableIsSet("QT_QPA_PLATFORM")) {
-            qputenv("QT_QPA_PLATFORM", "offscreen");
-        }
-        before_ = qInstallMessageHandler([](QtMsgType type, const QMessageLogContext&, const QString& text) {
-            if (type == QtCriticalMsg || type == QtFatalMsg) { // stderr belongs to our one sentence
-                std::fprintf(stderr, "ergo: %s\n", qPrintable(text));
-            }
-        });
-        if (!QCoreApplication::instance()) {
-            application_ = std::make_unique<QApplication>(count_, words_);
-        }
-    }
-    ~Offscreen() {
-        application_.reset();
-        qInstallMessageHandler(before_);
-    }
-    Offscreen(const Offscreen&) = delete;
-    Offscreen& operator=(const Offscreen&) = delete;
-
-  private:
-    char name_[5] = "ergo";
-    char* words_[2] = {name_, nullptr};
-    int count_ = 1;
-    std::unique_ptr<QApplication> application_;
-    QtMessageHandler before_ = nullptr;
-};
 
 std::string stage_from(const Arguments& arguments) {
     const std::string layer = arguments.text("--layer");
@@ -86,24 +52,8 @@ TraceQuery query_from(const Arguments& arguments) {
     return query;
 }
 
-QString heads_title(const std::string& view) {
-    switch (heads_view(view).value_or(HeadQuantity::radius)) {
-    case HeadQuantity::alpha:
-        return QStringLiteral("Alpha of every head");
-    case HeadQuantity::mass:
-        return QStringLiteral("Gravity mass");
-    case HeadQuantity::drift:
-        return QStringLiteral("Drift of the gravity mass");
-    case HeadQuantity::horizon:
-        return QStringLiteral("Concentration horizon");
-    case HeadQuantity::radius:
-        break;
-    }
-    return QStringLiteral("Ball radius");
-}
-
-FigureSpec spec_from(const Arguments& arguments) {
-    FigureSpec spec;
+/// `spec` with what the command line says otherwise.
+FigureSpec spec_from(const Arguments& arguments, FigureSpec spec) {
     const auto text = [&](const char* name) { return QString::fromStdString(arguments.text(name)); };
     if (arguments.has("--width")) {
         spec.width_mm = parse_length_mm(text("--width"));
@@ -112,8 +62,8 @@ FigureSpec spec_from(const Arguments& arguments) {
         spec.height_mm = parse_length_mm(text("--height"));
     }
     spec.dpi = static_cast<int>(arguments.integer("--dpi", spec.dpi, 36, 2400));
-    spec.colormap = text("--colormap");
-    if (!spec.colormap.isEmpty()) {
+    if (arguments.has("--colormap")) {
+        spec.colormap = text("--colormap");
         Colormap::named(spec.colormap); // refuses an unknown one before any work
     }
     if (arguments.has("--font")) {
@@ -126,7 +76,9 @@ FigureSpec spec_from(const Arguments& arguments) {
     if (arguments.has("--white")) {
         spec.white = arguments.real("--white", 0);
     }
-    spec.title = text("--title");
+    if (arguments.has("--title")) {
+        spec.title = text("--title");
+    }
     validate(spec);
     return spec;
 }
@@ -233,13 +185,29 @@ FigureData from_model(const Arguments& arguments, const Context& context, TraceQ
     return figure_from_trace(arrays, query);
 }
 
-FigureData from_trace(const Arguments& arguments, const std::string& path, TraceQuery query,
-                      FigureSpec& spec) {
-    if (arguments.has("-p") || arguments.has("--tokens")) {
-        throw UsageError("A trace has its tokens already: leave out --tokens and -p.");
+/// A trace, or a figure that was kept as numbers: that one brings its own look.
+FigureFile from_arrays(const Arguments& arguments, const std::string& path, const FigureSpec& spec) {
+    const TraceArrays arrays = read_npz(path);
+    const bool kept = is_figure_file(arrays);
+    for (const char* option : {"-p", "--tokens"}) {
+        if (arguments.has(option)) {
+            throw UsageError(std::string(kept ? "A figure" : "A trace") +
+                             " has its tokens already: leave out " + option + ".");
+        }
     }
-    spec.provenance = QString::fromStdString(printable(std::filesystem::path(path).filename().string()));
-    return figure_from_trace(read_npz(path), query);
+    if (kept) {
+        for (const char* option : {"--view", "--layer", "--site", "--head", "--scale"}) {
+            if (arguments.has(option)) {
+                throw UsageError(std::string("The file is a finished figure: leave out ") + option + ".");
+            }
+        }
+        FigureFile file = figure_from_file(arrays);
+        file.spec = spec_from(arguments, file.spec);
+        return file;
+    }
+    FigureFile file{spec, figure_from_trace(arrays, query_from(arguments))};
+    file.spec.provenance = QString::fromStdString(printable(std::filesystem::path(path).filename().string()));
+    return file;
 }
 
 } // namespace
@@ -247,12 +215,13 @@ FigureData from_trace(const Arguments& arguments, const std::string& path, Trace
 Syntax figure_syntax() {
     return {
         "figure",
-        "The figure that the window exports, as .pdf, .svg, .png or .csv.\n"
-        "SOURCE is a trace (.npz) or a MODEL with --tokens or -p.",
+        "The figure that the window exports, as .pdf, .svg, .png, .csv or .npz.\n"
+        "SOURCE is a MODEL with --tokens or -p, a trace (.npz), or a figure kept as .npz.",
         {"SOURCE"},
         with_model_options(
             {{"--view", "VIEW", "attention, router, balls, alpha, mass, drift, horizon or depth"},
-             {"-o", "FILE", "where to write; the extension decides the form"},
+             {"-o", "FILE",
+              "where to write; the extension decides the form (.npz keeps the numbers and the look)"},
              {"--tokens", "IDS", "token ids: 1,2,3 or @FILE with one per line"},
              {"-p", "TEXT", "text instead of token ids"},
              {"--layer", "L", "attention: layer number or stage (lm_head); default the first"},
@@ -274,23 +243,27 @@ Syntax figure_syntax() {
 int figure_command(const Arguments& arguments, const Context& context) {
     const auto source = arguments.positional(0);
     if (!source) {
-        throw UsageError("SOURCE is missing: a trace (.npz) or a model.");
+        throw UsageError("SOURCE is missing: a model, a trace (.npz) or a figure (.npz).");
     }
     const std::string out = arguments.required("-o");
-    const TraceQuery query = query_from(arguments);
-    FigureSpec spec = spec_from(arguments);
-    const FigureData figure = source->ends_with(".npz") ? from_trace(arguments, *source, query, spec)
-                                                        : from_model(arguments, context, query, spec);
-    if (!arguments.has("--title")) {
-        const auto* attention = std::get_if<AttentionFigure>(&figure);
-        const auto* depth = std::get_if<DepthFigure>(&figure);
-        spec.title = attention                ? attention->place
-                     : depth                  ? QStringLiteral("Depth weights, ") + depth->place
-                     : query.view == "router" ? QStringLiteral("Shares of the paths")
-                                              : heads_title(query.view);
+    FigureFile figure{spec_from(arguments, {}), {}};
+    const bool arrays = source->ends_with(".npz");
+    if (arrays) {
+        figure = from_arrays(arguments, *source, figure.spec);
+    } else {
+        figure.data = from_model(arguments, context, query_from(arguments), figure.spec);
     }
-    const Offscreen application;
-    export_figure(spec, figure, QString::fromStdString(out));
+    if (figure.spec.title.isEmpty() && !arguments.has("--title") && (!arrays || arguments.has("--view"))) {
+        const auto* attention = std::get_if<AttentionFigure>(&figure.data);
+        const auto* depth = std::get_if<DepthFigure>(&figure.data);
+        figure.spec.title = attention ? attention->place
+                            : depth   ? QStringLiteral("Depth weights, ") + depth->place
+                            : view_name(figure.data) == "router"
+                                ? QStringLiteral("Shares of the paths")
+                                : heads_title(*heads_view(arguments.required("--view")));
+    }
+    const Offscreen application("ergo");
+    export_figure(figure.spec, figure.data, QString::fromStdString(out));
     return 0;
 }
 

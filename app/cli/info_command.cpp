@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/cli/commands.h"
+#include "app/cli/info_details.h"
 #include "engine/base/error.h"
+#include "engine/checkpoint/digest.h"
+#include "engine/checkpoint/licence.h"
 
 #include <nlohmann/json.hpp>
 
@@ -79,6 +82,8 @@ json info_json(const Opened& opened) {
     }
     items["total"] = total;
     out["memory"] = {{"context", opened.context}, {"cpu", {{info.dtype, items}}}};
+    const Licence licence = find_licence(*opened.checkpoint);
+    out["licence"] = licence.name.empty() ? json(nullptr) : json(licence.name);
     return out;
 }
 
@@ -117,6 +122,12 @@ std::string info_text(const Opened& opened) {
     } else {
         line("tokenizer", "none: token ids in, numbers out");
     }
+    if (const Licence licence = find_licence(*opened.checkpoint); !licence.name.empty()) {
+        line("licence", licence.name + " (" + licence.from + ")");
+    }
+    for (const WeightFile& file : weight_files(*opened.checkpoint)) {
+        line("file", file.name + ", " + mebibytes(file.bytes));
+    }
     std::uint64_t total = 0;
     for (const MemoryItem& item : opened.model->memory(opened.context)) {
         line("memory", mebibytes(item.bytes) + " " + item.what);
@@ -130,40 +141,6 @@ std::string info_text(const Opened& opened) {
         line("warning", warning);
     }
     return out;
-}
-
-/// What lies in the weight files, whatever family it may be: names, types, shapes.
-std::string tensors_text(const Checkpoint& checkpoint, bool as_json) {
-    json list = json::array();
-    std::string text;
-    for (const std::string& name : checkpoint.order()) {
-        const auto unreadable = checkpoint.unreadable().find(name);
-        const bool known = unreadable == checkpoint.unreadable().end();
-        const Shape& shape = known ? checkpoint.tensor(name).shape() : unreadable->second.shape;
-        const std::string type =
-            known ? std::string(dtype_name(checkpoint.tensor(name).dtype())) : unreadable->second.stored_type;
-        list.push_back({{"name", printable(name)}, {"dtype", type}, {"shape", shape}});
-        text += printable(name) + "  " + type + "  " + to_string(shape) + "\n";
-    }
-    if (as_json) {
-        return json{{"tensors", list},
-                    {"weight_files", checkpoint.weight_files()},
-                    {"weight_bytes", checkpoint.weight_bytes()},
-                    {"parameters", checkpoint.parameter_count()},
-                    {"metadata", checkpoint.metadata()},
-                    {"warnings", checkpoint.warnings()}}
-                   .dump(1) +
-               "\n";
-    }
-    for (const auto& [key, value] : checkpoint.metadata()) {
-        text += printable(key) + " = " + printable(value) + "\n";
-    }
-    text += grouped(checkpoint.parameter_count()) + " parameters in " +
-            grouped(static_cast<std::int64_t>(checkpoint.weight_bytes())) + " bytes\n";
-    for (const std::string& warning : checkpoint.warnings()) {
-        text += "warning: " + warning + "\n";
-    }
-    return text;
 }
 
 std::string observables_text(const Model& model, bool as_json) {
@@ -186,27 +163,33 @@ std::string observables_text(const Model& model, bool as_json) {
 } // namespace
 
 Syntax info_syntax() {
-    return {
-        "info",
-        "What a checkpoint is: family, parameters, tokenizer, memory, problems. Opens headers only.",
-        {"MODEL"},
-        with_model_options({{"--json", "", "print one JSON object"},
-                            {"--tensors", "", "list the stored tensors, also of a file of no known family"},
-                            {"--observables", "", "list what can be observed, with shape and unit"}})};
+    std::vector<Option> options{{"--json", "", "print one JSON object"},
+                                {"--observables", "", "list what can be observed, with shape and unit"}};
+    for (Option& option : detail_options()) {
+        options.push_back(std::move(option));
+    }
+    return {"info",
+            "What a checkpoint is: family, parameters, tokenizer, memory, problems. Opens headers only.",
+            {"MODEL"},
+            with_model_options(options)};
 }
 
 int info_command(const Arguments& arguments, const Context& context) {
     const bool as_json = arguments.has("--json");
-    if (arguments.has("--tensors")) {
-        print(tensors_text(*open_checkpoint(*arguments.positional(0), progress_line(), context.cancel),
-                           as_json));
+    if (wants_tensors(arguments)) { // whatever family it may be
+        const auto checkpoint = open_checkpoint(*arguments.positional(0), progress_line(), context.cancel);
+        print(tensors_text(*checkpoint, arguments, context));
         return 0;
     }
     const Opened opened = open_headers(arguments, context);
     if (arguments.has("--observables")) {
         print(observables_text(*opened.model, as_json));
+    } else if (as_json) {
+        json out = info_json(opened);
+        add_digests(out, *opened.checkpoint, arguments, context);
+        print(out.dump(1) + "\n");
     } else {
-        print(as_json ? info_json(opened).dump(1) + "\n" : info_text(opened));
+        print(info_text(opened) + digests_text(*opened.checkpoint, arguments, context));
     }
     return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "app/figure/csv.h"
 #include "app/figure/draw.h"
+#include "app/figure/figure_file.h"
 #include "app/figure/pdf_fixup.h"
 #include "engine/base/atomic_file.h"
 #include "engine/base/error.h"
@@ -128,7 +129,7 @@ QByteArray render_figure(const FigureSpec& spec, const FigureData& data, const Q
             format.isEmpty()
                 ? std::string("The figure's file name has no extension.")
                 : "Figures cannot be written as \"." + ergo::printable(format.toStdString()) + "\".",
-            {.code = "FIG-EXTENSION", .advice = "Use a name that ends in .pdf, .svg, .png or .csv."});
+            {.code = "FIG-EXTENSION", .advice = "Use a name that ends in .pdf, .svg, .png, .csv or .npz."});
     }
     FigureSpec clean = spec; // control characters are no XML, and nobody could see them
     for (QString* text : {&clean.title, &clean.provenance}) {
@@ -138,7 +139,13 @@ QByteArray render_figure(const FigureSpec& spec, const FigureData& data, const Q
 }
 
 void export_figure(const FigureSpec& spec, const FigureData& data, const QString& path) {
-    const QByteArray bytes = render_figure(spec, data, QFileInfo(path).suffix().toLower());
+    const QString format = QFileInfo(path).suffix().toLower();
+    if (format == QLatin1String("npz")) {
+        validate(spec);
+        write_figure_file(path, spec, data);
+        return;
+    }
+    const QByteArray bytes = render_figure(spec, data, format);
     ergo::AtomicFile file(path.toStdString());
     file.write(std::string_view(bytes.constData(), static_cast<std::size_t>(bytes.size())));
     file.commit();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Writes a figure to a file: .pdf, .svg, .png or .csv by the name's extension. The same figure gives the same
-// bytes: no dates, no random ids. GUI thread (any platform plugin, offscreen included).
+// Writes a figure to a file: .pdf, .svg, .png, .csv or .npz (figure_file.h) by the name's extension. The same
+// figure gives the same bytes: no dates, no random ids. GUI thread (any platform plugin, offscreen included).
 #pragma once
 
 #include "app/figure/figure.h"

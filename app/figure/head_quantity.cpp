@@ -31,6 +31,22 @@ std::optional<HeadQuantity> head_quantity(const std::string& key) {
     return std::nullopt;
 }
 
+QString heads_title(HeadQuantity quantity) {
+    switch (quantity) {
+    case HeadQuantity::alpha:
+        return QStringLiteral("Alpha of every head");
+    case HeadQuantity::mass:
+        return QStringLiteral("Gravity mass");
+    case HeadQuantity::drift:
+        return QStringLiteral("Drift of the gravity mass");
+    case HeadQuantity::horizon:
+        return QStringLiteral("Concentration horizon");
+    case HeadQuantity::radius:
+        break;
+    }
+    return QStringLiteral("Ball radius");
+}
+
 std::string observable_of(HeadQuantity quantity) {
     return quantity == HeadQuantity::radius ? "radius" : quantity == HeadQuantity::alpha ? "alpha" : "mass";
 }

@@ -22,6 +22,8 @@ enum class HeadQuantity : unsigned char {
 QString key_of(HeadQuantity quantity);
 /// The quantity of that key.
 std::optional<HeadQuantity> head_quantity(const std::string& key);
+/// A figure's title: "Ball radius", "Gravity mass" …
+QString heads_title(HeadQuantity quantity);
 /// Name of the observable it is made from: "radius", "alpha", "mass".
 std::string observable_of(HeadQuantity quantity);
 /// For a figure's colour bar: "log10 of keys", "from 0.974" (the start of a drift); empty for none.

@@ -6,6 +6,7 @@
 #include "app/lens/head_grid.h"
 #include "app/lens/matrix_view.h"
 #include "app/lens/range_bar.h"
+#include "app/window/engine_text.h"
 #include "app/window/theme.h"
 
 #include <QComboBox>
@@ -27,6 +28,26 @@ namespace {
 constexpr double picture_ms = 5; // of a frame for bringing the picture up to date, and as much for thumbnails
 constexpr std::size_t sample_size = 20000;
 
+/// Mean over the heads of every row that all of them have; the rest stays masked.
+Matrix meanOfHeads(const std::vector<LensData::PairRows>& heads, int rows, WeightScale scale) {
+    Matrix mean(rows, rows);
+    std::vector<std::span<const float>> own(heads.size());
+    std::vector<float> row;
+    for (int query = 0; query < rows; ++query) {
+        const auto at = static_cast<std::size_t>(query);
+        const bool complete = std::all_of(heads.begin(), heads.end(), [&](const LensData::PairRows& head) {
+            return at < head.size() && head[at] && head[at]->size() == at + 1;
+        });
+        if (complete) {
+            std::transform(heads.begin(), heads.end(), own.begin(),
+                           [&](const LensData::PairRows& head) { return std::span(*head[at]); });
+            mean_row(own, scale, row);
+            std::copy(row.begin(), row.end(), mean.values.begin() + static_cast<std::ptrdiff_t>(at) * rows);
+        }
+    }
+    return mean;
+}
+
 } // namespace
 
 AttentionLens::AttentionLens(LensData* lens_data, Selection* selection, QWidget* parent)
@@ -47,6 +68,7 @@ AttentionLens::AttentionLens(LensData* lens_data, Selection* selection, QWidget*
     column->addWidget(view_, 1);
     column->addWidget(readout_);
     setBody(makeControls(), picture, range_);
+    setFocusPolicy(Qt::ClickFocus); // Tab goes to what is inside
     setFocusProxy(view_);
 
     connect(view_, &MatrixView::readout, readout_, &QLabel::setText);
@@ -180,7 +202,7 @@ QString AttentionLens::emptyText() const {
     }
     return data_->length() == 0
                ? tr("Here stands who looks at whom.\nWrite a message, and the map grows with every token.")
-               : tr("The attention of %1 is being captured …").arg(QString::fromStdString(site()->label));
+               : tr("The attention of %1 is being captured …").arg(placeText(site()->label));
 }
 
 void AttentionLens::fillPickers() {
@@ -189,7 +211,7 @@ void AttentionLens::fillPickers() {
     head_->clear();
     if (const ergo::ModelInfo* info = data_->info()) {
         for (const ergo::AttentionSite& each : info->attentions) {
-            site_->addItem(QString::fromStdString(each.label));
+            site_->addItem(placeText(each.label));
         }
     }
     site_->setCurrentIndex(selection_->site());
@@ -248,8 +270,7 @@ void AttentionLens::refresh() {
     if (!grid_->isHidden()) {
         complete &= grid_->refresh(*data_, from, at->heads, coloring_, Deadline(picture_ms));
     }
-    setTexts(attention_place(QString::fromStdString(at->label), selection_->head()), summary(),
-             isRecomputed());
+    setTexts(headPlaceText(at->label, selection_->head()), summary(), isRecomputed());
     if (!complete) {
         refreshSoon();
     }
@@ -295,6 +316,11 @@ QString AttentionLens::summary() const {
 }
 
 std::optional<FigureData> AttentionLens::figure() const {
+    const std::optional<FigureSnapshot> now = figureSnapshot();
+    return now ? std::optional(now->gather()) : std::nullopt;
+}
+
+std::optional<FigureSnapshot> AttentionLens::figureSnapshot() const {
     const ergo::AttentionSite* at = site();
     const PairSource from = source();
     const auto rows = static_cast<int>(from.rows(*data_));
@@ -302,20 +328,28 @@ std::optional<FigureData> AttentionLens::figure() const {
         return std::nullopt;
     }
     AttentionFigure figure;
-    figure.values = Matrix(rows, rows);
-    std::vector<float> row;
-    for (int query = 0; query < rows; ++query) {
-        if (from.row(*data_, query, row)) {
-            for (int key = 0; key <= query; ++key) {
-                figure.values.at(query, key) = row[static_cast<std::size_t>(key)];
-            }
-        }
+    figure.queries = data_->tokens().mid(0, rows);
+    while (figure.queries.size() < rows) {
+        figure.queries.append(QString());
     }
-    figure.queries = figure.keys = data_->tokens().mid(0, rows);
+    figure.keys = figure.queries;
     figure.place = attention_place(QString::fromStdString(at->label), selection_->head());
     figure.quantity = quantity_of(scale_);
     figure.unit = unit_of(scale_);
-    return figure;
+    std::vector<LensData::PairRows> heads;
+    for (const int head : from.heads) {
+        heads.push_back(data_->pairRowsHeld(from.observable, head));
+    }
+    return FigureSnapshot{true, [figure = std::move(figure), heads = std::move(heads), rows, scale = scale_] {
+                              AttentionFigure whole = figure;
+                              whole.values = meanOfHeads(heads, rows, scale);
+                              return FigureData(std::move(whole));
+                          }};
+}
+
+QString AttentionLens::figureTitle() const {
+    const ergo::AttentionSite* at = site();
+    return at ? attention_place(QString::fromStdString(at->label), selection_->head()) : QString();
 }
 
 FigureSpec AttentionLens::figureSpec() const {

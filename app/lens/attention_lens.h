@@ -22,6 +22,7 @@ class AttentionLens : public Lens {
     AttentionLens(LensData* lens_data, Selection* selection, QWidget* parent = nullptr);
     QString name() const override;
     std::optional<FigureData> figure() const override;
+    std::optional<FigureSnapshot> figureSnapshot() const override;
     FigureSpec figureSpec() const override;
     /// Shows the selected head alone, without the thumbnails, or all of them again.
     void setSolo(bool solo);
@@ -32,6 +33,7 @@ class AttentionLens : public Lens {
   protected:
     void refresh() override;
     QString emptyText() const override;
+    QString figureTitle() const override;
     bool hasPicture() const override;
     void keyPressEvent(QKeyEvent* event) override; ///< F fits, R fits the range, + and - zoom
 

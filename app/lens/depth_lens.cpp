@@ -32,6 +32,7 @@ DepthLens::DepthLens(LensData* lens_data, Selection* selection, QWidget* parent)
     readout_->setAccessibleName(tr("Weight under the pointer"));
     readout_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Fixed);
     setBody(nullptr, scroll, readout_);
+    setFocusPolicy(Qt::ClickFocus); // Tab goes to what is inside
     setFocusProxy(picture_);
     connect(picture_, &DepthPicture::readout, readout_, &QLabel::setText);
     connect(picture_, &DepthPicture::lensKey, this, [this](QKeyEvent* event) { keyPressEvent(event); });
@@ -138,6 +139,10 @@ std::optional<FigureData> DepthLens::figure() const {
         return std::nullopt;
     }
     return collect();
+}
+
+QString DepthLens::figureTitle() const {
+    return QStringLiteral("Depth weights, ") + collect().place;
 }
 
 FigureSpec DepthLens::figureSpec() const {

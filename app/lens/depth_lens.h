@@ -24,6 +24,7 @@ class DepthLens : public Lens {
   protected:
     void refresh() override;
     QString emptyText() const override;
+    QString figureTitle() const override;
     bool hasPicture() const override;
 
   private:

@@ -2,8 +2,8 @@
 #include "app/lens/heads_lens.h"
 
 #include "app/figure/draw.h"
-#include "app/figure/trace_figure.h"
 #include "app/lens/heads_picture.h"
+#include "app/window/engine_text.h"
 #include "app/window/theme.h"
 
 #include <QComboBox>
@@ -33,6 +33,7 @@ HeadsLens::HeadsLens(LensData* lens_data, Selection* selection, QWidget* parent)
     readout_->setAccessibleName(tr("Head under the pointer"));
     readout_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Fixed);
     setBody(makeControls(), scroll, readout_);
+    setFocusPolicy(Qt::ClickFocus); // Tab goes to what is inside
     setFocusProxy(picture_);
     connect(picture_, &HeadsPicture::readout, readout_, &QLabel::setText);
     connect(lens_data, &LensData::modelChanged, this, &HeadsLens::fillPicker);
@@ -190,6 +191,9 @@ void HeadsLens::refresh() {
         data_->info()->attentions[static_cast<std::size_t>(rows.first())].name("kept_share"));
     const qint64 row = current >= 0 ? current : data_->stripRows(first) - 1;
     setTexts(title(), summary(figure), data_->stripOrigin(first, row) == RowOrigin::recomputed);
+    for (QString& place : figure.sites) {
+        place = placeText(place.toStdString());
+    }
     picture_->setFigure(std::move(figure), rows, coloring_);
 }
 
@@ -231,8 +235,8 @@ QString HeadsLens::massSummary(const HeadsFigure& figure) const {
         return (std::isnan(a) ? -1.0F : std::abs(a)) < (std::isnan(b) ? -1.0F : std::abs(b));
     });
     const auto at = static_cast<int>(far - values.begin());
-    const QString place =
-        attention_place(figure.sites.value(at / figure.values.columns), at % figure.values.columns);
+    const QString place = headPlaceText(figure.sites.value(at / figure.values.columns).toStdString(),
+                                        at % figure.values.columns);
     if (quantity_ == HeadQuantity::drift) {
         return tr("Masses have moved by %1 to %2 since their usual start; %3 farthest.")
             .arg(QString::asprintf("%+.3f", low), QString::asprintf("%+.3f", high), place);
@@ -277,7 +281,7 @@ QString HeadsLens::ballSummary(const HeadsFigure& figure) const {
     }
     return tr("%1; %2 % of the keys lie inside, fewest (%3 %) for %4.")
         .arg(radii, QString::number(100 * sum / known, 'f', 0), QString::number(100 * least, 'f', 0),
-             attention_place(figure.sites.value(least_site), least_head));
+             headPlaceText(figure.sites.value(least_site).toStdString(), least_head));
 }
 
 std::optional<FigureData> HeadsLens::figure() const {
@@ -285,6 +289,10 @@ std::optional<FigureData> HeadsLens::figure() const {
         return std::nullopt;
     }
     return collect();
+}
+
+QString HeadsLens::figureTitle() const {
+    return heads_title(quantity_);
 }
 
 FigureSpec HeadsLens::figureSpec() const {

@@ -31,6 +31,7 @@ class HeadsLens : public Lens {
   protected:
     void refresh() override;
     QString emptyText() const override;
+    QString figureTitle() const override;
     bool hasPicture() const override;
 
   private:

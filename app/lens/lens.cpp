@@ -28,6 +28,15 @@ QLabel* make_label(QWidget* parent, const QFont& font, const QString& accessible
 
 } // namespace
 
+std::optional<FigureSnapshot> FigureSource::figureSnapshot() const {
+    std::optional<FigureData> now = figure();
+    if (!now) {
+        return std::nullopt;
+    }
+    const bool has_colormap = !std::holds_alternative<RouterFigure>(*now);
+    return FigureSnapshot{has_colormap, [held = std::move(*now)] { return held; }};
+}
+
 Lens::Lens(LensData* lens_data, Selection* selection, QWidget* parent)
     : QWidget(parent), data_(lens_data), selection_(selection) {
     setFocusPolicy(Qt::StrongFocus);
@@ -69,6 +78,7 @@ void Lens::setBody(QWidget* controls, QWidget* picture, QWidget* below) {
 void Lens::setTexts(const QString& title, const QString& summary, bool recomputed) {
     title_->setText(title);
     summary_->setText(summary);
+    recomputed_ = recomputed;
     const QString origin = recomputed ? tr("recomputed") : tr("live from the run");
     measured_->setText(data_->measuredOn().isEmpty() ? origin
                                                      : data_->measuredOn() + QStringLiteral(" · ") + origin);
@@ -88,7 +98,7 @@ QString Lens::measuredText() const {
 
 FigureSpec Lens::figureSpec() const {
     FigureSpec spec;
-    spec.title = title_->text();
+    spec.title = figureTitle();
     spec.provenance = provenance();
     return spec;
 }
@@ -96,17 +106,14 @@ FigureSpec Lens::figureSpec() const {
 QString Lens::provenance() const {
     const ergo::ModelInfo* info = data_->info();
     const QString model = info ? QString::fromStdString(info->name) + QStringLiteral(", ") : QString();
-    return model + title_->text() + QStringLiteral(", ") + measured_->text();
+    const QString measured =
+        data_->measuredOn().isEmpty() ? QString() : data_->measuredOn() + QStringLiteral(" · ");
+    return model + figureTitle() + QStringLiteral(", ") + measured +
+           (recomputed_ ? QStringLiteral("recomputed") : QStringLiteral("live from the run"));
 }
 
-QImage Lens::grabScaled(double factor) {
-    QImage image((QSizeF(size()) * factor).toSize(), QImage::Format_RGB32);
-    image.setDevicePixelRatio(factor);
-    image.fill(palette().color(QPalette::Window));
-    refreshNow();
-    render(&image, QPoint(), QRegion(), QWidget::DrawChildren);
-    image.setDevicePixelRatio(1);
-    return image;
+QString Lens::figureTitle() const {
+    return title_->text();
 }
 
 void Lens::request() {

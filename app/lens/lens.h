@@ -8,9 +8,9 @@
 #include "app/lens/lens_data.h"
 #include "app/lens/selection.h"
 
-#include <QImage>
 #include <QWidget>
 
+#include <functional>
 #include <optional>
 
 class QLabel;
@@ -19,16 +19,22 @@ class QVBoxLayout;
 
 namespace ergosphere {
 
+/// What a lens shows, held still: later tokens do not change it.
+struct FigureSnapshot {
+    bool has_colormap = true;
+    std::function<FigureData()> gather; ///< puts the figure together; any thread
+};
+
 /// Something the window's figure dialog can export exactly as it is shown.
 class FigureSource {
   public:
     virtual ~FigureSource() = default;
     /// Nothing while there is nothing to show.
     virtual std::optional<FigureData> figure() const = 0;
+    /// The same, cheap to take on the GUI thread. Lenses with large pictures override it.
+    virtual std::optional<FigureSnapshot> figureSnapshot() const;
     /// The current view (title, colour map, range) as the dialog's starting point.
     virtual FigureSpec figureSpec() const = 0;
-    /// The lens as it stands on the screen, `factor` times as large.
-    virtual QImage grabScaled(double factor) = 0;
 };
 
 class Lens : public QWidget, public FigureSource {
@@ -40,7 +46,6 @@ class Lens : public QWidget, public FigureSource {
 
     /// For the tab: "Attention", "Router", "Heads".
     virtual QString name() const = 0;
-    QImage grabScaled(double factor) override;
     FigureSpec figureSpec() const override;
     /// The line above the picture, the summary under it, and the strip, as shown now (also for tests).
     QString titleText() const;
@@ -53,6 +58,7 @@ class Lens : public QWidget, public FigureSource {
     virtual QString emptyText() const = 0; ///< what would be here and how to get it
     virtual bool hasPicture() const = 0;
     virtual QString provenance() const;
+    virtual QString figureTitle() const; ///< what the figure is of, in English, whatever the window speaks
 
     void setBody(QWidget* controls, QWidget* picture, QWidget* below = nullptr);
     void setTexts(const QString& title, const QString& summary, bool recomputed);
@@ -76,7 +82,7 @@ class Lens : public QWidget, public FigureSource {
     QStackedLayout* pages_ = nullptr;
     QVBoxLayout* column_ = nullptr;
     QTimer timer_;
-    bool stale_ = true;
+    bool stale_ = true, recomputed_ = false;
 };
 
 } // namespace ergosphere

@@ -204,7 +204,7 @@ void LensData::addPairs(const ergo::Frame& frame, const ergo::Capture& capture) 
                 continue; // the run's own numbers are the better ones
             }
             const auto from = capture.values.begin() + (h * rows + r) * keys;
-            row.values.assign(from, from + query + 1);
+            row.values = std::make_shared<const std::vector<float>>(from, from + query + 1);
             row.origin = frame.recomputed ? RowOrigin::recomputed : RowOrigin::run;
             row.stamp = ++clock_;
         }
@@ -278,12 +278,23 @@ const LensData::PairRow* LensData::findRow(int observable, int head, qint64 quer
 
 std::span<const float> LensData::pairRow(int observable, int head, qint64 query) const {
     const PairRow* row = findRow(observable, head, query);
-    return row ? std::span<const float>(row->values) : std::span<const float>{};
+    return row && row->values ? std::span<const float>(*row->values) : std::span<const float>{};
 }
 
 qint64 LensData::pairRows(int observable, int head) const {
     const auto found = pairs_.find({observable, head});
     return found == pairs_.end() ? 0 : static_cast<qint64>(found->second.size());
+}
+
+LensData::PairRows LensData::pairRowsHeld(int observable, int head) const {
+    PairRows rows;
+    if (const auto found = pairs_.find({observable, head}); found != pairs_.end()) {
+        rows.reserve(found->second.size());
+        for (const PairRow& row : found->second) {
+            rows.push_back(row.values);
+        }
+    }
+    return rows;
 }
 
 RowOrigin LensData::pairOrigin(int observable, int head, qint64 query) const {

@@ -71,6 +71,9 @@ class LensData : public QObject {
     /// One past the last query whose row is there.
     qint64 pairRows(int observable, int head) const;
     RowOrigin pairOrigin(int observable, int head, qint64 query) const;
+    /// All rows of one head as they are now, shared and not copied; null while absent.
+    using PairRows = std::vector<std::shared_ptr<const std::vector<float>>>;
+    PairRows pairRowsHeld(int observable, int head) const;
     /// Changes whenever the row's numbers do; 0 while absent. For caches that keep up row by row.
     quint64 pairStamp(int observable, int head, qint64 query) const;
     /// A token's values of a row-wise observable (shares, kept_share …); empty while absent.
@@ -99,7 +102,7 @@ class LensData : public QObject {
   private:
     /// One (observable, head): row q has q + 1 values. Rows are apart, so that growing never copies the map.
     struct PairRow {
-        std::vector<float> values;
+        std::shared_ptr<const std::vector<float>> values; // null while absent; never changed, only replaced
         RowOrigin origin = RowOrigin::absent;
         quint64 stamp = 0;
     };

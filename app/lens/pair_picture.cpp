@@ -30,23 +30,20 @@ quint64 PairSource::stamp(const LensData& data, qint64 query) const {
     return newest;
 }
 
-bool PairSource::row(const LensData& data, qint64 query, std::vector<float>& values) const {
-    if (stamp(data, query) == 0) {
-        return false;
-    }
-    const std::span<const float> first = data.pairRow(observable, heads.first(), query);
-    values.assign(first.begin(), first.end());
+void mean_row(const std::vector<std::span<const float>>& heads, WeightScale scale,
+              std::vector<float>& values) {
+    values.assign(heads.front().begin(), heads.front().end());
     if (heads.size() == 1) {
         rescale(scale, values);
-        return true;
+        return;
     }
     const bool relative = scale != WeightScale::weight;
     std::vector<float> more;
     if (relative) {
         rescale(WeightScale::ratio, values);
     }
-    for (qsizetype i = 1; i < heads.size(); ++i) {
-        std::span<const float> next = data.pairRow(observable, heads[i], query);
+    for (std::size_t i = 1; i < heads.size(); ++i) {
+        std::span<const float> next = heads[i];
         if (relative) {
             more.assign(next.begin(), next.end());
             rescale(WeightScale::ratio, more);
@@ -63,6 +60,18 @@ bool PairSource::row(const LensData& data, qint64 query, std::vector<float>& val
             value = value > 0 ? std::log2(value) : nothing;
         }
     }
+}
+
+bool PairSource::row(const LensData& data, qint64 query, std::vector<float>& values) const {
+    if (stamp(data, query) == 0) {
+        return false;
+    }
+    std::vector<std::span<const float>> rows;
+    rows.reserve(static_cast<std::size_t>(heads.size()));
+    for (const int head : heads) {
+        rows.push_back(data.pairRow(observable, head, query));
+    }
+    mean_row(rows, scale, values);
     return true;
 }
 

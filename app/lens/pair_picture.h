@@ -41,6 +41,11 @@ struct PairSource {
     bool row(const LensData& data, qint64 query, std::vector<float>& values) const;
 };
 
+/// One row of several heads on a scale: the mean of the weights, or of the ratios, or the mean ratio's
+/// logarithm.
+void mean_row(const std::vector<std::span<const float>>& heads, WeightScale scale,
+              std::vector<float>& values);
+
 /// Colours of a pair map: which map and range.
 struct Coloring {
     const Colormap* map = &Colormap::named(QStringLiteral("cividis"));

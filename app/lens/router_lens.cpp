@@ -52,6 +52,7 @@ RouterLens::RouterLens(LensData* lens_data, Selection* selection, QWidget* paren
     readout_->setAccessibleName(tr("Token under the pointer"));
     readout_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Fixed);
     setBody(legend_, scroll, readout_);
+    setFocusPolicy(Qt::ClickFocus); // Tab goes to what is inside
     setFocusProxy(picture_);
     connect(picture_, &RouterPicture::readout, readout_, &QLabel::setText);
     connect(lens_data, &LensData::modelChanged, this, &RouterLens::fillLegend);
@@ -169,6 +170,10 @@ QString RouterLens::summary() const {
     }
     return tr("%1 takes %2 % on average over %3 tokens, then %4.")
         .arg(first, share, QString::number(known), others.join(QStringLiteral(", ")));
+}
+
+QString RouterLens::figureTitle() const {
+    return QStringLiteral("Shares of the paths");
 }
 
 std::optional<FigureData> RouterLens::figure() const {

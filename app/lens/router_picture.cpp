@@ -3,6 +3,7 @@
 
 #include "app/figure/figure.h"
 #include "app/figure/palette.h"
+#include "app/window/engine_text.h"
 #include "app/window/theme.h"
 
 #include <QMouseEvent>
@@ -46,7 +47,7 @@ int RouterPicture::gutter() const {
     int widest = 40;
     if (const ergo::ModelInfo* info = data_->info()) {
         for (const ergo::RouterSite& router : info->routers) {
-            widest = std::max(widest, metrics.horizontalAdvance(QString::fromStdString(router.label)));
+            widest = std::max(widest, metrics.horizontalAdvance(placeText(router.label)));
         }
     }
     return std::min(widest, 140) + 10;
@@ -107,8 +108,7 @@ QString RouterPicture::describe(int router, qint64 token) const {
         }
     }
     return QStringLiteral("%1 · %2 (%3): %4")
-        .arg(QString::fromStdString(site.label), visible_token(data_->tokens().value(token)),
-             QString::number(token),
+        .arg(placeText(site.label), visible_token(data_->tokens().value(token)), QString::number(token),
              parts.isEmpty() ? tr("not captured yet") : parts.join(QStringLiteral(", ")));
 }
 
@@ -204,9 +204,9 @@ void RouterPicture::paintEvent(QPaintEvent*) {
         painter.setPen(QPen(colors.line, 1));
         painter.drawRect(area.adjusted(-0.5, -0.5, 0.5, 0.5));
         painter.setPen(site.stage == stage || router == hovered_router_ ? colors.text : colors.muted);
-        painter.drawText(
-            QRectF(0, area.top(), area.left() - 8, area.height()), Qt::AlignVCenter | Qt::AlignRight,
-            metrics.elidedText(QString::fromStdString(site.label), Qt::ElideMiddle, area.left() - 8));
+        painter.drawText(QRectF(0, area.top(), area.left() - 8, area.height()),
+                         Qt::AlignVCenter | Qt::AlignRight,
+                         metrics.elidedText(placeText(site.label), Qt::ElideMiddle, area.left() - 8));
     }
     painter.setFont(monoFont(11));
     const qint64 hovered = selection_->hovered();

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Reads a model's headers away from the GUI thread: what it is, what it needs, what does not fit. The GUI
-// thread owns the reader.
+// Reads a model's headers away from the GUI thread: what it is, what it needs, what does not fit. First what
+// the headers say, then what takes longer (tokenizer, licence). The GUI thread owns the reader.
 #pragma once
 
+#include "app/library/tensor_model.h"
 #include "engine/base/error.h"
+#include "engine/checkpoint/digest.h"
+#include "engine/checkpoint/licence.h"
 #include "engine/model/model.h"
 
 #include <QObject>
@@ -11,37 +14,51 @@
 
 namespace ergosphere {
 
-/// What a model card shows. Plain values.
+/// What a model card shows. Plain values; the shared parts are never changed.
 struct ModelHeaders {
     QString source, name;
     bool opens = false;             ///< the model can be loaded as it is
     bool opens_with_unused = false; ///< it could be if tensors that no role claims are left out
-    ergo::ModelInfo info;           ///< when it opens
+    ergo::ModelInfo info;           ///< when it opens, one way or the other
+    bool more = false;              ///< tokenizer and licence have been read too
     QString tokenizer, chat_format; ///< "byte-level BPE · 32,000 tokens", "DiscoverLM"; empty: none
     QString tokenizer_problem;      ///< why there is none although files are there
-    QString licence;                ///< from the model card's front matter or a licence file's first line
+    ergo::Licence licence;
     std::vector<ergo::MemoryItem> memory;
     std::int64_t context = 0;
     std::uint64_t weight_bytes = 0;
-    qsizetype weight_files = 0;
+    std::vector<ergo::WeightFile> files;
     std::int64_t stored_parameters = 0;
     QStringList warnings;
-    QString problem; ///< why it does not open: the whole report
+    QString problem;                                    ///< why it does not open: the whole report
+    std::shared_ptr<const ergo::Checkpoint> checkpoint; ///< null: no container could be opened
+    std::shared_ptr<const ergo::Model> model;           ///< null: it fits no family
+    std::shared_ptr<const TensorOutline> outline;       ///< null without a checkpoint
 };
 
-/// Does the work; any thread, throws nothing.
-ModelHeaders readHeaders(const QString& source, bool allow_unused);
+/// What the headers say. Any thread, throws nothing. Only compressed files take time; cancelled, they are a
+/// problem like another.
+ModelHeaders readHeaders(const QString& source, const ergo::Progress& progress = {},
+                         const ergo::CancelToken& cancel = {});
+/// Adds tokenizer and licence.
+void readMore(ModelHeaders& headers);
 
 class HeaderReader : public QObject {
     Q_OBJECT
 
   public:
     explicit HeaderReader(QObject* parent = nullptr) : QObject(parent) {}
-    /// The answer comes as done(), unless the reader is gone by then.
+    ~HeaderReader() override { cancel_.cancel(); }
+    /// The answers come as headers(), then more(), unless the reader is gone by then.
     void read(const QString& source);
 
   signals:
-    void done(const ergosphere::ModelHeaders& headers);
+    void progress(const QString& what, double done, double total);
+    void headers(const ergosphere::ModelHeaders& headers);
+    void more(const ergosphere::ModelHeaders& headers);
+
+  private:
+    ergo::CancelToken cancel_;
 };
 
 } // namespace ergosphere

@@ -93,7 +93,9 @@ QToolButton* action(const QString& text, const QString& tip) {
     auto* button = new QToolButton;
     button->setText(text);
     button->setToolTip(tip);
+    button->setAccessibleName(tip);
     button->setAutoRaise(true);
+    button->setFocusPolicy(Qt::StrongFocus);
     return button;
 }
 
@@ -163,24 +165,32 @@ void LibraryPanel::refreshModels() {
     const auto add = [this](const QString& source, const QString& second) {
         auto* item = new QListWidgetItem(modelTitle(source), models_);
         item->setData(source_role, source);
-        item->setData(second_line_role, source == opened_ ? tr("loaded · %1").arg(second) : second);
-        item->setData(marked_role, source == opened_);
+        const bool is_open = open_.contains(source);
+        item->setData(second_line_role, is_open ? tr("loaded · %1").arg(second) : second);
+        item->setData(marked_role, source == shown_);
         item->setToolTip(source);
-        item->setData(Qt::AccessibleTextRole,
-                      modelTitle(source) + (source == opened_ ? tr(", loaded") : QString()));
+        item->setData(Qt::AccessibleTextRole, modelTitle(source) + (is_open ? tr(", loaded") : QString()) +
+                                                  (source == shown_ ? tr(", shown") : QString()));
     };
     for (const std::string& demo : ergo::demo_models()) {
         add(QString::fromStdString(demo), tr("built in"));
     }
-    for (const QString& source : recent_->sources()) {
+    const QStringList recent = recent_->sources();
+    for (const QString& source : recent) {
         add(source, source);
+    }
+    for (const QString& source : open_) { // opened, then taken off the list
+        if (!recent.contains(source) && !source.startsWith("demo:")) {
+            add(source, source);
+        }
     }
     constexpr int most_rows = 6; // beyond it scrolls
     models_->setFixedHeight(qMin(models_->count(), most_rows) * row_height + 4);
 }
 
-void LibraryPanel::setOpened(const QString& source) {
-    opened_ = source;
+void LibraryPanel::setOpened(const QStringList& open, const QString& shown) {
+    open_ = open;
+    shown_ = shown;
     refreshModels();
 }
 
@@ -238,16 +248,22 @@ void LibraryPanel::chatMenu(const QPoint& point) {
 void LibraryPanel::modelMenu(const QPoint& point) {
     const QListWidgetItem* item = models_->itemAt(point);
     const QString source = item ? item->data(source_role).toString() : QString();
-    if (!recent_->sources().contains(source)) {
-        return; // demos stay
+    if (source.isEmpty()) {
+        return;
     }
     auto* menu = new QMenu(this);
     menu->setAttribute(Qt::WA_DeleteOnClose);
-    menu->addAction(tr("Open"), this, [this, source] { emit modelChosen(source); });
-    menu->addAction(tr("Remove from this list"), this, [this, source] {
-        recent_->remove(source);
-        refreshModels();
-    });
+    menu->addAction(open_.contains(source) ? tr("Show") : tr("Open"), this,
+                    [this, source] { emit modelChosen(source); });
+    if (open_.contains(source)) {
+        menu->addAction(tr("Close"), this, [this, source] { emit modelClosed(source); });
+    }
+    if (recent_->sources().contains(source)) { // demos stay
+        menu->addAction(tr("Remove from this list"), this, [this, source] {
+            recent_->remove(source);
+            refreshModels();
+        });
+    }
     menu->popup(models_->viewport()->mapToGlobal(point));
 }
 

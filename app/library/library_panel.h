@@ -22,7 +22,8 @@ class LibraryPanel : public QWidget {
   public:
     explicit LibraryPanel(RecentModels* recent, QWidget* parent = nullptr);
 
-    void setOpened(const QString& source); ///< which model is marked as loaded
+    /// Which models are open, and which of them is shown.
+    void setOpened(const QStringList& open, const QString& shown);
     void setChats(const QVector<ConversationSummary>& chats);
     void setCurrentChat(qint64 id);
     void refreshModels();
@@ -32,6 +33,7 @@ class LibraryPanel : public QWidget {
 
   signals:
     void modelChosen(const QString& source);
+    void modelClosed(const QString& source);
     void openRequested();
     void chatChosen(qint64 id);
     void chatDeleted(qint64 id, const QString& title);
@@ -49,7 +51,8 @@ class LibraryPanel : public QWidget {
     RecentModels* recent_;
     QListWidget *models_, *chats_;
     QLabel* no_chats_;
-    QString opened_;
+    QStringList open_;
+    QString shown_;
     QVector<ConversationSummary> summaries_;
     qint64 current_chat_ = 0;
 };

@@ -1,28 +1,131 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/library/model_card.h"
 
+#include "app/library/file_panel.h"
 #include "app/library/recent_models.h"
+#include "app/library/tensor_panel.h"
+#include "app/window/engine_text.h"
+#include "app/window/progress_row.h"
 #include "app/window/theme.h"
 
 #include <QApplication>
 #include <QClipboard>
 #include <QDialogButtonBox>
 #include <QGridLayout>
+#include <QHBoxLayout>
 #include <QLabel>
 #include <QLocale>
 #include <QPlainTextEdit>
 #include <QPushButton>
 #include <QScrollArea>
+#include <QSpinBox>
+#include <QTabWidget>
 #include <QVBoxLayout>
 
 namespace ergosphere {
+
+namespace {
+
+/// A page of headings, two-column facts and notes that also writes itself down as text.
+class Page {
+  public:
+    explicit Page(const QString& name) {
+        scroll_ = new QScrollArea;
+        scroll_->setWidgetResizable(true);
+        scroll_->setFrameShape(QFrame::NoFrame);
+        scroll_->setAccessibleName(name);
+        scroll_->viewport()->setAutoFillBackground(false);
+        auto* content = new QWidget;
+        content->setAutoFillBackground(false);
+        column_ = new QVBoxLayout(content);
+        column_->setContentsMargins(0, 8, 8, 8);
+        column_->setSpacing(6);
+        scroll_->setWidget(content);
+    }
+    QScrollArea* widget() const { return scroll_; }
+    QVBoxLayout* column() const { return column_; }
+    const QString& text() const { return text_; }
+
+    void heading(const QString& title) {
+        auto* label = new QLabel(title);
+        QFont font = interfaceFont();
+        font.setWeight(QFont::DemiBold);
+        label->setFont(font);
+        column_->addSpacing(8);
+        column_->addWidget(label);
+        text_ += "\n" + title + "\n";
+    }
+
+    QGridLayout* grid() {
+        auto* made = new QGridLayout;
+        made->setHorizontalSpacing(16);
+        made->setVerticalSpacing(4);
+        made->setColumnStretch(1, 1);
+        made->setColumnMinimumWidth(0, 160);
+        column_->addLayout(made);
+        return made;
+    }
+
+    QLabel* fact(QGridLayout* grid, const QString& name, const QString& value, bool number = false) {
+        auto* left = new QLabel(name);
+        left->setForegroundRole(QPalette::PlaceholderText);
+        auto* right = new QLabel(value);
+        right->setTextFormat(Qt::PlainText); // names come out of files and stay text
+        right->setWordWrap(!number);
+        right->setTextInteractionFlags(Qt::TextSelectableByMouse);
+        if (number) {
+            right->setFont(monoFont());
+        }
+        const int row = grid->rowCount();
+        grid->addWidget(left, row, 0, Qt::AlignTop | Qt::AlignLeft);
+        grid->addWidget(right, row, 1, Qt::AlignTop);
+        text_ += name + ": " + value + "\n";
+        return right;
+    }
+
+    void notes(const QString& title, const QStringList& notes) {
+        if (notes.isEmpty()) {
+            return;
+        }
+        heading(title);
+        for (const QString& note : notes) {
+            auto* label = new QLabel(note);
+            label->setTextFormat(Qt::PlainText);
+            label->setWordWrap(true);
+            label->setTextInteractionFlags(Qt::TextSelectableByMouse);
+            column_->addWidget(label);
+            text_ += note + "\n";
+        }
+    }
+
+  private:
+    QScrollArea* scroll_;
+    QVBoxLayout* column_;
+    QString text_;
+};
+
+QPlainTextEdit* reportBox(const QString& name, const QString& accessible, const QString& text) {
+    auto* box = new QPlainTextEdit(text);
+    box->setObjectName(name);
+    box->setAccessibleName(accessible);
+    box->setReadOnly(true);
+    box->setTabChangesFocus(true);
+    box->setFont(monoFont());
+    return box;
+}
+
+QString text(const std::string& s) {
+    return QString::fromStdString(s);
+}
+
+} // namespace
 
 QString byteText(std::uint64_t bytes) {
     return QLocale().formattedDataSize(qint64(bytes), bytes < 1000000 ? 0 : 1, QLocale::DataSizeSIFormat);
 }
 
-QString sentence(const std::string& text) {
-    QString words = QString::fromStdString(text).trimmed();
+QString sentence(const std::string& words_of) {
+    QString words = QString::fromStdString(words_of).trimmed();
     if (!words.isEmpty()) {
         words[0] = words[0].toUpper();
         if (!words.endsWith('.')) {
@@ -52,35 +155,37 @@ ModelCard::ModelCard(NoReading, const QString& source, QWidget* parent) : QDialo
     outer->setContentsMargins(24, 20, 24, 16);
     outer->setSpacing(4);
     title_ = new QLabel(modelTitle(source));
+    title_->setTextFormat(Qt::PlainText);
     title_->setFont(titleFont());
     title_->setTextInteractionFlags(Qt::TextSelectableByMouse);
     subtitle_ = new QLabel(tr("Reading the headers…"));
+    subtitle_->setTextFormat(Qt::PlainText);
     subtitle_->setWordWrap(true);
     subtitle_->setForegroundRole(QPalette::PlaceholderText);
     subtitle_->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
+    subtitle_->setAccessibleName(tr("In short"));
     outer->addWidget(title_);
     outer->addWidget(subtitle_);
     outer->addSpacing(8);
-    auto* scroll = new QScrollArea;
-    scroll->setWidgetResizable(true);
-    scroll->setFrameShape(QFrame::NoFrame);
-    auto* content = new QWidget;
-    content->setAutoFillBackground(false);
-    scroll->viewport()->setAutoFillBackground(false);
-    column_ = new QVBoxLayout(content);
-    column_->setContentsMargins(0, 0, 8, 0);
-    column_->setSpacing(6);
-    scroll->setWidget(content);
-    outer->addWidget(scroll, 1);
+    tabs_ = new QTabWidget;
+    tabs_->setObjectName("card_tabs");
+    tabs_->setAccessibleName(tr("Model card"));
+    tabs_->setDocumentMode(true);
+    outer->addWidget(tabs_, 1);
+    progress_ = new ProgressRow;
+    outer->addWidget(progress_);
+    connect(progress_, &ProgressRow::cancelRequested, this, &QDialog::reject);
     buttons_ = new QDialogButtonBox;
     outer->addSpacing(8);
     outer->addWidget(buttons_);
     connect(buttons_, &QDialogButtonBox::rejected, this, &QDialog::reject);
-    resize(580, 600);
+    resize(720, 640);
 }
 
 ModelCard::ModelCard(const QString& source, QWidget* parent) : ModelCard(NoReading{}, source, parent) {
-    connect(&reader_, &HeaderReader::done, this, &ModelCard::fill);
+    connect(&reader_, &HeaderReader::headers, this, &ModelCard::fill);
+    connect(&reader_, &HeaderReader::more, this, &ModelCard::fillMore);
+    connect(&reader_, &HeaderReader::progress, progress_, &ProgressRow::setProgress);
     buttons_->addButton(QDialogButtonBox::Cancel);
     reader_.read(source);
 }
@@ -99,152 +204,239 @@ QString ModelCard::reportText() const {
     return report_;
 }
 
+void ModelCard::load(bool allow_unused) {
+    LoadChoice choice{allow_unused, 0};
+    if (context_ && context_->value() != own_context_) {
+        choice.context = context_->value();
+    }
+    emit loadRequested(source_, choice);
+    accept();
+}
+
 void ModelCard::fill(const ModelHeaders& headers) {
+    progress_->finish();
+    if (headers.opens) {
+        subtitle_->setText(sentence(headers.info.why));
+    } else {
+        subtitle_->setText(headers.opens_with_unused
+                               ? tr("This checkpoint holds tensors that the model does not use. What is open "
+                                    "already stays open.")
+                               : tr("This cannot be opened. What is open already stays open."));
+        fillReport(headers);
+    }
+    if (headers.model) {
+        fillOverview(headers);
+    }
+    if (headers.outline) {
+        tensors_ = new TensorPanel(headers.outline);
+        tabs_->addTab(tensors_, tr("Tensors"));
+        files_ = new FilePanel(headers);
+        tabs_->addTab(files_, tr("Files"));
+    }
+    if (headers.model) {
+        fillWhy(headers);
+    }
+    fillButtons(headers);
+    emit ready();
+}
+
+void ModelCard::fillButtons(const ModelHeaders& headers) {
     buttons_->clear();
     if (headers.opens) {
-        fillModel(headers);
-        auto* load = buttons_->addButton(tr("Load"), QDialogButtonBox::AcceptRole);
-        load->setObjectName("load");
-        load->setDefault(true);
-        load->setFocus();
-        connect(load, &QPushButton::clicked, this, [this] {
-            emit loadRequested(source_, false);
-            accept();
-        });
+        auto* go = buttons_->addButton(tr("Load"), QDialogButtonBox::AcceptRole);
+        go->setObjectName("load");
+        go->setDefault(true);
+        go->setFocus();
+        connect(go, &QPushButton::clicked, this, [this] { load(false); });
         buttons_->addButton(QDialogButtonBox::Cancel);
     } else {
-        fillProblem(headers);
         if (headers.opens_with_unused) {
             auto* anyway = buttons_->addButton(tr("Load anyway"), QDialogButtonBox::AcceptRole);
             anyway->setObjectName("load_anyway");
             anyway->setToolTip(
                 tr("Leaves out the tensors that no role claims; the numbers may then be wrong"));
-            connect(anyway, &QPushButton::clicked, this, [this] {
-                emit loadRequested(source_, true);
-                accept();
-            });
+            anyway->setAutoDefault(false);
+            connect(anyway, &QPushButton::clicked, this, [this] { load(true); });
         }
-        auto* close = buttons_->addButton(QDialogButtonBox::Close);
-        close->setDefault(true);
+        buttons_->addButton(QDialogButtonBox::Close)->setDefault(true);
+    }
+    if (why_ || text_) {
+        auto* why = buttons_->addButton(tr("Why"), QDialogButtonBox::HelpRole);
+        why->setObjectName("why");
+        why->setToolTip(tr("How it was recognised, and what was taken for granted"));
+        why->setAutoDefault(false);
+        connect(why, &QPushButton::clicked, this, [this] {
+            QPlainTextEdit* box = text_ ? text_ : why_;
+            tabs_->setCurrentWidget(box);
+            box->setFocus();
+        });
     }
     auto* copy = buttons_->addButton(tr("Copy"), QDialogButtonBox::ActionRole);
     copy->setObjectName("copy_report");
+    copy->setToolTip(tr("Copies what this card says"));
+    copy->setAutoDefault(false);
     connect(copy, &QPushButton::clicked, this, [this] { QApplication::clipboard()->setText(report_); });
-    emit ready();
 }
 
-void ModelCard::fillProblem(const ModelHeaders& headers) {
-    report_ = headers.problem;
-    subtitle_->setText(
-        headers.opens_with_unused
-            ? tr("This checkpoint holds tensors that the model does not use. The model that is loaded stays.")
-            : tr("This cannot be opened. The model that is loaded stays."));
-    text_ = new QPlainTextEdit(headers.problem);
-    text_->setObjectName("report");
-    text_->setAccessibleName(tr("Report"));
-    text_->setReadOnly(true);
-    text_->setFont(monoFont());
-    text_->setMinimumHeight(160);
-    column_->addWidget(text_, 1);
-    addNotes(tr("Also noticed"), headers.warnings);
+void ModelCard::fillReport(const ModelHeaders& headers) {
+    QString report = headers.problem;
+    if (!headers.warnings.isEmpty()) {
+        report += "\n\n" + tr("Also noticed") + "\n" + headers.warnings.join('\n');
+    }
+    report_ = report;
+    text_ = reportBox("report", tr("Report"), report);
+    tabs_->addTab(text_, tr("Report"));
 }
 
-void ModelCard::fillModel(const ModelHeaders& headers) {
+void ModelCard::fillOverview(const ModelHeaders& headers) {
     const ergo::ModelInfo& info = headers.info;
     const QLocale locale;
-    const auto text = [](const std::string& s) { return QString::fromStdString(s); };
-    subtitle_->setText(sentence(info.why));
-    addFacts(
-        {},
-        {{tr("Family"), QString("%1 · %2").arg(text(info.family), text(info.variant))},
-         {tr("Layers · heads · width"),
-          QString("%1 · %2 · %3").arg(info.layers).arg(info.heads).arg(info.width)},
-         {tr("Vocabulary"), tr("%1 tokens").arg(locale.toString(qint64(info.vocabulary)))},
-         {tr("Context"), tr("%1 tokens").arg(locale.toString(qint64(headers.context)))},
-         {tr("Weights"), (headers.weight_files == 1
-                              ? tr("%1, %2 in one file").arg(text(info.dtype), byteText(headers.weight_bytes))
-                              : tr("%1, %2 in %3 files")
-                                    .arg(text(info.dtype), byteText(headers.weight_bytes))
-                                    .arg(headers.weight_files))},
-         {tr("Tokenizer"), !headers.tokenizer.isEmpty()          ? headers.tokenizer
-                           : headers.tokenizer_problem.isEmpty() ? tr("none: token ids only")
-                                                                 : headers.tokenizer_problem},
-         {tr("Chat format"), headers.chat_format.isEmpty() ? tr("none") : headers.chat_format},
-         {tr("Licence"), headers.licence.isEmpty() ? tr("not found") : headers.licence}},
-        false);
-    QList<QPair<QString, QString>> parts;
+    Page page(tr("Overview"));
+    QGridLayout* grid = page.grid();
+    page.fact(grid, tr("Family"), QString("%1 · %2").arg(text(info.family), text(info.variant)));
+    page.fact(grid, tr("Layers · heads · width"),
+              QString("%1 · %2 · %3").arg(info.layers).arg(info.heads).arg(info.width));
+    page.fact(grid, tr("Vocabulary"), tr("%1 tokens").arg(locale.toString(qint64(info.vocabulary))));
+    page.fact(grid, tr("Context"), tr("%1 tokens").arg(locale.toString(qint64(headers.context))));
+    page.fact(grid, tr("Weights"),
+              headers.files.size() == 1
+                  ? tr("%1, %2 in one file").arg(text(info.dtype), byteText(headers.weight_bytes))
+                  : tr("%1, %2 in %3 files")
+                        .arg(text(info.dtype), byteText(headers.weight_bytes))
+                        .arg(headers.files.size()));
+    tokenizer_ = page.fact(grid, tr("Tokenizer"), tr("being read …"));
+    chat_format_ = page.fact(grid, tr("Chat format"), QString());
+    licence_ = page.fact(grid, tr("Licence"), QString());
+
+    page.heading(tr("Parameters"));
+    grid = page.grid();
     for (const auto& [name, count] : info.components) {
-        parts.append({text(name), countText(count)});
+        page.fact(grid, engineText(name), countText(count), true);
     }
-    parts.append({tr("total"), countText(info.parameters)});
-    addFacts(tr("Parameters"), parts, true);
-    QList<QPair<QString, QString>> memory;
-    std::uint64_t total = 0;
-    for (const ergo::MemoryItem& item : headers.memory) {
-        memory.append({text(item.what), byteText(item.bytes)});
-        total += item.bytes;
-    }
-    memory.append({tr("total"), byteText(total)});
-    addFacts(tr("Memory for a context of %1 tokens").arg(locale.toString(qint64(headers.context))), memory,
-             true);
+    page.fact(grid, tr("total"), countText(info.parameters), true);
+
     QStringList problems = headers.warnings;
     for (const std::string& problem : info.problems) {
         problems << text(problem);
     }
-    addNotes(tr("Worth knowing"), problems);
-    column_->addStretch();
+    page.notes(tr("Worth knowing"), problems);
+    report_ = (report_.isEmpty() ? title_->text() + "\n" + subtitle_->text() : report_) + "\n" + page.text();
+    page.column()->addStretch();
+    tabs_->addTab(page.widget(), tr("Overview"));
+    fillMemory(headers);
 }
 
-void ModelCard::addFacts(const QString& title, const QList<QPair<QString, QString>>& rows, bool numbers) {
-    if (!title.isEmpty()) {
-        auto* heading = new QLabel(title);
-        QFont font = interfaceFont();
-        font.setWeight(QFont::DemiBold);
-        heading->setFont(font);
-        column_->addSpacing(8);
-        column_->addWidget(heading);
-        report_ += "\n" + title + "\n";
-    } else {
-        report_ += title_->text() + "\n" + subtitle_->text() + "\n";
-    }
+void ModelCard::fillMemory(const ModelHeaders& headers) {
+    const QLocale locale;
+    auto* tab = new QWidget;
+    auto* column = new QVBoxLayout(tab);
+    column->setContentsMargins(0, 12, 0, 0);
+    column->setSpacing(8);
+    own_context_ = headers.context;
+    context_ = new QSpinBox;
+    context_->setObjectName("context");
+    context_->setAccessibleName(tr("Context in tokens"));
+    context_->setRange(1,
+                       int(std::min<qint64>(std::max<qint64>(1, headers.model->max_positions()), 1 << 30)));
+    context_->setValue(int(headers.context));
+    context_->setGroupSeparatorShown(true);
+    context_->setSuffix(tr(" tokens"));
+    auto* row = new QHBoxLayout;
+    auto* label = new QLabel(tr("For a context of"));
+    label->setBuddy(context_);
+    row->addWidget(label);
+    row->addWidget(context_);
+    row->addStretch();
+    column->addLayout(row);
     auto* grid = new QGridLayout;
     grid->setHorizontalSpacing(16);
     grid->setVerticalSpacing(4);
-    grid->setColumnStretch(1, 1);
+    grid->setColumnStretch(2, 1);
     grid->setColumnMinimumWidth(0, 160);
-    for (int i = 0; i < rows.size(); ++i) {
-        auto* name = new QLabel(rows[i].first);
-        name->setForegroundRole(QPalette::PlaceholderText);
-        auto* value = new QLabel(rows[i].second);
-        value->setWordWrap(!numbers);
-        value->setTextInteractionFlags(Qt::TextSelectableByMouse);
-        if (numbers) {
-            value->setFont(monoFont());
-        }
-        grid->addWidget(name, i, 0, Qt::AlignTop | Qt::AlignLeft);
-        grid->addWidget(value, i, 1, Qt::AlignTop);
-        report_ += rows[i].first + ": " + rows[i].second + "\n";
+    std::vector<QLabel*> values;
+    const auto line = [&](const QString& name) {
+        auto* left = new QLabel(name);
+        left->setForegroundRole(QPalette::PlaceholderText);
+        auto* right = new QLabel;
+        right->setFont(monoFont());
+        right->setAccessibleName(name);
+        right->setTextInteractionFlags(Qt::TextSelectableByMouse);
+        const int at = grid->rowCount();
+        grid->addWidget(left, at, 0);
+        grid->addWidget(right, at, 1, Qt::AlignRight);
+        values.push_back(right);
+    };
+    for (const ergo::MemoryItem& item : headers.memory) {
+        line(engineText(item.what));
     }
-    column_->addLayout(grid);
+    line(tr("total"));
+    column->addLayout(grid);
+    auto* note =
+        new QLabel(tr("Load uses this context. A shorter one needs less memory; the weights are used in "
+                      "place, out of the file, as far as the backend can."));
+    note->setWordWrap(true);
+    note->setForegroundRole(QPalette::PlaceholderText);
+    column->addWidget(note);
+    column->addStretch();
+    const auto plan = [values, model = headers.model](int positions) {
+        std::uint64_t total = 0;
+        std::size_t at = 0;
+        for (const ergo::MemoryItem& item : model->memory(positions)) {
+            if (at + 1 < values.size()) {
+                values[at++]->setText(byteText(item.bytes));
+            }
+            total += item.bytes;
+        }
+        values.back()->setText(byteText(total));
+    };
+    plan(int(headers.context));
+    connect(context_, &QSpinBox::valueChanged, this, plan);
+    report_ +=
+        "\n" + tr("Memory for a context of %1 tokens").arg(locale.toString(qint64(headers.context))) + "\n";
+    std::uint64_t total = 0;
+    for (const ergo::MemoryItem& item : headers.memory) {
+        report_ += engineText(item.what) + ": " + byteText(item.bytes) + "\n";
+        total += item.bytes;
+    }
+    report_ += tr("total") + ": " + byteText(total) + "\n";
+    tabs_->addTab(tab, tr("Memory"));
 }
 
-void ModelCard::addNotes(const QString& title, const QStringList& notes) {
-    if (notes.isEmpty()) {
-        return;
+void ModelCard::fillWhy(const ModelHeaders& headers) {
+    QString words = sentence(headers.info.why) + "\n";
+    if (!headers.info.problems.empty()) {
+        words += "\n";
+        for (const std::string& problem : headers.info.problems) {
+            words += text(problem) + "\n";
+        }
     }
-    auto* heading = new QLabel(title);
-    QFont font = interfaceFont();
-    font.setWeight(QFont::DemiBold);
-    heading->setFont(font);
-    column_->addSpacing(8);
-    column_->addWidget(heading);
-    report_ += "\n" + title + "\n" + notes.join('\n') + "\n";
-    for (const QString& note : notes) {
-        auto* label = new QLabel(note);
-        label->setWordWrap(true);
-        label->setTextInteractionFlags(Qt::TextSelectableByMouse);
-        column_->addWidget(label);
+    if (!headers.info.settings.empty()) {
+        words += "\n" + tr("It would run with these settings:") + "\n";
+        for (const auto& [name, value] : headers.info.settings) {
+            words += "  " + text(name) + " = " + text(value) + "\n";
+        }
     }
+    why_ = reportBox("why_text", tr("Why"), words);
+    tabs_->addTab(why_, tr("Why"));
+    report_ += "\n" + words;
+}
+
+void ModelCard::fillMore(const ModelHeaders& headers) {
+    if (tokenizer_) {
+        tokenizer_->setText(!headers.tokenizer.isEmpty()          ? headers.tokenizer
+                            : headers.tokenizer_problem.isEmpty() ? tr("none: token ids only")
+                                                                  : headers.tokenizer_problem);
+        chat_format_->setText(headers.chat_format.isEmpty() ? tr("none") : headers.chat_format);
+        licence_->setText(headers.licence.name.empty() ? tr("not found")
+                                                       : QString("%1 (%2)").arg(text(headers.licence.name),
+                                                                                text(headers.licence.from)));
+        report_ += "\n" + tr("Tokenizer") + ": " + tokenizer_->text() + "\n" + tr("Chat format") + ": " +
+                   chat_format_->text() + "\n" + tr("Licence") + ": " + licence_->text() + "\n";
+    }
+    if (files_) {
+        files_->setLicence(headers.licence);
+    }
+    emit complete();
 }
 
 } // namespace ergosphere

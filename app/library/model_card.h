@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What a model is, from its headers alone, before anything is loaded; Load, Load anyway, or the reason it
-// can't. GUI thread.
+// What a model is, from its headers alone, before anything is loaded: overview, tensors, files, and why it
+// was taken for what it is; Load, Load anyway, or the reason it can't. GUI thread.
 #pragma once
 
 #include "app/library/header_reader.h"
@@ -10,9 +10,21 @@
 class QDialogButtonBox;
 class QLabel;
 class QPlainTextEdit;
+class QSpinBox;
+class QTabWidget;
 class QVBoxLayout;
 
 namespace ergosphere {
+
+class FilePanel;
+class ProgressRow;
+class TensorPanel;
+
+/// What is asked for with Load.
+struct LoadChoice {
+    bool allow_unused = false;
+    qint64 context = 0; ///< 0: the model's own
+};
 
 class ModelCard : public QDialog {
     Q_OBJECT
@@ -25,24 +37,37 @@ class ModelCard : public QDialog {
     /// A card for a failure that came later, while loading.
     static ModelCard* forFailure(const QString& source, const QString& report, QWidget* parent);
 
+    TensorPanel* tensors() const { return tensors_; } ///< null while there is no checkpoint
+    FilePanel* files() const { return files_; }
+
   signals:
-    void loadRequested(const QString& source, bool allow_unused);
-    void ready(); ///< the headers have been read
+    void loadRequested(const QString& source, const ergosphere::LoadChoice& choice);
+    void ready();    ///< the headers have been read
+    void complete(); ///< and the rest
 
   private:
     struct NoReading {};
     ModelCard(NoReading, const QString& source, QWidget* parent);
     void fill(const ModelHeaders& headers);
-    void fillModel(const ModelHeaders& headers);
-    void fillProblem(const ModelHeaders& headers);
-    void addFacts(const QString& title, const QList<QPair<QString, QString>>& rows, bool numbers);
-    void addNotes(const QString& title, const QStringList& notes);
+    void fillMore(const ModelHeaders& headers);
+    void fillButtons(const ModelHeaders& headers);
+    void fillOverview(const ModelHeaders& headers);
+    void fillMemory(const ModelHeaders& headers);
+    void fillWhy(const ModelHeaders& headers);
+    void fillReport(const ModelHeaders& headers);
+    void load(bool allow_unused);
 
     QString source_, report_;
     HeaderReader reader_;
-    QVBoxLayout* column_ = nullptr;
     QLabel *title_ = nullptr, *subtitle_ = nullptr;
-    QPlainTextEdit* text_ = nullptr;
+    QTabWidget* tabs_ = nullptr;
+    QLabel *tokenizer_ = nullptr, *chat_format_ = nullptr, *licence_ = nullptr;
+    QSpinBox* context_ = nullptr;
+    qint64 own_context_ = 0;
+    QPlainTextEdit *text_ = nullptr, *why_ = nullptr;
+    TensorPanel* tensors_ = nullptr;
+    FilePanel* files_ = nullptr;
+    ProgressRow* progress_ = nullptr;
     QDialogButtonBox* buttons_ = nullptr;
 };
 
@@ -54,3 +79,5 @@ QString sentence(const std::string& text);
 QString countText(std::int64_t count);
 
 } // namespace ergosphere
+
+Q_DECLARE_METATYPE(ergosphere::LoadChoice)

@@ -55,7 +55,7 @@ ConversationController::ConversationController(TranscriptDocument* document, Len
     // A command that was still waiting when Stop came is dropped without an event.
     stop_timer_.setInterval(20);
     connect(&stop_timer_, &QTimer::timeout, this, [this] {
-        const bool busy = worker_->busy();
+        const bool busy = seat_->worker->busy();
         drain();
         if (!generating_ || !busy) {
             stop_timer_.stop();
@@ -64,8 +64,7 @@ ConversationController::ConversationController(TranscriptDocument* document, Len
     });
     connect(selection_, &Selection::siteChanged, this, &ConversationController::observe);
     last_drain_.start();
-    worker_ = std::make_unique<ergo::Worker>(
-        [this] { QMetaObject::invokeMethod(this, &ConversationController::wake, Qt::QueuedConnection); });
+    showNothing();
 }
 
 ConversationController::~ConversationController() = default;
@@ -94,25 +93,23 @@ void ConversationController::setStoredId(quint64 tag, qint64 id) {
     if (tag == conversation_tag_) {
         conversation_.id = id;
     }
+    for (const auto& seat : seats_) {
+        if (seat->tag == tag) {
+            seat->conversation.id = id;
+        }
+    }
 }
 
 void ConversationController::observe() {
     if (const ergo::ModelInfo* info = data_->info()) {
         const QVector<ergo::Observe> wanted = subscriptions(*selection_, *info);
-        worker_->observe({wanted.begin(), wanted.end()});
+        seat_->worker->observe({wanted.begin(), wanted.end()});
         data_->retain(wanted);
     }
 }
 
 // ---- commands
 // -----------------------------------------------------------------------------------------------
-
-void ConversationController::openModel(const QString& source, const ergo::OpenModelOptions& options) {
-    abandon();
-    opening_source_ = source;
-    worker_->open(source.toStdString(), options);
-    setState(State::opening);
-}
 
 void ConversationController::send(const QString& text) {
     if (state_ != State::idle) {
@@ -144,13 +141,19 @@ void ConversationController::stop() {
         if (!conversation_.messages.isEmpty() && conversation_.messages.last().role == ergo::Role::user) {
             emit returned(conversation_.messages.takeLast().text);
         }
-    } else if (generating_ || state_ == State::opening) {
-        worker_->stop();
+    } else if (opening_) {
+        opening_->worker->stop();
+        if (!opening_->worker->busy()) { // it had not begun
+            cancelOpening();
+            setState(opened_ ? State::idle : State::no_model);
+            emit progressEnded();
+        }
+    } else {
+        seat_->worker->stop(); // also what it reads to look back
         if (generating_) {
             stop_timer_.start();
-        } else if (!worker_->busy()) { // an opening that had not begun
-            setState(opened_ ? State::idle : State::no_model);
         }
+        emit progressEnded();
     }
 }
 
@@ -160,7 +163,7 @@ void ConversationController::abandon() {
         stop();
     }
     if (generating_) {
-        worker_->stop();
+        seat_->worker->stop();
         ReplyStats stats = prompt_stats_;
         stats.seconds = written_ > 0 ? double(writing_clock_.elapsed()) * 1e-3 : 0;
         stats.stop = "cancelled";
@@ -171,14 +174,14 @@ void ConversationController::abandon() {
 
 void ConversationController::newChat() {
     abandon();
-    worker_->forget();
+    seat_->worker->forget();
     clearConversation();
     emit conversationReplaced();
 }
 
 void ConversationController::clearConversation() {
     ++job_;
-    ++conversation_tag_;
+    conversation_tag_ = ++last_tag_;
     regenerations_ = 0;
     tokens_per_second_ = 0;
     conversation_ = {};
@@ -186,7 +189,7 @@ void ConversationController::clearConversation() {
         conversation_.model_source = QString::fromStdString(opened_->source);
         conversation_.model_name = QString::fromStdString(opened_->model->info().name);
     }
-    while (worker_->take_frame()) { // of the conversation that was
+    while (seat_->worker->take_frame()) { // of the conversation that was
     }
     document_->clear();
     data_->clear();
@@ -196,9 +199,14 @@ void ConversationController::clearConversation() {
 
 void ConversationController::resume(const Conversation& conversation) {
     if (!opened_ || QString::fromStdString(opened_->source) != conversation.model_source) {
-        resume_after_open_ = conversation;
-        openModel(conversation.model_source);
-        return;
+        if (Seat* seat = seatOf(conversation.model_source)) {
+            cancelOpening();
+            show(seat);
+        } else {
+            openModel(conversation.model_source, defaults_);
+            resume_after_open_ = conversation;
+            return;
+        }
     }
     newChat();
     conversation_ = conversation;
@@ -263,6 +271,10 @@ void ConversationController::prepared(std::uint64_t job, bool reply, Prompt prom
     std::vector<std::int32_t> ids = prompt.ids;
     show(std::move(prompt));
     if (!reply) {
+        if (!ids.empty()) {
+            ids.resize(std::size_t(std::min(size, contextSize())));
+            seat_->worker->read(job, std::move(ids));
+        }
         return;
     }
     ergo::GenerateRequest request;
@@ -278,7 +290,7 @@ void ConversationController::prepared(std::uint64_t job, bool reply, Prompt prom
     written_ = 0;
     generating_ = true;
     setState(State::reading);
-    worker_->generate(std::move(request));
+    seat_->worker->generate(std::move(request));
 }
 
 void ConversationController::show(Prompt prompt) {
@@ -308,23 +320,41 @@ void ConversationController::show(Prompt prompt) {
 // ---- what the engine says
 // -----------------------------------------------------------------------------------
 
+void ConversationController::hold(bool held) {
+    held_ += held ? 1 : -1;
+    if (held_ == 0) {
+        wake();
+    }
+}
+
 void ConversationController::wake() {
-    if (!drain_timer_.isActive()) {
+    if (held_ == 0 && !drain_timer_.isActive()) {
         drain_timer_.start(int(std::clamp<qint64>(drain_ms - last_drain_.elapsed(), 0, drain_ms)));
     }
 }
 
 void ConversationController::drain() {
+    if (held_ > 0) {
+        return;
+    }
     last_drain_.restart();
-    for (ergo::Event& event : worker_->take_events()) {
-        std::visit([this](auto& e) { handle(e); }, event);
+    for (const auto& seat : seats_) {
+        std::vector<ergo::Event> events = seat->worker->take_events();
+        if (seat.get() == seat_) { // what the others still had to say is of the past
+            for (ergo::Event& event : events) {
+                std::visit([this](auto& e) { handle(e); }, event);
+            }
+        }
     }
     drainFrames();
+    if (opening_) {
+        takeOpening();
+    }
 }
 
 void ConversationController::drainFrames() {
     const double start = threadMilliseconds();
-    while (std::optional<ergo::Frame> frame = worker_->take_frame()) {
+    while (std::optional<ergo::Frame> frame = seat_->worker->take_frame()) {
         data_->add(std::move(*frame));
         if (threadMilliseconds() - start > frame_budget_ms) {
             drain_timer_.start(0);
@@ -334,30 +364,15 @@ void ConversationController::drainFrames() {
 }
 
 void ConversationController::handle(ergo::EventProgress& event) {
-    emit progress(QString::fromStdString(event.what), event.done, event.total);
-}
-
-void ConversationController::handle(ergo::EventOpened& event) {
-    opened_ = event.model;
-    clearConversation();
-    data_->setModel(opened_);
-    QVector<int> heads;
-    for (const ergo::AttentionSite& site : opened_->model->info().attentions) {
-        heads.append(site.heads);
-    }
-    selection_->setHeads(heads);
-    observe();
-    setState(State::idle);
-    emit modelOpened();
-    emit conversationReplaced();
-    if (resume_after_open_) {
-        const Conversation conversation = *std::exchange(resume_after_open_, std::nullopt);
-        resume(conversation);
+    if (event.total > 0 && event.done >= event.total) {
+        emit progressEnded();
+    } else {
+        emit progress(QString::fromStdString(event.what), event.done, event.total);
     }
 }
 
 void ConversationController::handle(ergo::EventPrompt& event) {
-    if (event.tag == job_) {
+    if (event.tag == job_ && generating_) {
         prompt_stats_.prompt_tokens = event.tokens;
         prompt_stats_.prompt_reused = event.reused;
     }
@@ -441,15 +456,8 @@ void ConversationController::finish(const ReplyStats& result, const QString& tra
 }
 
 void ConversationController::handle(ergo::EventFailed& event) {
-    const bool cancelled = event.kind == ergo::ErrorKind::cancelled;
-    if (event.what.starts_with("open")) {
-        const QString source = std::exchange(opening_source_, {});
-        resume_after_open_.reset();
-        setState(opened_ ? State::idle : State::no_model);
-        if (!cancelled) {
-            emit openFailed(source, QString::fromStdString(event.text));
-        }
-    } else if (!cancelled) {
+    emit progressEnded();
+    if (event.kind != ergo::ErrorKind::cancelled) {
         emit failed(QString::fromStdString(event.text));
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Between the window and the engine: owns the worker of one conversation, turns its events into the
-// transcript and its frames into LensData. GUI thread; nothing here waits for the engine.
+// Between the window and the engine: owns the workers, one for every model that is open, turns the events of
+// the one that is shown into the transcript and its frames into LensData. Every open model keeps its
+// conversation. GUI thread; nothing here waits for the engine.
 #pragma once
 
 #include "app/chat/conversation.h"
@@ -16,6 +17,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace ergosphere {
 
@@ -25,7 +27,7 @@ class ConversationController : public QObject {
   public:
     enum class State {
         no_model,
-        opening, ///< the old model, if any, is still there
+        opening, ///< what is open already stays
         idle,
         preparing, ///< the text is being encoded
         reading,   ///< the model reads the prompt
@@ -40,6 +42,9 @@ class ConversationController : public QObject {
     State state() const { return state_; }
     bool busy() const { return state_ >= State::preparing; }
     const std::shared_ptr<const ergo::OpenedModel>& opened() const { return opened_; }
+    /// Everything that is open, in the order of opening; opened() is one of them.
+    std::vector<std::shared_ptr<const ergo::OpenedModel>> openModels() const;
+    bool isOpen(const QString& source) const;
     const Conversation& conversation() const { return conversation_; }
     const TranscriptDocument& transcript() const { return *document_; }
     /// Another number for every conversation of this run of the program.
@@ -50,46 +55,75 @@ class ConversationController : public QObject {
     qint64 contextSize() const { return opened_ ? opened_->context : 0; }
     /// Of the reply being written, else of the last one; 0 before any.
     double tokensPerSecond() const { return tokens_per_second_; }
-    std::size_t droppedFrames() const { return worker_->dropped_frames(); }
+    std::size_t droppedFrames() const { return seat_->worker->dropped_frames(); }
 
+    /// How models are opened that stored conversations need.
+    void setOpenDefaults(const ergo::OpenModelOptions& options) { defaults_ = options; }
     /// Used from the next reply on.
     void setSampling(const ergo::SamplingParams& sampling, qint64 max_tokens);
     void setSystemPrompt(const QString& text);
     /// Ends what is being written here and now and keeps what is there; replyFinished() comes before this
     /// returns.
     void abandon();
+    /// While held, nothing the engine says is shown; it waits and comes when released.
+    void hold(bool held);
     /// The store's id of the conversation `tag`.
     void setStoredId(quint64 tag, qint64 id);
 
   public slots:
+    /// Opens `source` beside what is open, or shows it when it is open already with these options.
     void openModel(const QString& source, const ergo::OpenModelOptions& options = {});
+    /// Shows an open model with its conversation.
+    void showModel(const QString& source);
+    /// Lets go of the model and its memory; its conversation stays in the store. Another open one is shown.
+    void closeModel(const QString& source);
     void send(const QString& text);
     void stop();
     void regenerate();
     void newChat();
-    /// Shows a stored conversation; its model is opened when another one is. Read by the model when it goes
-    /// on.
+    /// Shows a stored conversation; its model is opened when another one is. The model reads it in the
+    /// background, so that the lenses have something to show.
     void resume(const ergosphere::Conversation& conversation);
 
   signals:
     void stateChanged();
-    void modelOpened();
+    void modelOpened();   ///< another model is shown
+    void modelsChanged(); ///< what is open
     void openFailed(const QString& source, const QString& text);
     /// Something else went wrong; one text for people.
     void failed(const QString& text);
     /// `text` could not be sent and goes back to where it was written.
     void returned(const QString& text);
     void progress(const QString& what, double done, double total);
+    void progressEnded();
     void meterChanged();
     void conversationReplaced(); ///< another one is shown
     void replyFinished();        ///< the conversation has a new reply and is worth storing
 
   private:
+    /// An open model with its thread and, while it is not shown, its conversation.
+    struct Seat {
+        std::unique_ptr<ergo::Worker> worker;
+        QString source;
+        ergo::OpenModelOptions options;
+        std::shared_ptr<const ergo::OpenedModel> opened;
+        Conversation conversation;
+        quint64 tag = 0;
+    };
+    std::unique_ptr<Seat> makeSeat(const QString& source, const ergo::OpenModelOptions& options);
+    Seat* seatOf(const QString& source) const;
+    void cancelOpening();
+    void leave();
+    static void retire(std::unique_ptr<Seat> seat);
+    void drop(Seat* seat);
+    void show(Seat* seat);
+    void showNothing();
+    void takeOpening();
     void wake();
     void drain();
     void drainFrames();
     void handle(ergo::EventProgress& event);
-    void handle(ergo::EventOpened& event);
+    void handle(ergo::EventOpened&) {} // of an opening alone
     void handle(ergo::EventPrompt& event);
     void handle(ergo::EventToken& event);
     void handle(ergo::EventFinished& event);
@@ -108,20 +142,25 @@ class ConversationController : public QObject {
     std::shared_ptr<const ergo::OpenedModel> opened_;
     Conversation conversation_;
     std::optional<Conversation> resume_after_open_;
-    QString opening_source_, system_;
+    ergo::OpenModelOptions defaults_;
+    QString system_;
     ergo::SamplingParams sampling_, used_sampling_;
     qint64 max_tokens_ = 512;
     State state_ = State::no_model;
     std::uint64_t job_ = 0; ///< the reply being prepared or written
-    quint64 conversation_tag_ = 1;
+    quint64 conversation_tag_ = 1, last_tag_ = 1;
     quint64 regenerations_ = 0;
     ReplyStats prompt_stats_;
+    int held_ = 0;
     bool generating_ = false; ///< the worker has the request and has not said that it is done
     qint64 written_ = 0;
     double tokens_per_second_ = 0;
     QElapsedTimer writing_clock_, last_drain_;
     QTimer drain_timer_, stop_timer_;
-    std::unique_ptr<ergo::Worker> worker_; // last: its thread calls wake()
+    // Last: their threads call wake().
+    std::vector<std::unique_ptr<Seat>> seats_; ///< all that are open, and one without a model before any is
+    std::unique_ptr<Seat> opening_;
+    Seat* seat_ = nullptr; ///< the one that is shown
 };
 
 } // namespace ergosphere

@@ -59,13 +59,14 @@ ScreenshotDialog::ScreenshotDialog(const QString& lens_name, const QString& fold
     };
     auto* what_row = new QHBoxLayout;
     radio(what_, tr("the window"), 0, what_row)->setChecked(true);
-    auto* lens =
+    QRadioButton* lens =
         radio(what_, lens_name.isEmpty() ? tr("the lens") : tr("the lens %1").arg(lens_name), 1, what_row);
     lens->setEnabled(!lens_name.isEmpty());
+    lens->setObjectName("of_lens");
     what_row->addStretch();
     auto* where_row = new QHBoxLayout;
     radio(where_, tr("file"), 0, where_row)->setChecked(true);
-    radio(where_, tr("clipboard"), 1, where_row);
+    radio(where_, tr("clipboard"), 1, where_row)->setObjectName("to_clipboard");
     where_row->addStretch();
     factor_ = new QSpinBox;
     factor_->setObjectName("factor");

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "app/figure/figure.h"
+#include "app/lens/lens.h"
 #include "app/window/theme.h"
 
 #include <QDialog>
@@ -21,40 +22,53 @@ class QSpinBox;
 
 namespace ergosphere {
 
+class BackgroundJob;
 class MessageBar;
 class Preferences;
+class ProgressRow;
 
-/// What a lens shows, as a file at true column width.
+/// What a lens shows, as a file at true column width or on the clipboard. Draws in the background, with
+/// progress and cancel.
 class FigureDialog : public QDialog {
     Q_OBJECT
 
   public:
     /// `name`: default file name without extension.
-    FigureDialog(FigureData figure, FigureSpec spec, const QString& name, const QString& folder,
+    FigureDialog(FigureSnapshot figure, FigureSpec spec, const QString& name, const QString& folder,
                  QWidget* parent);
+    ~FigureDialog() override; ///< cancels what is being drawn
     FigureSpec spec() const;
     QString path() const;
     void setPath(const QString& path);
 
   signals:
     void exported(const QString& path);
+    void copied();
 
   private:
     void makeFields();
     void layOut();
     void exportNow();
+    void copyNow();
+    void run(BackgroundJob* job, bool to_clipboard);
+    void setWorking(bool working);
     void browse();
     void formatChanged();
     void updateHint();
 
-    FigureData data_;
+    FigureSnapshot figure_;
     FigureSpec spec_;
+    QWidget* form_ = nullptr;
     QComboBox *format_, *width_, *colormap_;
     QDoubleSpinBox *width_mm_, *font_pt_;
     QSpinBox* dpi_;
     QLineEdit *title_, *path_;
     QLabel* hint_;
     MessageBar* message_;
+    ProgressRow* progress_ = nullptr;
+    QPushButton *export_ = nullptr, *copy_ = nullptr, *close_ = nullptr;
+    QByteArray bytes_; ///< of the clipboard's picture, written by the job
+    BackgroundJob* job_ = nullptr;
 };
 
 /// PNG of the window or of a lens, once to four times as large, to a file or the clipboard.

@@ -25,7 +25,7 @@
 #include <QFileInfo>
 #include <QKeyEvent>
 #include <QMimeData>
-#include <QPainter>
+#include <QTabBar>
 #include <QToolBar>
 
 namespace ergosphere {
@@ -84,8 +84,10 @@ MainWindow::MainWindow(Preferences* preferences, const Options& options)
         restoreGeometry(preferences_->geometry());
         restoreState(preferences_->layout(), layout_version);
     }
+    controller_->setOpenDefaults(openDefaults());
     offerDepth();
     stateChanged();
+    modelsChanged();
     chat_->composer()->focusField();
 }
 
@@ -110,6 +112,7 @@ void MainWindow::buildDocks() {
             if (visible) {
                 last_lens_ = int(i);
             }
+            nameTabBars();
         });
     }
     connect(data_, &LensData::modelChanged, this, &MainWindow::offerDepth);
@@ -118,6 +121,13 @@ void MainWindow::buildDocks() {
             QCoreApplication::sendEvent(lens, event);
         }
     });
+}
+
+// Qt makes the bars of tabbed docks by itself, without names.
+void MainWindow::nameTabBars() {
+    for (QTabBar* bar : findChildren<QTabBar*>(QString(), Qt::FindDirectChildrenOnly)) {
+        bar->setAccessibleName(tr("Lenses"));
+    }
 }
 
 void MainWindow::defaultLayout() {
@@ -178,15 +188,6 @@ Lens* MainWindow::currentLens() const {
     return nullptr;
 }
 
-QImage MainWindow::grabWindow(double factor) {
-    QImage image((QSizeF(size()) * factor).toSize(), QImage::Format_ARGB32_Premultiplied);
-    image.setDevicePixelRatio(factor);
-    image.fill(palette().color(QPalette::Window));
-    QPainter painter(&image);
-    render(&painter);
-    return image;
-}
-
 // ---- the conversation
 // ---------------------------------------------------------------------------------------
 
@@ -194,6 +195,7 @@ void MainWindow::connectController() {
     Composer* composer = chat_->composer();
     connect(controller_, &ConversationController::stateChanged, this, &MainWindow::stateChanged);
     connect(controller_, &ConversationController::modelOpened, this, &MainWindow::modelOpened);
+    connect(controller_, &ConversationController::modelsChanged, this, &MainWindow::modelsChanged);
     connect(controller_, &ConversationController::openFailed, this, &MainWindow::openFailed);
     connect(controller_, &ConversationController::failed, chat_->messages(), &MessageBar::showError);
     connect(controller_, &ConversationController::returned, this, [composer](const QString& text) {
@@ -202,6 +204,7 @@ void MainWindow::connectController() {
         }
     });
     connect(controller_, &ConversationController::progress, top_, &TopBar::setProgress);
+    connect(controller_, &ConversationController::progressEnded, top_, &TopBar::endProgress);
     connect(controller_, &ConversationController::meterChanged, this, [this] {
         top_->setContext(controller_->contextUsed(), controller_->contextSize());
         top_->setSpeed(controller_->tokensPerSecond(), controller_->busy());
@@ -235,6 +238,8 @@ void MainWindow::connectController() {
             showCard(QString::fromStdString(controller_->opened()->source));
         }
     });
+    connect(top_, &TopBar::modelChosen, controller_, &ConversationController::showModel);
+    connect(top_, &TopBar::modelClosed, controller_, &ConversationController::closeModel);
     connect(top_, &TopBar::cancelRequested, controller_, &ConversationController::stop);
 }
 
@@ -276,13 +281,31 @@ void MainWindow::stateChanged() {
     }
 }
 
+void MainWindow::modelsChanged() {
+    const auto open = controller_->openModels();
+    QStringList sources;
+    for (const auto& model : open) {
+        sources << QString::fromStdString(model->source);
+    }
+    top_->setOpenModels(open);
+    library_->setOpened(sources, controller_->opened() ? QString::fromStdString(controller_->opened()->source)
+                                                       : QString());
+    close_model_->setEnabled(!open.empty());
+    next_model_->setEnabled(open.size() > 1);
+}
+
 void MainWindow::modelOpened() {
     const auto& opened = controller_->opened();
+    if (!opened) { // the last one was closed
+        top_->setModel(nullptr);
+        setWindowTitle("Ergosphere");
+        stateChanged();
+        return;
+    }
     const QString source = QString::fromStdString(opened->source);
     const QString name = QString::fromStdString(opened->model->info().name);
     top_->setModel(opened);
     recent_.add(source);
-    library_->setOpened(source);
     chat_->sampling()->setFamily(opened->model->info().family);
     const bool can_chat = opened->chat && opened->chat->can_chat();
     chat_->sampling()->setSystemPromptAvailable(can_chat);
@@ -320,11 +343,17 @@ void MainWindow::openFailed(const QString& source, const QString& text) {
 // ---- models and chats
 // ---------------------------------------------------------------------------------------
 
-void MainWindow::openModel(const QString& source, bool allow_unused) {
+ergo::OpenModelOptions MainWindow::openDefaults() const {
     ergo::OpenModelOptions options;
     options.backend = (options_.backend.isEmpty() ? preferences_->backend() : options_.backend).toStdString();
     options.threads = options_.threads < 0 ? preferences_->threads() : options_.threads;
-    options.model.allow_unused = allow_unused;
+    return options;
+}
+
+void MainWindow::openModel(const QString& source, const LoadChoice& choice) {
+    ergo::OpenModelOptions options = openDefaults();
+    options.model.allow_unused = choice.allow_unused;
+    options.context = choice.context;
     chat_->messages()->dismiss();
     controller_->openModel(source, options);
 }
@@ -338,10 +367,13 @@ ModelCard* MainWindow::showCard(const QString& source) {
 
 void MainWindow::connectLibrary() {
     connect(library_, &LibraryPanel::modelChosen, this, [this](const QString& source) {
-        if (!controller_->opened() || QString::fromStdString(controller_->opened()->source) != source) {
+        if (controller_->isOpen(source)) {
+            controller_->showModel(source);
+        } else {
             openModel(source);
         }
     });
+    connect(library_, &LibraryPanel::modelClosed, controller_, &ConversationController::closeModel);
     connect(library_, &LibraryPanel::openRequested, this, [this] { chooseModel(true); });
     connect(library_, &LibraryPanel::newChatRequested, controller_, &ConversationController::newChat);
     if (!archive_) {

@@ -7,6 +7,7 @@
 #include "app/lens/lens.h"
 #include "app/lens/lens_data.h"
 #include "app/lens/selection.h"
+#include "app/library/model_card.h"
 #include "app/library/recent_models.h"
 #include "app/window/conversation_controller.h"
 #include "app/window/theme.h"
@@ -25,7 +26,6 @@ class ChatArchive;
 class ChatPanel;
 class DropOverlay;
 class LibraryPanel;
-class ModelCard;
 class Preferences;
 class TopBar;
 
@@ -45,7 +45,7 @@ class MainWindow : public QMainWindow {
     ~MainWindow() override;
 
     /// Opens at once, without the card.
-    void openModel(const QString& source, bool allow_unused = false);
+    void openModel(const QString& source, const LoadChoice& choice = {});
     /// Reads the headers and asks.
     ModelCard* showCard(const QString& source);
     void showLens(int number); ///< 1 …
@@ -58,8 +58,6 @@ class MainWindow : public QMainWindow {
     Selection* selection() const { return selection_; }
     LensData* lensData() const { return data_; }
     const std::vector<Lens*>& lenses() const { return lenses_; }
-    /// The window as a picture, `factor` times as large.
-    QImage grabWindow(double factor);
 
   protected:
     void closeEvent(QCloseEvent* event) override;
@@ -76,15 +74,21 @@ class MainWindow : public QMainWindow {
     void connectLibrary();
     QAction* action(QMenu* menu, const QString& text, const QKeySequence& key, std::function<void()> act);
     void defaultLayout();
+    void nameTabBars();
     void offerDepth();
 
     void stateChanged();
+    ergo::OpenModelOptions openDefaults() const;
     void modelOpened();
+    void modelsChanged();
+    void stepModel();
     void openFailed(const QString& source, const QString& text);
     void applySampling();
     void chooseModel(bool folder);
     void exportFigure();
     void takeScreenshot();
+    void savePicture(QWidget* of, double factor, const QString& path);
+    void writePicture(const QImage& image, const QString& path);
     void showSettings();
     void showShortcuts();
     void about();
@@ -107,7 +111,8 @@ class MainWindow : public QMainWindow {
     std::vector<Lens*> lenses_;
     std::vector<QDockWidget*> lens_docks_;
     QList<QAction*> actions_; ///< with their shortcuts, for the sheet
-    QAction *stop_ = nullptr, *regenerate_ = nullptr, *tokens_ = nullptr;
+    QAction *stop_ = nullptr, *regenerate_ = nullptr, *tokens_ = nullptr, *close_model_ = nullptr,
+            *next_model_ = nullptr;
     int last_lens_ = 0;
 };
 

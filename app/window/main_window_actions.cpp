@@ -5,12 +5,14 @@
 #include "app/chat/transcript.h"
 #include "app/library/library_panel.h"
 #include "app/library/model_card.h"
+#include "app/window/background_job.h"
 #include "app/window/dialogs.h"
+#include "app/window/export_figure.h"
 #include "app/window/main_window.h"
 #include "app/window/message_bar.h"
 #include "app/window/preferences.h"
+#include "app/window/progress_row.h"
 #include "app/window/screenshot.h"
-#include "engine/base/error.h"
 
 #include <QActionGroup>
 #include <QApplication>
@@ -20,7 +22,11 @@
 #include <QFileInfo>
 #include <QMenuBar>
 #include <QMessageBox>
+#include <QMimeData>
+#include <QPointer>
 #include <QRegularExpression>
+
+#include <algorithm>
 
 namespace ergosphere {
 
@@ -38,6 +44,12 @@ void MainWindow::buildActions() {
     QMenu* file = menuBar()->addMenu(tr("&File"));
     action(file, tr("&Open model folder…"), QKeySequence("Ctrl+O"), [this] { chooseModel(true); });
     action(file, tr("Open weights &file…"), QKeySequence("Ctrl+Shift+O"), [this] { chooseModel(false); });
+    next_model_ = action(file, tr("&Next open model"), QKeySequence("Ctrl+PgDown"), [this] { stepModel(); });
+    next_model_->setObjectName("next_model");
+    close_model_ = action(file, tr("&Close model"), QKeySequence("Ctrl+W"), [this] {
+        controller_->closeModel(QString::fromStdString(controller_->opened()->source));
+    });
+    close_model_->setObjectName("close_model");
     file->addSeparator();
     action(file, tr("&Export figure…"), QKeySequence("Ctrl+E"), [this] {
         exportFigure();
@@ -96,6 +108,15 @@ void MainWindow::buildActions() {
     action(help, tr("&About Ergosphere"), {}, [this] { about(); });
 }
 
+void MainWindow::stepModel() {
+    const auto open = controller_->openModels();
+    const auto shown = std::find(open.begin(), open.end(), controller_->opened());
+    if (shown != open.end() && open.size() > 1) {
+        const auto next = std::next(shown) == open.end() ? open.begin() : std::next(shown);
+        controller_->showModel(QString::fromStdString((*next)->source));
+    }
+}
+
 void MainWindow::chooseModel(bool folder) {
     auto* dialog = new QFileDialog(this, folder ? tr("Open a model's folder") : tr("Open a weights file"),
                                    preferences_->folder("models"));
@@ -139,7 +160,7 @@ QString MainWindow::figureName() const {
 
 void MainWindow::exportFigure() {
     Lens* lens = currentLens();
-    const std::optional<FigureData> figure = lens ? lens->figure() : std::nullopt;
+    const std::optional<FigureSnapshot> figure = lens ? lens->figureSnapshot() : std::nullopt;
     if (!figure) {
         chat_->messages()->showNotice(
             lens ? tr("The lens %1 has nothing to export yet. Ask the model something first.")
@@ -154,37 +175,81 @@ void MainWindow::exportFigure() {
         chat_->messages()->showNotice(tr("Wrote %1.").arg(path), tr("Copy path"),
                                       [path] { QApplication::clipboard()->setText(path); });
     });
+    connect(dialog, &FigureDialog::copied, this,
+            [this] { chat_->messages()->showNotice(tr("The figure is on the clipboard.")); });
     dialog->open();
 }
 
 void MainWindow::takeScreenshot() {
-    Lens* lens = currentLens();
+    QPointer<Lens> lens = currentLens();
     auto* dialog =
         new ScreenshotDialog(lens ? lens->name() : QString(), preferences_->folder("figures"), this);
     connect(dialog, &ScreenshotDialog::requested, this, [this, dialog, lens] {
-        const QImage image =
-            dialog->ofLens() && lens ? lens->grabScaled(dialog->factor()) : grabWindow(dialog->factor());
-        if (dialog->toClipboard()) {
-            QApplication::clipboard()->setImage(image);
-            chat_->messages()->showNotice(
-                tr("Copied a picture of %1 × %2 pixels.").arg(image.width()).arg(image.height()));
-            return;
-        }
-        try {
-            writePng(image, dialog->path());
-            preferences_->setFolder("figures", QFileInfo(dialog->path()).absolutePath());
-            chat_->messages()->showNotice(tr("Wrote %1.").arg(dialog->path()));
-        } catch (const ergo::Error& error) {
-            chat_->messages()->showError(QString::fromUtf8(error.what()));
-        }
+        QWidget* of = dialog->ofLens() && lens ? static_cast<QWidget*>(lens) : this;
+        savePicture(of, dialog->factor(), dialog->toClipboard() ? QString() : dialog->path());
     });
     dialog->open();
+}
+
+// `path` empty: to the clipboard. While the strips are painted the reply being written is held back, so that
+// all of them show the same moment.
+void MainWindow::savePicture(QWidget* of, double factor, const QString& path) {
+    controller_->hold(true);
+    auto* grab = new StripGrab(of, factor, of == this, this);
+    connect(grab, &StripGrab::done, this, [this, grab, path](const QImage& image) {
+        grab->deleteLater();
+        controller_->hold(false);
+        if (image.isNull()) {
+            chat_->messages()->showError(
+                tr("There is not enough memory for a picture of this size; choose a smaller one."));
+        } else {
+            writePicture(image, path);
+        }
+    });
+}
+
+void MainWindow::writePicture(const QImage& image, const QString& path) {
+    auto bytes = std::make_shared<QByteArray>();
+    auto* job = new BackgroundJob(
+        [image, path, bytes](const ergo::Progress& progress, const ergo::CancelToken& cancel) {
+            *bytes = pngBytes(image, progress, cancel);
+            if (!path.isEmpty()) {
+                writeWhole(*bytes, path, cancel);
+            }
+        },
+        this);
+    connect(job, &BackgroundJob::progress, chat_->work(), &ProgressRow::setProgress);
+    connect(chat_->work(), &ProgressRow::cancelRequested, job, &BackgroundJob::cancel);
+    const auto over = [this, job] {
+        job->deleteLater();
+        chat_->work()->finish();
+    };
+    connect(job, &BackgroundJob::cancelled, this, over);
+    connect(job, &BackgroundJob::failed, this, [this, over](const QString& problem) {
+        over();
+        chat_->messages()->showError(problem);
+    });
+    connect(job, &BackgroundJob::done, this, [this, over, bytes, path, size = image.size()] {
+        over();
+        if (path.isEmpty()) {
+            auto* mime = new QMimeData;
+            mime->setData("image/png", *bytes); // encoded once, here; nobody who pastes waits for it
+            QApplication::clipboard()->setMimeData(mime);
+            chat_->messages()->showNotice(
+                tr("Copied a picture of %1 × %2 pixels.").arg(size.width()).arg(size.height()));
+        } else {
+            preferences_->setFolder("figures", QFileInfo(path).absolutePath());
+            chat_->messages()->showNotice(tr("Wrote %1.").arg(path));
+        }
+    });
 }
 
 void MainWindow::showSettings() {
     auto* dialog = new SettingsDialog(preferences_, this);
     connect(dialog, &SettingsDialog::themeChanged, this,
             [](ThemeChoice theme) { applyTheme(*qobject_cast<QApplication*>(qApp), theme); });
+    connect(dialog, &SettingsDialog::engineChanged, this,
+            [this] { controller_->setOpenDefaults(openDefaults()); });
     connect(dialog, &SettingsDialog::lookChanged, this,
             [this] { chat_->transcript()->setReducedMotion(preferences_->reducedMotion()); });
     dialog->open();

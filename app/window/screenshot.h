@@ -6,14 +6,38 @@
 
 #include <QImage>
 #include <QObject>
+#include <QPointer>
 #include <QTimer>
+#include <QWidget>
 
 namespace ergosphere {
 
+class BackgroundJob;
 class MainWindow;
 
-/// The file appears whole or not at all. Throws ergo::Error(io).
-void writePng(const QImage& image, const QString& path);
+/// Paints a widget into an image strip by strip, one short event handler after the other, so that a picture
+/// four times the window's size never holds the window up.
+class StripGrab : public QObject {
+    Q_OBJECT
+
+  public:
+    /// `background`: also the widget's own background, not its children alone. Begins with the next turn of
+    /// the event loop; `widget` may go away.
+    StripGrab(QWidget* widget, double factor, bool background, QObject* parent);
+
+  signals:
+    /// A null image: there was too little memory, or the widget went away.
+    void done(const QImage& image);
+
+  private:
+    void next();
+
+    QPointer<QWidget> widget_;
+    QImage image_;
+    QTimer timer_;
+    bool background_;
+    int next_ = 0, strip_; ///< first line not painted yet, lines of the next strip
+};
 
 /// `ergosphere --screenshot FILE [--ask TEXT]`: waits for the model, asks, waits until the reply is finished
 /// and painted, writes the picture and says how it went.
@@ -36,6 +60,7 @@ class ScreenshotRun : public QObject {
     MainWindow* window_;
     QString file_, text_;
     QTimer settle_timer_, patience_;
+    BackgroundJob* job_ = nullptr;
     bool asked_ = false, finished_ = false;
 };
 

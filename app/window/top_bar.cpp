@@ -2,6 +2,8 @@
 #include "app/window/top_bar.h"
 
 #include "app/library/model_card.h"
+#include "app/window/engine_text.h"
+#include "app/window/progress_row.h"
 #include "app/window/theme.h"
 
 #include <QFrame>
@@ -10,7 +12,6 @@
 #include <QLabel>
 #include <QLocale>
 #include <QPainter>
-#include <QProgressBar>
 #include <QPushButton>
 #include <QVBoxLayout>
 
@@ -18,13 +19,12 @@ namespace ergosphere {
 
 namespace {
 
-constexpr int patience_ms = 250; // before a bar is worth showing
-
 QToolButton* chip(const QString& name, QWidget* parent) {
     auto* button = new QToolButton(parent);
     button->setObjectName(name);
     button->setToolButtonStyle(Qt::ToolButtonTextOnly);
     button->setAutoRaise(true);
+    button->setFocusPolicy(Qt::StrongFocus);
     return button;
 }
 
@@ -102,21 +102,7 @@ TopBar::TopBar(QWidget* parent) : QWidget(parent) {
     speed_->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
     meter_ = new ContextMeter(this);
 
-    progress_box_ = new QWidget(this);
-    progress_text_ = new QLabel(progress_box_);
-    progress_text_->setForegroundRole(QPalette::PlaceholderText);
-    progress_ = new QProgressBar(progress_box_);
-    progress_->setTextVisible(false);
-    progress_->setFixedSize(120, 6);
-    progress_->setRange(0, 1000);
-    cancel_ = chip("cancel_progress", progress_box_);
-    cancel_->setText(tr("Cancel"));
-    auto* progress_row = new QHBoxLayout(progress_box_);
-    progress_row->setContentsMargins(0, 0, 0, 0);
-    progress_row->addWidget(progress_text_);
-    progress_row->addWidget(progress_);
-    progress_row->addWidget(cancel_);
-    progress_box_->hide();
+    progress_ = new ProgressRow(this);
 
     auto* row = new QHBoxLayout(this);
     row->setContentsMargins(12, 6, 16, 6);
@@ -124,17 +110,14 @@ TopBar::TopBar(QWidget* parent) : QWidget(parent) {
     row->addWidget(model_);
     row->addWidget(backend_);
     row->addStretch();
-    row->addWidget(progress_box_);
+    row->addWidget(progress_);
     row->addSpacing(8);
     row->addWidget(speed_);
     row->addSpacing(8);
     row->addWidget(meter_);
 
     connect(model_, &QToolButton::clicked, this, [this] { opened_ ? showPopup() : emit openRequested(); });
-    connect(cancel_, &QToolButton::clicked, this, &TopBar::cancelRequested);
-    progress_timer_.setSingleShot(true);
-    progress_timer_.setInterval(patience_ms);
-    connect(&progress_timer_, &QTimer::timeout, progress_box_, &QWidget::show);
+    connect(progress_, &ProgressRow::cancelRequested, this, &TopBar::cancelRequested);
     setModel(nullptr);
 }
 
@@ -142,6 +125,8 @@ void TopBar::setModel(std::shared_ptr<const ergo::OpenedModel> opened) {
     opened_ = std::move(opened);
     if (!opened_) {
         model_->setText(tr("Open a model"));
+        model_->setToolTip(tr("Open a model folder or file (Ctrl+O)"));
+        model_->setAccessibleName(model_->text());
         backend_->hide();
         meter_->setUse(0, 0);
         return;
@@ -158,6 +143,39 @@ void TopBar::setModel(std::shared_ptr<const ergo::OpenedModel> opened) {
     }
     backend_->setToolTip(tip);
     backend_->show();
+}
+
+void TopBar::setOpenModels(std::vector<std::shared_ptr<const ergo::OpenedModel>> open) {
+    open_ = std::move(open);
+}
+
+// One line for every other open model: its name shows it, Close lets go of it.
+void TopBar::addOtherModels(QFrame* popup) {
+    auto* column = static_cast<QVBoxLayout*>(popup->layout());
+    for (const auto& other : open_) {
+        if (other == opened_) {
+            continue;
+        }
+        const QString source = QString::fromStdString(other->source),
+                      name = QString::fromStdString(other->model->info().name);
+        auto* show = new QPushButton(tr("Show %1").arg(name));
+        show->setObjectName("show_model");
+        show->setToolTip(source);
+        auto* close = new QPushButton(tr("Close"));
+        close->setAccessibleName(tr("Close %1").arg(name));
+        auto* row = new QHBoxLayout;
+        row->addWidget(show, 1);
+        row->addWidget(close);
+        column->addLayout(row);
+        connect(show, &QPushButton::clicked, popup, [this, popup, source] {
+            popup->close();
+            emit modelChosen(source);
+        });
+        connect(close, &QPushButton::clicked, popup, [this, popup, source] {
+            popup->close();
+            emit modelClosed(source);
+        });
+    }
 }
 
 void TopBar::showPopup() {
@@ -208,11 +226,26 @@ void TopBar::showPopup() {
     auto* buttons = new QHBoxLayout;
     auto* card = new QPushButton(tr("Model card"));
     auto* open = new QPushButton(tr("Open another…"));
+    auto* close = new QPushButton(tr("Close"));
+    close->setObjectName("close_shown");
+    close->setAccessibleName(tr("Close %1").arg(text(info.name)));
+    buttons->addWidget(close);
     buttons->addStretch();
     buttons->addWidget(card);
     buttons->addWidget(open);
     column->addSpacing(6);
     column->addLayout(buttons);
+    if (open_.size() > 1) {
+        column->addSpacing(6);
+        auto* also = new QLabel(tr("Also open"));
+        also->setForegroundRole(QPalette::PlaceholderText);
+        column->addWidget(also);
+        addOtherModels(popup);
+    }
+    connect(close, &QPushButton::clicked, popup, [this, popup] {
+        popup->close();
+        emit modelClosed(QString::fromStdString(opened_->source));
+    });
     connect(card, &QPushButton::clicked, popup, [this, popup] {
         popup->close();
         emit cardRequested();
@@ -224,6 +257,7 @@ void TopBar::showPopup() {
     popup->adjustSize();
     popup->move(model_->mapToGlobal(QPoint(0, model_->height() + 2)));
     popup->show();
+    card->setFocus(Qt::PopupFocusReason);
 }
 
 void TopBar::setSpeed(double tokens_per_second, bool live) {
@@ -243,16 +277,11 @@ void TopBar::setContext(qint64 used, qint64 size) {
 }
 
 void TopBar::setProgress(const QString& what, double done, double total) {
-    progress_text_->setText(what);
-    progress_->setValue(total > 0 ? int(1000 * std::clamp(done / total, 0.0, 1.0)) : 0);
-    if (!progress_box_->isVisible() && !progress_timer_.isActive()) {
-        progress_timer_.start();
-    }
+    progress_->setProgress(what, done, total);
 }
 
 void TopBar::endProgress() {
-    progress_timer_.stop();
-    progress_box_->hide();
+    progress_->finish();
 }
 
 void TopBar::paintEvent(QPaintEvent*) {

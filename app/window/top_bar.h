@@ -5,17 +5,19 @@
 
 #include "engine/generate/opened_model.h"
 
-#include <QTimer>
 #include <QToolButton>
 #include <QWidget>
 
 #include <memory>
+#include <vector>
 
+class QFrame;
 class QLabel;
 class QMenu;
-class QProgressBar;
 
 namespace ergosphere {
+
+class ProgressRow;
 
 /// A bar with how many of the context's tokens are taken.
 class ContextMeter : public QWidget {
@@ -43,6 +45,8 @@ class TopBar : public QWidget {
 
     /// Null: no model.
     void setModel(std::shared_ptr<const ergo::OpenedModel> opened);
+    /// All that are open: the chip lets one choose among them.
+    void setOpenModels(std::vector<std::shared_ptr<const ergo::OpenedModel>> open);
     void setSpeed(double tokens_per_second, bool live);
     void setContext(qint64 used, qint64 size);
     /// Something long is going on; shown only when it takes more than a moment.
@@ -54,6 +58,8 @@ class TopBar : public QWidget {
   signals:
     void openRequested();
     void cardRequested();
+    void modelChosen(const QString& source);
+    void modelClosed(const QString& source);
     void cancelRequested();
 
   protected:
@@ -61,14 +67,14 @@ class TopBar : public QWidget {
 
   private:
     void showPopup();
+    void addOtherModels(QFrame* popup);
 
     std::shared_ptr<const ergo::OpenedModel> opened_;
-    QToolButton *model_, *backend_, *cancel_;
-    QLabel *speed_, *progress_text_;
-    QProgressBar* progress_;
-    QWidget* progress_box_;
+    std::vector<std::shared_ptr<const ergo::OpenedModel>> open_;
+    QToolButton *model_, *backend_;
+    QLabel* speed_;
+    ProgressRow* progress_;
     ContextMeter* meter_;
-    QTimer progress_timer_;
 };
 
 } // namespace ergosphere

@@ -117,7 +117,7 @@ void Session::subscribe(std::vector<Subscription> subscriptions, FrameSink sink)
 }
 
 void Session::set_tokens(std::span<const std::int32_t> ids, const Progress& progress,
-                         const CancelToken& cancel) {
+                         const CancelToken& cancel, bool recomputed) {
     const auto total = static_cast<std::int64_t>(ids.size());
     if (total > capacity()) {
         throw Error(ErrorKind::resources,
@@ -139,12 +139,12 @@ void Session::set_tokens(std::span<const std::int32_t> ids, const Progress& prog
         cancel.check();
         const std::int64_t at = length(), rows = std::min(chunk_rows, total - at);
         const auto chunk = ids.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(rows));
-        const auto logits = runner_->step(at, chunk, id_, false, runner_->sink, cancel);
+        const auto logits = runner_->step(at, chunk, id_, recomputed, runner_->sink, cancel);
         log_.insert(log_.end(), chunk.begin(), chunk.end());
         logits_.assign(logits.begin(), logits.end());
         if (progress) {
             progress(static_cast<double>(length() - kept), static_cast<double>(total - kept),
-                     "reading the prompt");
+                     recomputed ? "reading the conversation" : "reading the prompt");
         }
     }
 }
@@ -185,7 +185,7 @@ std::unique_ptr<Session> Session::branch(std::int64_t at) const {
 }
 
 void Session::recapture(const std::vector<Subscription>& subscriptions, const FrameSink& sink,
-                        const CancelToken& cancel) {
+                        const Progress& progress, const CancelToken& cancel) {
     if (log_.empty()) {
         return;
     }
@@ -198,6 +198,9 @@ void Session::recapture(const std::vector<Subscription>& subscriptions, const Fr
         const std::int64_t rows = std::min(chunk_rows, length() - at);
         second.step(at, std::span(log_).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(rows)),
                     id_, true, sink, cancel);
+        if (progress) {
+            progress(static_cast<double>(at + rows), static_cast<double>(length()), "looking back");
+        }
     }
 }
 

@@ -31,8 +31,10 @@ class Session {
 
     /// Makes the log equal to `ids`: keeps the common prefix, rewinds, runs the rest in chunks. At least the
     /// last token is run, so that logits() belong to it. Throws Error(resources) when `ids` exceed the
-    /// capacity, and Error(cancelled) between chunks (the log then holds what was run).
-    void set_tokens(std::span<const std::int32_t> ids, const Progress& progress, const CancelToken& cancel);
+    /// capacity, and Error(cancelled) between chunks (the log then holds what was run). `recomputed` marks
+    /// the frames: the tokens were written by an earlier run.
+    void set_tokens(std::span<const std::int32_t> ids, const Progress& progress, const CancelToken& cancel,
+                    bool recomputed = false);
 
     /// Appends one token.
     void decode(std::int32_t id, const CancelToken& cancel);
@@ -48,7 +50,7 @@ class Session {
     /// Runs the log again from its start in a second executor, only to capture; the session itself is
     /// untouched.
     void recapture(const std::vector<Subscription>& subscriptions, const FrameSink& sink,
-                   const CancelToken& cancel);
+                   const Progress& progress, const CancelToken& cancel);
 
     /// Of the last step's last row, [vocabulary].
     std::span<const float> logits() const { return logits_; }

@@ -4,6 +4,7 @@
 #include "engine/base/ring.h"
 #include "engine/generate/generation.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -22,7 +23,11 @@ struct CommandOpen {
     OpenModelOptions options;
 };
 struct CommandForget {};
-using Command = std::variant<CommandOpen, GenerateRequest, CommandForget>;
+struct CommandRead {
+    std::uint64_t tag = 0;
+    std::vector<std::int32_t> ids;
+};
+using Command = std::variant<CommandOpen, GenerateRequest, CommandForget, CommandRead>;
 
 } // namespace
 
@@ -45,8 +50,9 @@ class Worker::Impl {
 
     void enqueue(Command command) {
         const std::lock_guard lock(mutex_);
+        std::erase_if(commands_, [](const Command& c) { return std::holds_alternative<CommandRead>(c); });
         commands_.push_back(std::move(command));
-        if (recapturing_) {
+        if (looking_back_) {
             current_.cancel(); // looking back never keeps a person waiting
         }
         changed_.notify_all();
@@ -69,6 +75,7 @@ class Worker::Impl {
         const std::lock_guard lock(mutex_);
         commands_.clear();
         current_.cancel();
+        given_up_ = looking_back_;
     }
 
     std::vector<Event> take_events() {
@@ -100,9 +107,10 @@ class Worker::Impl {
                 if (!commands_.empty()) {
                     command = std::move(commands_.front());
                     commands_.pop_front();
+                    looking_back_ = std::holds_alternative<CommandRead>(*command);
                     busy_.store(true, std::memory_order_release);
                 } else {
-                    look_back = recapturing_ = true;
+                    look_back = recapturing_ = looking_back_ = true;
                 }
             }
             if (look_back) {
@@ -111,7 +119,7 @@ class Worker::Impl {
                 run(*command);
             }
             const std::lock_guard lock(mutex_);
-            recapturing_ = false;
+            recapturing_ = looking_back_ = false;
             busy_.store(!commands_.empty(), std::memory_order_release);
         }
     }
@@ -134,6 +142,8 @@ class Worker::Impl {
                 failed.reason = EventFinished::Reason::failed;
                 emit(failed);
             }
+        } else if (auto* old = std::get_if<CommandRead>(&command)) {
+            guarded("read", [&] { read(*old); });
         } else if (opened_) {
             guarded("forget", [&] {
                 session_ = std::make_unique<Session>(opened_);
@@ -155,29 +165,59 @@ class Worker::Impl {
         emit(generate_reply(*session_, *opened_, request, hooks, current_));
     }
 
+    void read(const CommandRead& command) {
+        if (!session_) {
+            return;
+        }
+        refresh_subscriptions();
+        const std::vector<std::int32_t>& log = session_->tokens();
+        const auto known = static_cast<std::int64_t>(
+            std::mismatch(log.begin(), log.end(), command.ids.begin(), command.ids.end()).first -
+            log.begin());
+        frames_missing_ = frames_missing_ || known > 0; // rows that are not run again come by a second pass
+        patient_ = true;
+        try {
+            session_->set_tokens(command.ids, progress(), current_, true);
+        } catch (...) {
+            patient_ = false;
+            frames_missing_ = frames_missing_ && !taken(given_up_);
+            throw;
+        }
+        patient_ = false;
+        emit(EventPrompt{command.tag, session_->length(), known, 0});
+    }
+
     void recapture() {
         frames_missing_ = false;
         std::vector<Subscription> wanted = apply_subscriptions();
         if (wanted.empty()) {
             return;
         }
-        // A second pass can wait for a slow reader, unlike a reply that is being written.
-        const auto sink = [this](Frame&& frame) {
-            while (!frames_.push(std::move(frame))) {
-                wake();
-                current_.check();
-                std::this_thread::sleep_for(std::chrono::milliseconds(2));
-            }
-            wake();
-        };
         try {
-            session_->recapture(wanted, sink, current_);
+            session_->recapture(
+                wanted, [this](Frame&& frame) { push_patiently(std::move(frame)); }, progress(), current_);
         } catch (const Error& error) {
-            frames_missing_ = error.kind() == ErrorKind::cancelled; // try again when idle
-            if (!frames_missing_) {
+            emit(EventProgress{"looking back", 1, 1});
+            if (error.kind() != ErrorKind::cancelled) {
                 throw;
             }
+            frames_missing_ = !taken(given_up_); // else try again when idle
         }
+    }
+
+    bool taken(bool& flag) {
+        const std::lock_guard lock(mutex_);
+        return std::exchange(flag, false);
+    }
+
+    // Looking back can wait for a slow reader, unlike a reply that is being written.
+    void push_patiently(Frame&& frame) {
+        while (!frames_.push(std::move(frame))) {
+            wake();
+            current_.check();
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        }
+        wake();
     }
 
     // ---- subscriptions
@@ -209,6 +249,10 @@ class Worker::Impl {
             }
         }
         session_->subscribe(subscriptions, [this](Frame&& frame) {
+            if (patient_) {
+                push_patiently(std::move(frame));
+                return;
+            }
             if (!frames_.push(std::move(frame))) {
                 dropped_.fetch_add(1, std::memory_order_relaxed);
                 frames_missing_ = true;
@@ -267,13 +311,18 @@ class Worker::Impl {
     std::vector<Event> events_;
     std::vector<Observe> wanted_;
     CancelToken current_;
-    bool observe_changed_ = false, recapturing_ = false, quit_ = false;
+    bool observe_changed_ = false, quit_ = false;
+    bool recapturing_ = false; // a second pass over the log
+    bool looking_back_ =
+        false;              // that, or reading an old conversation: whatever a person asks for comes first
+    bool given_up_ = false; // stop() came while looking back
 
     // the worker's thread only
     std::shared_ptr<const OpenedModel> opened_;
     std::unique_ptr<Session> session_;
     bool frames_missing_ = false;
-    std::thread thread_; // last: it uses everything above
+    bool patient_ = false; // frames wait for the reader
+    std::thread thread_;   // last: it uses everything above
 };
 
 Worker::Worker(std::function<void()> wake) : impl_(std::make_unique<Impl>(std::move(wake))) {}
@@ -287,6 +336,9 @@ void Worker::generate(GenerateRequest request) {
 }
 void Worker::observe(std::vector<Observe> wanted) {
     impl_->observe(std::move(wanted));
+}
+void Worker::read(std::uint64_t tag, std::vector<std::int32_t> ids) {
+    impl_->enqueue(CommandRead{tag, std::move(ids)});
 }
 void Worker::forget() {
     impl_->enqueue(CommandForget{});

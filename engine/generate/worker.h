@@ -87,6 +87,10 @@ class Worker {
     /// From the next step on these are captured; rows already in the log are captured again by a second pass
     /// as soon as the worker is idle (frames marked recomputed). Names the model does not have are ignored.
     void observe(std::vector<Observe> wanted);
+    /// Reads a conversation that an earlier run wrote, so that views can see it (frames marked recomputed)
+    /// and a reply goes on from there. Looking back never keeps a person waiting: any later command
+    /// interrupts it, and what was read by then stays. Ends with EventPrompt.
+    void read(std::uint64_t tag, std::vector<std::int32_t> ids);
     void forget(); ///< drops the token log
     void stop();
 

@@ -56,6 +56,12 @@ void WindowUnderTest::type(const QString& text) {
     QTest::keyClick(composer().field(), Qt::Key_Return);
 }
 
+void WindowUnderTest::press(Qt::Key key, Qt::KeyboardModifiers modifiers) {
+    window_->activateWindow();
+    (void)QTest::qWaitForWindowActive(window_.get());
+    QTest::keyClick(window_.get(), key, modifiers);
+}
+
 bool WindowUnderTest::waitIdle(int ms) {
     return QTest::qWaitFor([&] { return controller().state() == ConversationController::State::idle; }, ms);
 }

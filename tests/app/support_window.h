@@ -31,6 +31,8 @@ class WindowUnderTest {
     QString slowModel();
     /// Types `text` and Enter with real key events.
     void type(const QString& text);
+    /// A key for the window itself, once no dialog is before it any more.
+    void press(Qt::Key key, Qt::KeyboardModifiers modifiers = {});
     bool waitIdle(int ms = 60000);
     /// Waits until frames of the last token have arrived.
     bool waitFrames(int ms = 30000);

@@ -2,6 +2,7 @@
 #include "app/figure/csv.h"
 #include "app/figure/draw.h"
 #include "app/figure/export.h"
+#include "app/figure/figure_file.h"
 #include "app/figure/palette.h"
 #include "app/figure/trace_figure.h"
 #include "engine/base/error.h"
@@ -142,6 +143,58 @@ class TestFigure : public QObject {
     QTemporaryDir folder_;
 
   private slots:
+    void keptAsNumbersItDrawsTheSame() {
+        QTemporaryDir folder;
+        FigureSpec spec;
+        spec.title = QStringLiteral("„Titel“ · 題");
+        spec.black = 0.1;
+        spec.white = 1.0 / 3;
+        spec.provenance = QStringLiteral("demo, somewhere");
+        for (const FigureData& data : {FigureData(attention(7)), FigureData(router()), FigureData(balls())}) {
+            spec.colormap = std::holds_alternative<RouterFigure>(data) ? QString() : QStringLiteral("magma");
+            const QString path = folder.filePath(view_name(data) + ".npz");
+            export_figure(spec, data, path);
+            const FigureFile kept = read_figure_file(path);
+            QCOMPARE(view_name(kept.data), view_name(data));
+            QCOMPARE(kept.spec.white, spec.white);
+            for (const QString format : {"pdf", "svg", "png", "csv"}) {
+                QVERIFY(render_figure(kept.spec, kept.data, format) == render_figure(spec, data, format));
+            }
+        }
+    }
+
+    void damagedFigureFilesAreRefused() {
+        QTemporaryDir folder;
+        const QString path = folder.filePath("f.npz");
+        write_figure_file(path, {}, attention(3));
+        const TraceArrays whole = ergo::read_npz(path.toStdString());
+        QVERIFY(is_figure_file(whole));
+        const auto describe = [&](const QByteArray& from, const QByteArray& to) {
+            TraceArrays changed = whole;
+            auto& bytes = changed["figure"].data;
+            QByteArray text(reinterpret_cast<const char*>(bytes.data()), qsizetype(bytes.size()));
+            if (!text.contains(from)) {
+                return std::string("nothing to change");
+            }
+            text.replace(from, to);
+            const auto* begin = reinterpret_cast<const std::byte*>(text.constData());
+            bytes.assign(begin, begin + text.size());
+            return error_of([&] { figure_from_file(changed); }).where().code;
+        };
+        QCOMPARE(describe("\"version\":1", "\"version\":2"), std::string("FIG-VERSION"));
+        for (const auto& [from, to] : std::initializer_list<std::pair<QByteArray, QByteArray>>{
+                 {"ergosphere-figure", "something-else"},
+                 {"\"view\":\"attention\"", "\"view\":\"cheese\""},
+                 {"\"first_key\":0", "\"first_key\":\"zero\""},
+                 {"\"keys\":[", "\"keys\":[\"one more\","},
+                 {"{", "["}}) {
+            QCOMPARE(describe(from, to), std::string("FIG-FILE"));
+        }
+        TraceArrays without = whole;
+        without.erase("values");
+        QCOMPARE(error_of([&] { figure_from_file(without); }).where().code, std::string("FIG-FILE"));
+    }
+
     void lengths() {
         QCOMPARE(parse_length_mm("3.25in"), 3.25 * 25.4);
         QCOMPARE(parse_length_mm(" 89mm "), 89.0);

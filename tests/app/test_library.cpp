@@ -1,30 +1,77 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What is known of a model before it is loaded, and what the command line asks of the window.
+#include "app/library/file_panel.h"
 #include "app/library/header_reader.h"
 #include "app/library/library_panel.h"
 #include "app/library/model_card.h"
 #include "app/library/recent_models.h"
+#include "app/library/tensor_panel.h"
 #include "app/window/start_options.h"
 #include "engine/base/error.h"
 
+#include <QCryptographicHash>
 #include <QDir>
+#include <QElapsedTimer>
 #include <QFile>
+#include <QLineEdit>
 #include <QListWidget>
 #include <QPlainTextEdit>
 #include <QPushButton>
 #include <QSettings>
 #include <QSignalSpy>
+#include <QSpinBox>
+#include <QTabWidget>
 #include <QTemporaryDir>
 #include <QTest>
+#include <QTreeView>
+#include <QtEndian>
+
+#include <numeric>
 
 using namespace ergosphere;
 
 class TestLibrary : public QObject {
     Q_OBJECT
 
+    static void copyDemo(const QTemporaryDir& folder) {
+        const QDir demo(ERGO_SOURCE_DIR "/resources/demo/moa");
+        for (const QString& name : demo.entryList(QDir::Files)) {
+            QVERIFY(QFile::copy(demo.filePath(name), folder.filePath(name)));
+        }
+    }
+
+    /// A tensor of `values` float32 zeros at the end of a safetensors file.
+    static void addTensor(const QString& path, const QString& name, qint64 values) {
+        QFile file(path);
+        QVERIFY(file.open(QIODevice::ReadOnly));
+        const QByteArray bytes = file.readAll();
+        file.close();
+        const auto length = qFromLittleEndian<qint64>(bytes.constData());
+        QByteArray header = bytes.mid(8, length).trimmed();
+        const qint64 data = bytes.size() - 8 - length;
+        header.chop(1);
+        header += QString(",\"%1\":{\"dtype\":\"F32\",\"shape\":[%2],\"data_offsets\":[%3,%4]}}")
+                      .arg(name)
+                      .arg(values)
+                      .arg(data)
+                      .arg(data + 4 * values)
+                      .toUtf8();
+        header = header.leftJustified((header.size() + 7) / 8 * 8, ' ');
+        const qint64 size = qToLittleEndian(qint64(header.size()));
+        QVERIFY(QFile::remove(path) && file.open(QIODevice::WriteOnly));
+        file.write(reinterpret_cast<const char*>(&size), 8);
+        file.write(header + bytes.mid(8 + length));
+        QVERIFY(file.resize(8 + header.size() + data + 4 * values));
+    }
+
+    QTemporaryDir cache_;
+
   private slots:
+    void initTestCase() { qputenv("XDG_CACHE_HOME", cache_.path().toUtf8()); }
+
     void headersOfTheDemo() {
-        const ModelHeaders headers = readHeaders("demo:moa", false);
+        ModelHeaders headers = readHeaders("demo:moa");
+        readMore(headers);
         QVERIFY2(headers.opens, qPrintable(headers.problem));
         QCOMPARE(headers.info.family, std::string("moa"));
         QCOMPARE(headers.chat_format, QString("DiscoverLM"));
@@ -41,7 +88,7 @@ class TestLibrary : public QObject {
     void headersOfWhatIsNoModel() {
         QTemporaryDir folder;
         for (const QString& source : {folder.path(), folder.filePath("missing"), QString("demo:none")}) {
-            const ModelHeaders headers = readHeaders(source, false);
+            const ModelHeaders headers = readHeaders(source);
             QVERIFY(!headers.opens);
             QVERIFY2(!headers.problem.isEmpty(), qPrintable(source));
         }
@@ -49,16 +96,13 @@ class TestLibrary : public QObject {
         QVERIFY(broken.open(QIODevice::WriteOnly));
         broken.write(QByteArray(64, '\xff'));
         broken.close();
-        QVERIFY(!readHeaders(folder.path(), false).opens);
+        QVERIFY(!readHeaders(folder.path()).opens);
     }
 
     void cardShowsTheReport() {
         // A copy of the demo without its configuration's first number cannot fit its weights.
         QTemporaryDir folder;
-        const QDir demo(ERGO_SOURCE_DIR "/resources/demo/moa");
-        for (const QString& name : demo.entryList(QDir::Files)) {
-            QVERIFY(QFile::copy(demo.filePath(name), folder.filePath(name)));
-        }
+        copyDemo(folder);
         QFile config(folder.filePath("config.json"));
         QVERIFY(config.open(QIODevice::ReadOnly));
         QByteArray text = config.readAll();
@@ -93,10 +137,143 @@ class TestLibrary : public QObject {
         QSignalSpy ready(&card, &ModelCard::ready), load(&card, &ModelCard::loadRequested);
         card.show();
         QVERIFY(ready.wait(20000));
+        QVERIFY(card.findChild<QPushButton*>("why"));
+        QTest::mouseClick(card.findChild<QPushButton*>("why"), Qt::LeftButton);
+        auto* why = card.findChild<QPlainTextEdit*>("why_text");
+        QVERIFY(why && why->isVisible() && why->toPlainText().contains(" = "));
+        auto* context = card.findChild<QSpinBox*>("context");
+        const int own = context->value();
+        QVERIFY(own > 16);
+        context->setValue(own / 2);
+        card.findChild<QPushButton*>("load")->setFocus();
         QTest::keyClick(&card, Qt::Key_Return); // Load is the default
         QCOMPARE(load.size(), 1);
         QCOMPARE(load.first().first().toString(), QString("demo:moa"));
+        QCOMPARE(load.first()[1].value<LoadChoice>().context, qint64(own / 2));
         QVERIFY(card.reportText().contains("Parameters"));
+    }
+
+    void loadAnywayIsOfferedForUnusedTensors() {
+        QTemporaryDir folder;
+        copyDemo(folder);
+        addTensor(folder.filePath("model.safetensors"), "left.over", 3);
+        ModelCard card(folder.path(), nullptr);
+        card.setAttribute(Qt::WA_DeleteOnClose, false);
+        QSignalSpy ready(&card, &ModelCard::ready), load(&card, &ModelCard::loadRequested);
+        card.show();
+        QVERIFY(ready.wait(20000));
+        QVERIFY2(card.reportText().contains("left.over"), qPrintable(card.reportText()));
+        QVERIFY(!card.findChild<QPushButton*>("load"));
+        auto* anyway = card.findChild<QPushButton*>("load_anyway");
+        QVERIFY(anyway);
+        QTest::mouseClick(anyway, Qt::LeftButton);
+        QCOMPARE(load.size(), 1);
+        QVERIFY(load.first()[1].value<LoadChoice>().allow_unused);
+    }
+
+    void tensorsAreFilteredAndMeasured() {
+        ModelCard card("demo:moa", nullptr);
+        card.setAttribute(Qt::WA_DeleteOnClose, false);
+        QSignalSpy ready(&card, &ModelCard::ready);
+        card.show();
+        QVERIFY(ready.wait(20000));
+        auto* tabs = card.findChild<QTabWidget*>("card_tabs");
+        tabs->setCurrentWidget(card.tensors());
+        TensorModel& model = *card.tensors()->model();
+        const int all = model.shownTensors();
+        QVERIFY(all > 20);
+        QCOMPARE(std::size_t(all), model.outline().names.size());
+        auto* filter = card.findChild<QLineEdit*>("tensor_filter");
+        filter->setFocus();
+        QTest::keyClicks(filter, "LAYERS.0");
+        QVERIFY(model.shownTensors() > 0 && model.shownTensors() < all);
+        for (const int tensor : model.tensorsBelow({})) {
+            QVERIFY(model.outline().names[std::size_t(tensor)].find("ayers.0") != std::string::npos);
+            QVERIFY(model.indexOf(tensor).isValid());
+        }
+        filter->setText("no tensor is called this");
+        QCOMPARE(model.shownTensors(), 0);
+        QCOMPARE(model.rowCount(), 0);
+        filter->setText({});
+
+        // A click on a tensor measures it; the numbers are those of its values.
+        const int tensor = model.tensorsBelow({}).front();
+        const QModelIndex at = model.indexOf(tensor);
+        QSignalSpy measured(card.tensors(), &TensorPanel::measured);
+        card.tensors()->view()->scrollTo(at);
+        QTest::mouseClick(card.tensors()->view()->viewport(), Qt::LeftButton, {},
+                          card.tensors()->view()->visualRect(at).center());
+        QVERIFY(measured.size() > 0 || measured.wait(10000));
+        const ergo::TensorStats* stats = model.stats(tensor);
+        QVERIFY(stats);
+        const auto values =
+            model.outline().checkpoint->tensor(model.outline().names[std::size_t(tensor)]).to_floats();
+        double sum = 0;
+        for (const float value : values) {
+            sum += double(value);
+        }
+        QCOMPARE(stats->count, std::int64_t(values.size()));
+        QVERIFY(std::abs(stats->mean - sum / double(values.size())) < 1e-6);
+        QCOMPARE(stats->min, double(*std::min_element(values.begin(), values.end())));
+        QCOMPARE(std::accumulate(stats->histogram.begin(), stats->histogram.end(), std::int64_t{0}),
+                 stats->count);
+        auto* histogram = card.findChild<QWidget*>("histogram");
+        QVERIFY(histogram->accessibleDescription().contains(numberText(stats->min)));
+
+        filter->setText("norm");
+        QTest::mouseClick(card.findChild<QPushButton*>("measure_all"), Qt::LeftButton);
+        const std::vector<int> shown = model.tensorsBelow({});
+        QTRY_VERIFY_WITH_TIMEOUT(
+            std::all_of(shown.begin(), shown.end(), [&](int t) { return model.stats(t) != nullptr; }), 20000);
+        filter->setText({});
+        QTest::mouseClick(card.findChild<QPushButton*>("measure_all"), Qt::LeftButton);
+        card.reject(); // closing ends the measuring
+    }
+
+    void digestsAreComputedAndRemembered() {
+        QTemporaryDir folder;
+        copyDemo(folder);
+        const QString weights = folder.filePath("model.safetensors");
+        ModelCard card(folder.path(), nullptr);
+        card.setAttribute(Qt::WA_DeleteOnClose, false);
+        QSignalSpy ready(&card, &ModelCard::ready);
+        QVERIFY(ready.wait(20000));
+        QTRY_COMPARE_WITH_TIMEOUT(card.files()->digests().size(), 1, 20000);
+        QFile file(weights);
+        QVERIFY(file.open(QIODevice::ReadOnly));
+        QCryptographicHash hash(QCryptographicHash::Sha256);
+        QVERIFY(hash.addData(&file));
+        file.close();
+        QCOMPARE(card.files()->digests().first(), QString(hash.result().toHex()));
+        const ergo::DigestCache cache(ergo::DigestCache::default_file());
+        QVERIFY(QFile::exists(cache_.filePath("ergosphere/sha256.json")));
+        QCOMPARE(cache.find(weights.toStdString()).value_or(""), hash.result().toHex().toStdString());
+        addTensor(weights, "one.more", 2); // another file now
+        QVERIFY(!cache.find(weights.toStdString()));
+    }
+
+    void aCardForSixGigabytesComesAtOnce() {
+        // Headers of 6 GB of weights; the data is a hole in the file, so it takes no room.
+        QTemporaryDir folder;
+        copyDemo(folder);
+        const QString weights = folder.filePath("model.safetensors");
+        addTensor(weights, "left.over", qint64(1600) << 20);
+        QVERIFY(QFileInfo(weights).size() > (qint64(6) << 30));
+        QElapsedTimer clock;
+        clock.start();
+        ModelCard card(folder.path(), nullptr);
+        card.setAttribute(Qt::WA_DeleteOnClose, false);
+        QSignalSpy ready(&card, &ModelCard::ready);
+        card.show();
+        QVERIFY(ready.wait(20000));
+        const qint64 ms = clock.elapsed();
+        qInfo() << "card after" << ms << "ms";
+        QVERIFY(ms < 5000); // a busy machine; what it takes alone is printed
+        QVERIFY(card.findChild<QPushButton*>("load_anyway"));
+        clock.restart();
+        card.reject(); // 6 GB are being hashed: closing does not wait for them
+        card.setAttribute(Qt::WA_DeleteOnClose, true);
+        QVERIFY(clock.elapsed() < 1000);
     }
 
     void recentModels() {

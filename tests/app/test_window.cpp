@@ -2,6 +2,7 @@
 // The window as a person uses it: typing, stopping, clicking tokens, dropping folders, exporting; the engine
 // and the demo model are the real ones.
 #include "app/chat/sampling_panel.h"
+#include "app/figure/figure_process.h"
 #include "app/library/library_panel.h"
 #include "app/library/model_card.h"
 #include "app/window/dialogs.h"
@@ -11,16 +12,22 @@
 #include "tests/app/support_window.h"
 
 #include <QAccessible>
+#include <QClipboard>
 #include <QComboBox>
 #include <QDockWidget>
 #include <QDragEnterEvent>
 #include <QListWidget>
 #include <QMimeData>
 #include <QPlainTextEdit>
+#include <QPointer>
+#include <QProcess>
 #include <QPushButton>
+#include <QRadioButton>
 #include <QSignalSpy>
 #include <QSpinBox>
 #include <QStandardPaths>
+#include <QTabBar>
+#include <QTabWidget>
 
 using namespace ergosphere;
 using State = ConversationController::State;
@@ -267,21 +274,10 @@ class TestWindow : public QObject {
         QVERIFY(t->waitIdle() && t->waitFrames());
         t->window().showLens(1);
         QTest::qWait(200);
-        for (const QString format : {"pdf", "svg", "png", "csv"}) {
-            QTest::keyClick(&t->window(), Qt::Key_E, Qt::ControlModifier);
-            auto* dialog = qobject_cast<FigureDialog*>(t->dialog("figure_dialog"));
-            QVERIFY(dialog);
-            QVERIFY2(dialog->path().contains("attention"), qPrintable(dialog->path()));
-            auto* formats = dialog->findChild<QComboBox*>("format");
-            formats->setCurrentIndex(formats->findData(format));
-            QVERIFY(dialog->path().endsWith("." + format));
-            const QString file = t->path("figure." + format);
-            dialog->setPath(file);
-            QTest::mouseClick(dialog->findChild<QPushButton*>("export"), Qt::LeftButton);
-            QTRY_VERIFY(QFile::exists(file));
-            QFile written(file);
-            QVERIFY(written.open(QIODevice::ReadOnly));
-            const QByteArray bytes = written.readAll();
+        GuiProbe& probe = WindowUnderTest::application().probe();
+        probe.reset();
+        for (const QString format : {"pdf", "svg", "png", "csv", "npz"}) {
+            const QByteArray bytes = exportAs(format);
             QVERIFY(bytes.size() > 200);
             if (format == "pdf") {
                 QVERIFY(bytes.startsWith("%PDF"));
@@ -292,24 +288,95 @@ class TestWindow : public QObject {
             }
             QTest::qWait(50);
         }
-        QTest::keyClick(&t->window(), Qt::Key_E, Qt::ControlModifier);
-        auto* dialog = qobject_cast<FigureDialog*>(t->dialog("figure_dialog"));
+        // Drawn from the numbers by the command line: the same bytes.
+        for (const QString format : {"pdf", "svg", "png", "csv"}) {
+            const QString again = t->path("again." + format);
+            QCOMPARE(
+                QProcess::execute(ERGO_BINARY_DIR "/ergo", {"figure", t->path("figure.npz"), "-o", again}),
+                0);
+            QVERIFY2(contents(again) == contents(t->path("figure." + format)), qPrintable(format));
+        }
+        auto* dialog = figureDialog();
         dialog->setPath("/nowhere/at/all.pdf");
         QTest::mouseClick(dialog->findChild<QPushButton*>("export"), Qt::LeftButton);
         QTRY_VERIFY(dialog->findChild<MessageBar*>()->isVisible());
         QVERIFY(dialog->findChild<MessageBar*>()->isError());
         dialog->reject();
+
+        dialog = figureDialog();
+        auto* formats = dialog->findChild<QComboBox*>("format");
+        formats->setCurrentIndex(formats->findData("png"));
+        QTest::mouseClick(dialog->findChild<QPushButton*>("copy"), Qt::LeftButton);
+        QTRY_VERIFY_WITH_TIMEOUT(QApplication::clipboard()->mimeData()->hasFormat("image/png"), 30000);
+        QVERIFY(QApplication::clipboard()->mimeData()->data("image/png") == contents(t->path("figure.png")));
+        qInfo().noquote() << probe.report();
+        QVERIFY2(probe.worstCpuMs() < handler_ms, qPrintable(probe.report()));
+    }
+
+    void exportingCanBeCancelled() {
+        t->type("Solve 4x = 8");
+        QVERIFY(t->waitIdle() && t->waitFrames());
+        t->window().showLens(1);
+        QTest::qWait(200);
+        auto* dialog = figureDialog();
+        auto* formats = dialog->findChild<QComboBox*>("format");
+        formats->setCurrentIndex(formats->findData("png"));
+        dialog->findChild<QSpinBox*>("dpi")->setValue(2400);
+        dialog->setPath(t->path("never.png"));
+        QTest::mouseClick(dialog->findChild<QPushButton*>("export"), Qt::LeftButton);
+        auto* row = dialog->findChild<QWidget*>("progress_row");
+        QVERIFY(row->isVisible());
+        QVERIFY(!dialog->findChild<QPushButton*>("export")->isEnabled());
+        QTest::mouseClick(row->findChild<QToolButton*>("cancel_progress"), Qt::LeftButton);
+        QTRY_VERIFY(dialog->findChild<QPushButton*>("export")->isEnabled());
+        QVERIFY(!row->isVisible() && dialog->isVisible());
+        QTest::mouseClick(dialog->findChild<QPushButton*>("export"), Qt::LeftButton);
+        dialog->reject(); // closing cancels too
+        QTest::qWait(100);
+        QVERIFY(!QFile::exists(t->path("never.png")));
     }
 
     void takesScreenshots() {
-        QTest::keyClick(&t->window(), Qt::Key_E, Qt::ControlModifier | Qt::ShiftModifier);
+        GuiProbe& probe = WindowUnderTest::application().probe();
+        probe.reset();
+        t->press(Qt::Key_E, Qt::ControlModifier | Qt::ShiftModifier);
         auto* dialog = qobject_cast<ScreenshotDialog*>(t->dialog("screenshot_dialog"));
         QVERIFY(dialog);
-        dialog->findChild<QSpinBox*>("factor")->setValue(3);
+        dialog->findChild<QSpinBox*>("factor")->setValue(4);
         dialog->setPath(t->path("window.png"));
         QTest::mouseClick(dialog->findChild<QPushButton*>("take"), Qt::LeftButton);
-        QTRY_VERIFY(QFile::exists(t->path("window.png")));
-        QCOMPARE(QImage(t->path("window.png")).size(), t->window().size() * 3);
+        QTRY_VERIFY_WITH_TIMEOUT(QFile::exists(t->path("window.png")), 30000);
+        QTest::qWait(50);
+        t->press(Qt::Key_E, Qt::ControlModifier | Qt::ShiftModifier);
+        dialog = qobject_cast<ScreenshotDialog*>(t->dialog("screenshot_dialog"));
+        QVERIFY(dialog);
+        dialog->findChild<QSpinBox*>("factor")->setValue(1);
+        dialog->findChild<QRadioButton*>("of_lens")->setChecked(true);
+        dialog->findChild<QRadioButton*>("to_clipboard")->setChecked(true);
+        QApplication::clipboard()->clear();
+        QTest::mouseClick(dialog->findChild<QPushButton*>("take"), Qt::LeftButton);
+        QTRY_VERIFY_WITH_TIMEOUT(QApplication::clipboard()->mimeData()->hasFormat("image/png"), 30000);
+        qInfo().noquote() << probe.report();
+        QVERIFY2(probe.worstCpuMs() < handler_ms, qPrintable(probe.report()));
+        const QImage lens = QImage::fromData(QApplication::clipboard()->mimeData()->data("image/png"));
+        QCOMPARE(lens.size(), t->window().currentLens()->size());
+
+        // The strips make the very picture that one stroke makes.
+        const QImage strips(t->path("window.png"));
+        QCOMPARE(strips.size(), t->window().size() * 4);
+        QImage whole(strips.size(), QImage::Format_RGB32);
+        whole.setDevicePixelRatio(4);
+        whole.fill(t->window().palette().color(QPalette::Window));
+        t->window().chat()->messages()->dismiss();
+        QTest::qWait(100);
+        t->window().render(&whole);
+        qint64 different = 0;
+        for (int y = 0; y < whole.height() / 2; ++y) { // above the composer and its cursor
+            for (int x = 0; x < whole.width(); ++x) {
+                different += whole.pixel(x, y) != strips.pixel(x, y) ? 1 : 0;
+            }
+        }
+        QVERIFY2(different < 200, qPrintable(QString::number(different)));
     }
 
     void dropsOfBadFoldersAreExplained() {
@@ -328,14 +395,25 @@ class TestWindow : public QObject {
 
     void dropsOfModelsOpen() {
         const QString folder = ERGO_SOURCE_DIR "/resources/demo/moa";
+        GuiProbe& probe = WindowUnderTest::application().probe();
+        probe.reset();
         drop(folder);
         auto* card = qobject_cast<ModelCard*>(t->dialog("model_card"));
         QVERIFY(card);
         QTRY_VERIFY_WITH_TIMEOUT(card->findChild<QPushButton*>("load"), 20000);
         QVERIFY2(card->reportText().contains("DiscoverLM"), qPrintable(card->reportText()));
+        auto* tabs = card->findChild<QTabWidget*>("card_tabs");
+        for (int tab = 0; tab < tabs->count(); ++tab) {
+            QTest::mouseClick(tabs->tabBar(), Qt::LeftButton, {}, tabs->tabBar()->tabRect(tab).center());
+            QTest::qWait(30);
+            QCOMPARE(tabs->currentIndex(), tab);
+        }
         QTest::mouseClick(card->findChild<QPushButton*>("load"), Qt::LeftButton);
         QTRY_COMPARE_WITH_TIMEOUT(QString::fromStdString(t->controller().opened()->source), folder, 30000);
         QVERIFY(t->waitIdle());
+        QTest::qWait(200);
+        qInfo().noquote() << probe.report();
+        QVERIFY2(probe.worstCpuMs() < handler_ms, qPrintable(probe.report()));
         // A model that cannot be loaded leaves this one in place.
         t->window().openModel(t->path("no-such-model"));
         auto* failure = qobject_cast<ModelCard*>(t->dialog("model_card"));
@@ -358,9 +436,19 @@ class TestWindow : public QObject {
                           chats->visualItemRect(chats->item(0)).center());
         QTRY_COMPARE(t->transcript().document().turns().size(), 2);
         QCOMPARE(t->controller().conversation().messages, said.messages);
+        // The lenses fill by themselves, and say that the numbers are recomputed.
+        QVERIFY(t->waitFrames());
+        const LensData& data = *t->window().lensData();
+        const int attention = data.observable(data.info()->attentions.front().name("attention"));
+        QTRY_COMPARE(data.pairRows(attention, 0), data.length());
+        QCOMPARE(data.pairOrigin(attention, 0, 0), RowOrigin::recomputed);
+        t->window().showLens(1);
+        QTRY_VERIFY(t->window().currentLens()->measuredText().contains("recomputed"));
+        const qint64 read = t->controller().contextUsed();
         t->type("thanks"); // goes on where it was
         QVERIFY(t->waitIdle());
         QCOMPARE(t->controller().conversation().messages.size(), 4);
+        QCOMPARE(t->controller().conversation().messages.last().stats.prompt_reused, read);
         QTRY_COMPARE(chats->count(), count);
 
         chats->setCurrentRow(0);
@@ -410,6 +498,31 @@ class TestWindow : public QObject {
     }
 
   private:
+    static QByteArray contents(const QString& path) {
+        QFile file(path);
+        return file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
+    }
+
+    FigureDialog* figureDialog() {
+        t->press(Qt::Key_E, Qt::ControlModifier);
+        return qobject_cast<FigureDialog*>(t->dialog("figure_dialog"));
+    }
+
+    /// What the export dialog writes for `format`.
+    QByteArray exportAs(const QString& format) {
+        QPointer<FigureDialog> dialog = figureDialog();
+        if (!dialog || !dialog->path().contains("attention")) {
+            return {};
+        }
+        auto* formats = dialog->findChild<QComboBox*>("format");
+        formats->setCurrentIndex(formats->findData(format));
+        const QString file = t->path("figure." + format);
+        dialog->setPath(file);
+        QTest::mouseClick(dialog->findChild<QPushButton*>("export"), Qt::LeftButton);
+        (void)QTest::qWaitFor([&] { return !dialog; }, 30000); // it closes when the file is there
+        return contents(file);
+    }
+
     void drop(const QString& path) {
         QMimeData mime;
         mime.setUrls({QUrl::fromLocalFile(path)});
@@ -427,6 +540,9 @@ class TestWindow : public QObject {
 };
 
 int main(int argc, char** argv) {
+    if (const std::optional<int> code = figureProcess(argc, argv)) {
+        return *code;
+    }
     QStandardPaths::setTestModeEnabled(true);
     Application application(argc, argv);
     applyTheme(application, ThemeChoice::light);

@@ -2,6 +2,7 @@
 // The command line as a script sees it: the built `ergo`, its exit codes, its files.
 #include "engine/tensor/npy.h"
 
+#include <QCryptographicHash>
 #include <QFile>
 #include <QJsonArray>
 #include <QJsonDocument>
@@ -130,6 +131,80 @@ class ErgoTest : public QObject {
         QVERIFY(info["parameters"].toDouble() >= 1.5e6 && info["parameters"].toDouble() <= 6e6);
         QVERIFY(run_ergo({"info", "demo:moa", "--observables"})
                     .out.contains("layers.0.metric_attention.attention"));
+    }
+
+    void info_lists_tensors_statistics_and_digests() {
+        const Result r = run_ergo({"info", "demo:moa", "--stats", "--sha256", "--json"});
+        QVERIFY2(r.code == 0, r.err);
+        const QJsonArray tensors = r.json()["tensors"].toArray();
+        QVERIFY(tensors.size() > 20);
+        double elements = 0;
+        for (const auto& item : tensors) {
+            const QJsonObject tensor = item.toObject();
+            double count = 1, counted = 0;
+            for (const auto& size : tensor["shape"].toArray()) {
+                count *= size.toDouble();
+            }
+            for (const auto& bin : tensor["stats"].toObject()["histogram"].toArray()) {
+                counted += bin.toDouble();
+            }
+            const QJsonObject stats = tensor["stats"].toObject();
+            QCOMPARE(counted + stats["not_finite"].toDouble(), count);
+            QVERIFY(stats["min"].toDouble() <= stats["mean"].toDouble() &&
+                    stats["mean"].toDouble() <= stats["max"].toDouble());
+            elements += count;
+        }
+        QVERIFY(elements >= r.json()["parameters"].toDouble());
+        QFile weights(ERGO_SOURCE_DIR "/resources/demo/moa/model.safetensors");
+        QVERIFY(weights.open(QIODevice::ReadOnly));
+        QCryptographicHash hash(QCryptographicHash::Sha256);
+        QVERIFY(hash.addData(&weights));
+        QCOMPARE(r.json()["files"].toArray().first().toObject()["sha256"].toString(),
+                 QString(hash.result().toHex()));
+        const Result text = run_ergo({"info", "demo:moa", "--tensors", "--sha256"});
+        QCOMPARE(text.code, 0);
+        QVERIFY(text.out.contains(hash.result().toHex()));
+        QVERIFY(text.out.contains(tensors.first().toObject()["name"].toString().toUtf8()));
+    }
+
+    void what_fits_no_family_can_still_be_looked_at() {
+        // One tensor of a model nobody knows.
+        const QByteArray header =
+            "{\"strange\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}    ";
+        QFile file(path("strange.safetensors"));
+        QVERIFY(file.open(QIODevice::WriteOnly));
+        const qint64 size = header.size();
+        file.write(reinterpret_cast<const char*>(&size), 8);
+        const float values[2] = {1, 3};
+        file.write(header + QByteArray(reinterpret_cast<const char*>(values), 8));
+        file.close();
+        const Result r = run_ergo({"info", path("strange.safetensors"), "--stats", "--json"});
+        QVERIFY2(r.code == 0, r.err);
+        QCOMPARE(r.json()["tensors"].toArray().first().toObject()["stats"].toObject()["mean"].toDouble(),
+                 2.0);
+    }
+
+    void a_kept_figure_is_drawn_again() {
+        const QStringList what = {"figure", "demo:moa", "--tokens", "1,2,3,4", "--view", "attention"};
+        for (const QString file : {"kept.npz", "direct.pdf", "direct.csv"}) {
+            const Result r = run_ergo(what + QStringList{"-o", folder_.filePath(file)});
+            QVERIFY2(r.code == 0, r.err);
+        }
+        const auto contents = [&](const QString& name) {
+            QFile in(folder_.filePath(name));
+            return in.open(QIODevice::ReadOnly) ? in.readAll() : QByteArray(name.toUtf8());
+        };
+        for (const QString ending : {"pdf", "csv"}) {
+            const Result r =
+                run_ergo({"figure", path("kept.npz"), "-o", folder_.filePath("again." + ending)});
+            QVERIFY2(r.code == 0, r.err);
+            QVERIFY(contents("again." + ending) == contents("direct." + ending));
+        }
+        const Result wide =
+            run_ergo({"figure", path("kept.npz"), "--width", "183mm", "-o", path("wide.pdf")});
+        QVERIFY2(wide.code == 0, wide.err);
+        QVERIFY(contents("wide.pdf") != contents("direct.pdf"));
+        QCOMPARE(run_ergo({"figure", path("kept.npz"), "--view", "router", "-o", path("no.pdf")}).code, 2);
     }
 
     void text_survives_the_tokenizer() {

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 using namespace ergo;
 
@@ -44,6 +45,7 @@ struct Collected {
     std::vector<EventToken> tokens;
     std::optional<EventFinished> finished;
     std::optional<EventFailed> failed;
+    std::optional<EventPrompt> prompt;
     bool opened = false;
 };
 
@@ -59,6 +61,8 @@ template <class Done> Collected collect(Worker& worker, Done done, std::vector<F
                 c.finished = *finished;
             } else if (auto* failed = std::get_if<EventFailed>(&event)) {
                 c.failed = *failed;
+            } else if (auto* prompt = std::get_if<EventPrompt>(&event)) {
+                c.prompt = *prompt;
             } else if (std::holds_alternative<EventOpened>(event)) {
                 c.opened = true;
             }
@@ -164,7 +168,7 @@ class WorkerTest : public QObject {
         for (int i = 0; i < 10; ++i) {
             session.decode(10 + i, {});
         }
-        session.recapture({{attention, {}}}, collect_into(again), {});
+        session.recapture({{attention, {}}}, collect_into(again), {}, {});
         QCOMPARE(live.size(), static_cast<std::size_t>(session.length()));
         QCOMPARE(again.size(), live.size());
         for (const auto& [row, weights] : live) {
@@ -273,6 +277,51 @@ class WorkerTest : public QObject {
             },
             &frames);
         QCOMPARE(rows, wanted);
+    }
+
+    void an_old_conversation_is_read_and_goes_on() {
+        Worker worker({});
+        worker.open("demo:moa", {});
+        worker.observe({{opened_->model->info().attentions[0].name("attention"), {}}});
+        const auto ids = question(*opened_, "Solve 3x + 2 = 17");
+        worker.read(4, ids);
+        std::vector<Frame> frames;
+        const auto is_read = [](const Collected& c) { return c.prompt.has_value(); };
+        const Collected c = collect(worker, is_read, &frames);
+        QVERIFY(c.prompt && !c.failed);
+        QCOMPARE(c.prompt->tag, std::uint64_t{4});
+        std::int64_t rows = 0;
+        for (const Frame& frame : frames) {
+            QVERIFY(frame.recomputed);
+            rows += frame.rows;
+        }
+        QCOMPARE(rows, static_cast<std::int64_t>(ids.size()));
+        // Shown again, the rows come again: none is run for nothing, none is missing.
+        worker.read(5, ids);
+        frames.clear();
+        collect(
+            worker,
+            [&](const Collected&) {
+                std::set<std::int64_t> seen;
+                for (const Frame& frame : frames) {
+                    for (std::int64_t r = 0; r < frame.rows; ++r) {
+                        seen.insert(frame.position + r);
+                    }
+                }
+                return seen.size() == ids.size();
+            },
+            &frames);
+        QVERIFY(!frames.empty());
+        // A reply interrupts the reading and starts from what was read.
+        worker.read(6, std::vector<std::int32_t>(900, ids[0]));
+        GenerateRequest request;
+        request.tag = 7;
+        request.prompt = ids;
+        request.max_tokens = 2;
+        worker.generate(request);
+        const Collected reply = collect(worker, is_finished);
+        QVERIFY(reply.finished && reply.finished->tag == 7);
+        QCOMPARE(reply.tokens.size(), std::size_t{2});
     }
 };
 

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/window/engine_text.h"
+
+#include <QCoreApplication>
+#include <QRegularExpression>
+
+namespace ergosphere {
+
+namespace {
+
+constexpr const char* context = "Engine";
+
+// Marked for translation here, looked up by the phrase itself.
+[[maybe_unused]] constexpr const char* phrases[] = {
+    // what is going on
+    QT_TRANSLATE_NOOP("Engine", "reading headers"),
+    QT_TRANSLATE_NOOP("Engine", "building the model"),
+    QT_TRANSLATE_NOOP("Engine", "reading the tokenizer"),
+    QT_TRANSLATE_NOOP("Engine", "preparing the weights"),
+    QT_TRANSLATE_NOOP("Engine", "ready"),
+    QT_TRANSLATE_NOOP("Engine", "reading the prompt"),
+    QT_TRANSLATE_NOOP("Engine", "reading the conversation"),
+    QT_TRANSLATE_NOOP("Engine", "looking back"),
+    QT_TRANSLATE_NOOP("Engine", "putting the figure together"),
+    QT_TRANSLATE_NOOP("Engine", "handing over the numbers"),
+    QT_TRANSLATE_NOOP("Engine", "starting to draw"),
+    QT_TRANSLATE_NOOP("Engine", "reading the numbers"),
+    QT_TRANSLATE_NOOP("Engine", "drawing"),
+    QT_TRANSLATE_NOOP("Engine", "writing"),
+    QT_TRANSLATE_NOOP("Engine", "encoding the picture"),
+    QT_TRANSLATE_NOOP("Engine", "hashing"),
+    QT_TRANSLATE_NOOP("Engine", "measuring"),
+    // memory and parameters
+    QT_TRANSLATE_NOOP("Engine", "weights"),
+    QT_TRANSLATE_NOOP("Engine", "cache"),
+    QT_TRANSLATE_NOOP("Engine", "scratch"),
+    QT_TRANSLATE_NOOP("Engine", "capture"),
+    QT_TRANSLATE_NOOP("Engine", "reserve"),
+    QT_TRANSLATE_NOOP("Engine", "embedding"),
+    QT_TRANSLATE_NOOP("Engine", "attention"),
+    QT_TRANSLATE_NOOP("Engine", "router"),
+    QT_TRANSLATE_NOOP("Engine", "norms"),
+    QT_TRANSLATE_NOOP("Engine", "blocks"),
+    QT_TRANSLATE_NOOP("Engine", "hyper_ffn"),
+    QT_TRANSLATE_NOOP("Engine", "lm_head"),
+    QT_TRANSLATE_NOOP("Engine", "rope+norms"),
+    QT_TRANSLATE_NOOP("Engine", "mlp"),
+    QT_TRANSLATE_NOOP("Engine", "output"),
+    QT_TRANSLATE_NOOP("Engine", "LM head"),
+    // sampling
+    QT_TRANSLATE_NOOP("Engine", "Exact"),
+    QT_TRANSLATE_NOOP("Engine", "Greedy: the same answer every time; right for equations and for measuring."),
+    QT_TRANSLATE_NOOP("Engine", "Lively"),
+    QT_TRANSLATE_NOOP("Engine", "Pure temperature 0.8, nothing cut."),
+    QT_TRANSLATE_NOOP("Engine",
+                      "Temperature 0.8 with top-p 0.95; the MoA cards advise to stay at 1.2 or below."),
+    QT_TRANSLATE_NOOP("Engine", "Pure temperature"),
+    QT_TRANSLATE_NOOP("Engine",
+                      "Temperature 0.7 and nothing cut: the card warns that top-p ruins a model this small."),
+    // quantities
+    QT_TRANSLATE_NOOP("Engine", "weight"),
+    QT_TRANSLATE_NOOP("Engine", "distance"),
+    QT_TRANSLATE_NOOP("Engine", "radius"),
+};
+
+} // namespace
+
+QString engineText(const QString& phrase) {
+    return QCoreApplication::translate(context, phrase.toUtf8().constData());
+}
+
+QString engineText(const std::string& phrase) {
+    return QCoreApplication::translate(context, phrase.c_str());
+}
+
+QString placeText(const std::string& label) {
+    static const QRegularExpression layer("^layer (\\d+)$");
+    QStringList parts = QString::fromStdString(label).split(QStringLiteral(" · "));
+    for (QString& part : parts) {
+        const auto match = layer.match(part);
+        part = match.hasMatch() ? QCoreApplication::translate("Engine", "layer %1").arg(match.captured(1))
+                                : engineText(part);
+    }
+    return parts.join(QStringLiteral(" · "));
+}
+
+QString headPlaceText(const std::string& label, int head) {
+    return placeText(label) + QStringLiteral(" · ") +
+           (head < 0 ? QCoreApplication::translate("Engine", "all heads")
+                     : QCoreApplication::translate("Engine", "head %1").arg(head));
+}
+
+} // namespace ergosphere
