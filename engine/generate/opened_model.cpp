@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/generate/opened_model.h"
 
+#include "engine/backend/reference/reference_backend.h"
 #include "engine/base/embedded.h"
 #include "engine/base/error.h"
 #ifdef ERGO_HAS_VULKAN
@@ -106,8 +107,12 @@ std::shared_ptr<Backend> make_backend(const std::string& name, int threads) {
     if (name == "vulkan" || name.starts_with("vulkan:")) {
         return make_vulkan(name);
     }
+    if (name == "reference") { // plain scalar code, to judge the others by
+        return make_reference_backend();
+    }
     throw Error(ErrorKind::usage, "There is no backend '" + printable(name) + "'.",
-                {.advice = "Choose auto, cpu, vulkan or vulkan:N; `ergo devices` lists them."});
+                {.advice = "Choose auto, cpu, vulkan, vulkan:N or reference (plain and slow); `ergo devices` "
+                           "lists the devices."});
 }
 
 std::vector<DeviceInfo> all_devices() {

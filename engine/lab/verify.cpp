@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/lab/verify.h"
 
-#include "engine/backend/reference/reference_backend.h"
 #include "engine/base/embedded.h"
 #include "engine/base/error.h"
 #include "engine/checkpoint/deterministic.h"
@@ -183,7 +182,7 @@ class Verifier {
             request.tokens.push_back(static_cast<std::int32_t>(stream.integer(static_cast<std::uint64_t>(i)) %
                                                                model.info().vocabulary));
         }
-        const auto plain = make_reference_backend();
+        const auto plain = make_backend("reference", 1);
         const NamedArrays want = run_trace(model, *plain, request, cancel_, {});
         const NamedArrays got = run_trace(model, *opened_.backend, request, cancel_, {});
         for (const Way& way : ways) {
