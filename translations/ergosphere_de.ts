@@ -1651,7 +1651,7 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
     </message>
     <message>
         <source>Greedy</source>
-        <translation>Greedy</translation>
+        <translation>gierig</translation>
     </message>
     <message>
         <source>Temperature %1</source>

@@ -70,6 +70,7 @@ AttentionLens::AttentionLens(LensData* lens_data, Selection* selection, QWidget*
     setBody(makeControls(), picture, range_);
     setFocusPolicy(Qt::ClickFocus); // Tab goes to what is inside
     setFocusProxy(view_);
+    setTabOrder(thumbnails_, grid_); // Tab enters at the map: what stood before it would never be reached
 
     connect(view_, &MatrixView::readout, readout_, &QLabel::setText);
     connect(grid_, &HeadGrid::soloed, this, [this] { setSolo(true); });

@@ -179,7 +179,7 @@ ModelCard::ModelCard(NoReading, const QString& source, QWidget* parent) : QDialo
     outer->addSpacing(8);
     outer->addWidget(buttons_);
     connect(buttons_, &QDialogButtonBox::rejected, this, &QDialog::reject);
-    resize(720, 640);
+    resize(800, 640);
 }
 
 ModelCard::ModelCard(const QString& source, QWidget* parent) : ModelCard(NoReading{}, source, parent) {

@@ -132,7 +132,7 @@ TensorPanel::TensorPanel(std::shared_ptr<const TensorOutline> outline, QWidget* 
     view_->setFont(monoFont(11));
     view_->header()->setStretchLastSection(true);
     const int em = view_->fontMetrics().horizontalAdvance('0');
-    const int widths[] = {30, 15, 6, 9, 11, 11, 11};
+    const int widths[] = {26, 13, 6, 11, 9, 9, 9};
     for (int column = 0; column < TensorModel::values_column; ++column) {
         view_->setColumnWidth(column, widths[column] * em);
     }

@@ -75,6 +75,7 @@ ScreenshotDialog::ScreenshotDialog(const QString& lens_name, const QString& fold
     factor_->setPrefix(QString(QChar(0xD7)));
     path_ = new QLineEdit(QDir(folder).filePath("ergosphere.png"));
     path_->setObjectName("path");
+    path_->setAccessibleName(tr("File"));
     path_->setMinimumWidth(320);
     auto* choose = new QPushButton(tr("Choose…"));
     choose->setAutoDefault(false);

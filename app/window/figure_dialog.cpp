@@ -115,6 +115,7 @@ void FigureDialog::makeFields() {
     title_->setPlaceholderText(tr("none"));
     path_ = new QLineEdit;
     path_->setObjectName("path");
+    path_->setAccessibleName(tr("File"));
     path_->setMinimumWidth(340);
     hint_ = new QLabel;
     hint_->setForegroundRole(QPalette::PlaceholderText);
