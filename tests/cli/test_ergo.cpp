@@ -351,7 +351,7 @@ class ErgoTest : public QObject {
         QVERIFY2(ratio.code == 0, ratio.err);
         const Result none =
             run_ergo({"figure", "demo:moa", "-p", "1 + 1", "--view", "mass", "-o", path("n.csv")});
-        QVERIFY2(none.code == 1 && one_line(none.err), none.err);
+        QVERIFY2(none.code == 2 && one_line(none.err), none.err);
         const Result run = run_ergo({"run", out, "--tokens", "3,4,5", "-n", "8"});
         QVERIFY2(run.code == 0 && !run.out.isEmpty(), run.err);
     }
