@@ -234,6 +234,26 @@
         <source>head %1</source>
         <translation>Kopf %1</translation>
     </message>
+    <message>
+        <source>MLP</source>
+        <translation>MLP</translation>
+    </message>
+    <message>
+        <source>ffn</source>
+        <translation>FFN</translation>
+    </message>
+    <message>
+        <source>depth_routing</source>
+        <translation>Tiefenrouting</translation>
+    </message>
+    <message>
+        <source>layers %1–%2</source>
+        <translation>Schichten %1–%2</translation>
+    </message>
+    <message>
+        <source>embedding and %1</source>
+        <translation>Embedding und %1</translation>
+    </message>
 </context>
 <context>
     <name>QObject</name>

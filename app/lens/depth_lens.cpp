@@ -4,8 +4,10 @@
 #include "app/figure/depth_figure.h"
 #include "app/figure/palette.h"
 #include "app/lens/depth_picture.h"
+#include "app/window/engine_text.h"
 #include "app/window/theme.h"
 
+#include <QKeyEvent>
 #include <QLabel>
 #include <QScrollArea>
 
@@ -98,6 +100,11 @@ DepthFigure DepthLens::collect() const {
 
 void DepthLens::refresh() {
     DepthFigure figure = collect();
+    for (QStringList* places : {&figure.blocks, &figure.sites}) { // on screen in the window's language
+        for (QString& place : *places) {
+            place = placeText(place.toStdString());
+        }
+    }
     const qint64 current = selection_->current();
     const int last = data_->observable(data_->info()->depths.back().weights);
     const qint64 row = current >= 0 ? current : data_->stripRows(last) - 1;

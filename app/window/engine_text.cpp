@@ -45,6 +45,9 @@ constexpr const char* context = "Engine";
     QT_TRANSLATE_NOOP("Engine", "lm_head"),
     QT_TRANSLATE_NOOP("Engine", "rope+norms"),
     QT_TRANSLATE_NOOP("Engine", "mlp"),
+    QT_TRANSLATE_NOOP("Engine", "MLP"),
+    QT_TRANSLATE_NOOP("Engine", "ffn"),
+    QT_TRANSLATE_NOOP("Engine", "depth_routing"),
     QT_TRANSLATE_NOOP("Engine", "output"),
     QT_TRANSLATE_NOOP("Engine", "LM head"),
     // sampling
@@ -74,12 +77,21 @@ QString engineText(const std::string& phrase) {
 }
 
 QString placeText(const std::string& label) {
-    static const QRegularExpression layer("^layer (\\d+)$");
+    static const QRegularExpression layer("^layer (\\d+)$"), layers("^layers (\\d+)–(\\d+)$"),
+        with_embedding("^embedding and (.*)$");
     QStringList parts = QString::fromStdString(label).split(QStringLiteral(" · "));
     for (QString& part : parts) {
-        const auto match = layer.match(part);
-        part = match.hasMatch() ? QCoreApplication::translate("Engine", "layer %1").arg(match.captured(1))
-                                : engineText(part);
+        if (const auto one = layer.match(part); one.hasMatch()) {
+            part = QCoreApplication::translate("Engine", "layer %1").arg(one.captured(1));
+        } else if (const auto several = layers.match(part); several.hasMatch()) {
+            part = QCoreApplication::translate("Engine", "layers %1–%2")
+                       .arg(several.captured(1), several.captured(2));
+        } else if (const auto both = with_embedding.match(part); both.hasMatch()) {
+            part = QCoreApplication::translate("Engine", "embedding and %1")
+                       .arg(placeText(both.captured(1).toStdString()));
+        } else {
+            part = engineText(part);
+        }
     }
     return parts.join(QStringLiteral(" · "));
 }

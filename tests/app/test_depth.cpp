@@ -4,6 +4,7 @@
 #include "app/figure/csv.h"
 #include "app/figure/depth_figure.h"
 #include "app/figure/draw.h"
+#include "app/figure/figure_file.h"
 #include "app/lens/depth_lens.h"
 #include "app/lens/depth_picture.h"
 #include "app/window/theme.h"
@@ -79,6 +80,14 @@ class TestDepth : public QObject {
         QVERIFY(csv.contains("layer 2 · MLP,2,layers 2–10,0.7\r\n"));
         QVERIFY(csv.contains("output,,embedding,0.125\r\n"));
         QVERIFY(Drawing({}, figure).points().height() > 20);
+        write_figure_file(t->path("depth.npz"), {}, figure); // kept as numbers it is the same figure again
+        const auto kept = std::get<DepthFigure>(read_figure_file(t->path("depth.npz")).data);
+        QCOMPARE(to_csv(kept), csv);
+        QCOMPARE(kept.layers, figure.layers);
+        auto broken = figure;
+        broken.sites.removeLast();
+        write_figure_file(t->path("broken.npz"), {}, broken);
+        QVERIFY_EXCEPTION_THROWN(read_figure_file(t->path("broken.npz")), ergo::Error);
         query.token = 3;
         QVERIFY_EXCEPTION_THROWN(figure_from_trace(arrays, query), ergo::Error);
         query.token = -1;
