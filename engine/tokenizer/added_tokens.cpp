@@ -103,7 +103,13 @@ const AddedToken* AddedTokens::find(std::int32_t id) const {
     return index == FlatMap::absent ? nullptr : &tokens_[index];
 }
 
-void AddedTokens::split(std::string_view text, bool normalized, bool match_special,
+bool SpecialMatching::allows(std::size_t begin, std::size_t end) const {
+    const auto first = std::partition_point(plain.begin(), plain.end(),
+                                            [&](const ByteRange& range) { return range.end <= begin; });
+    return anywhere && (first == plain.end() || first->begin >= end);
+}
+
+void AddedTokens::split(std::string_view text, bool normalized, const SpecialMatching& special,
                         std::vector<TextPart>& out) const {
     const Trie& trie = normalized ? normalized_ : raw_;
     std::size_t done = 0; // everything before is in `out`
@@ -119,10 +125,11 @@ void AddedTokens::split(std::string_view text, bool normalized, bool match_speci
         }
         const AddedToken& token = tokens_[match->token];
         std::size_t begin = at, end = at + match->length;
-        at = end; // a match that is rejected below is passed over as a whole
-        if (token.special && !match_special) {
+        if (token.special && !special.allows(begin, end)) {
+            at = special.anywhere ? at + 1 : end; // one that is partly data may hide one that is not
             continue;
         }
+        at = end; // a match that is rejected below is passed over as a whole
         if (token.single_word && (word_character_before(text, begin) || word_character_at(text, end))) {
             continue;
         }
@@ -135,15 +142,15 @@ void AddedTokens::split(std::string_view text, bool normalized, bool match_speci
             end = skip_space_right(text, end);
         }
         if (done < begin) {
-            out.push_back({std::nullopt, text.substr(done, begin - done)});
+            out.push_back({std::nullopt, text.substr(done, begin - done), done});
         }
         if (begin < end) { // else the token before took all of it
-            out.push_back({token.id, {}});
+            out.push_back({token.id, {}, begin});
         }
         done = end;
     }
     if (done < text.size()) {
-        out.push_back({std::nullopt, text.substr(done)});
+        out.push_back({std::nullopt, text.substr(done), done});
     }
 }
 

@@ -3,6 +3,7 @@
 // Built by one thread, then only read, by any.
 #pragma once
 
+#include "engine/tokenizer/byte_range.h"
 #include "engine/tokenizer/flat_map.h"
 #include "engine/tokenizer/normalizer.h"
 #include "engine/tokenizer/vocabulary.h"
@@ -10,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +31,15 @@ struct AddedToken {
 /// A stretch of text: an added token, or what lies between two of them.
 struct TextPart {
     std::optional<std::int32_t> token;
-    std::string_view text;
+    std::string_view text; ///< of what lies between
+    std::size_t begin = 0; ///< in the text that was cut
+};
+
+/// In which parts of a text special tokens count.
+struct SpecialMatching {
+    bool anywhere = true;             ///< false: nowhere
+    std::span<const ByteRange> plain; ///< sorted; not in a match that touches one of these
+    bool allows(std::size_t begin, std::size_t end) const;
 };
 
 class AddedTokens {
@@ -41,9 +51,9 @@ class AddedTokens {
     AddedTokens(std::vector<AddedToken> tokens, const Normalizer& normalizer);
 
     /// Cuts `text` (valid UTF-8) at added tokens; the leftmost match wins, then the longest. `normalized`
-    /// chooses those that are looked for in normalized text. With `match_special` false special ones stay
-    /// text.
-    void split(std::string_view text, bool normalized, bool match_special, std::vector<TextPart>& out) const;
+    /// chooses those that are looked for in normalized text. Special ones stay text where `special` says so.
+    void split(std::string_view text, bool normalized, const SpecialMatching& special,
+               std::vector<TextPart>& out) const;
 
     const AddedToken* find(std::int32_t id) const;
     std::optional<std::int32_t> id_of(std::string_view content) const { return vocabulary_.find(content); }

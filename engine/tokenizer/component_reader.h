@@ -5,9 +5,9 @@
 #pragma once
 
 #include "engine/tokenizer/added_tokens.h"
-#include "engine/tokenizer/bpe.h"
 #include "engine/tokenizer/decoder.h"
 #include "engine/tokenizer/json_reader.h"
+#include "engine/tokenizer/model.h"
 #include "engine/tokenizer/normalizer.h"
 #include "engine/tokenizer/post_processor.h"
 #include "engine/tokenizer/pretokenizer.h"
@@ -24,7 +24,7 @@ using OptionalPart = std::optional<JsonView>;
 Vocabulary read_vocabulary(const JsonView& vocab);
 
 /// `model`. TK-MERGE for a merge of unknown tokens, TK-UNK for an unk_token without id.
-BpeModel read_model(const JsonView& model);
+TokenModel read_model(const JsonView& model);
 
 /// Reads a merge "a b" or ["a", "b"] into `model`; `number` is for the message.
 void add_merge(BpeModel& model, std::string_view left, std::string_view right, std::size_t number,

@@ -32,6 +32,17 @@ class PostProcessor {
         return ids;
     }
 
+    /// How many ids apply() puts before the text's own (before its first copy of them).
+    std::size_t before() const {
+        std::size_t count = 0;
+        for (const Template& items : templates_) {
+            for (auto item = items.begin(); item != items.end() && *item; ++item) {
+                count += (*item)->size();
+            }
+        }
+        return count;
+    }
+
     const std::vector<Template>& templates() const { return templates_; }
 
   private:

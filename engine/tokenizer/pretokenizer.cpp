@@ -36,8 +36,11 @@ PretokenizerRun::PretokenizerRun(const Pretokenizer& pretokenizer) : pretokenize
     }
 }
 
-void PretokenizerRun::split(std::string_view text) {
+void PretokenizerRun::split(std::string_view text, bool track, bool at_start) {
     text_ = text;
+    track_ = track;
+    at_start_ = at_start;
+    origin_.clear();
     spans_.clear();
     if (!text.empty()) {
         spans_.push_back({0, text.size()});
@@ -47,16 +50,39 @@ void PretokenizerRun::split(std::string_view text) {
     }
 }
 
-// Replaces every piece by what `rewrite(piece, out)` appends for it.
-template <class Rewrite> void PretokenizerRun::rewrite_pieces(Rewrite rewrite) {
-    std::string rewritten;
-    rewritten.reserve(text_.size() + 16);
-    for (ByteRange& span : spans_) {
-        const std::size_t begin = rewritten.size();
-        rewrite(text_.substr(span.begin, span.end - span.begin), rewritten);
-        span = {begin, rewritten.size()};
+// The new text of a piece, and where it came from.
+class PretokenizerRun::Rewriter {
+  public:
+    explicit Rewriter(const PretokenizerRun& run) : run_(run) { text.reserve(run.text_.size() + 16); }
+
+    // `bytes` stand for what begins at byte `source` of the piece; `copied`: they are its bytes one by one.
+    void put(std::string_view bytes, std::size_t source, bool copied = false) {
+        text += bytes;
+        for (std::size_t i = 0; run_.track_ && i < bytes.size(); ++i) {
+            const std::size_t at = piece + source + (copied ? i : 0);
+            origin.push_back(run_.origin_.empty() ? static_cast<std::uint32_t>(at) : run_.origin_[at]);
+        }
     }
-    owned_ = std::move(rewritten);
+
+    std::string text;
+    std::vector<std::uint32_t> origin;
+    std::size_t piece = 0; // where it begins
+
+  private:
+    const PretokenizerRun& run_;
+};
+
+// Replaces every piece by what `rewrite(piece, out)` puts for it.
+template <class Rewrite> void PretokenizerRun::rewrite_pieces(Rewrite rewrite) {
+    Rewriter out(*this);
+    for (ByteRange& span : spans_) {
+        const std::size_t begin = out.text.size();
+        out.piece = span.begin;
+        rewrite(text_.substr(span.begin, span.end - span.begin), out);
+        span = {begin, out.text.size()};
+    }
+    owned_ = std::move(out.text);
+    origin_ = std::move(out.origin);
     text_ = owned_;
 }
 
@@ -92,19 +118,79 @@ void PretokenizerRun::apply(const DigitsStep& step, std::size_t) {
 void PretokenizerRun::apply(const ByteLevelStep& step, std::size_t index) {
     const auto lacks_space = [&](const ByteRange& span) { return text_[span.begin] != ' '; };
     if (step.add_prefix_space && std::any_of(spans_.begin(), spans_.end(), lacks_space)) {
-        rewrite_pieces([](std::string_view piece, std::string& out) {
+        rewrite_pieces([](std::string_view piece, Rewriter& out) {
             if (piece.front() != ' ') {
-                out += ' ';
+                out.put(" ", 0);
             }
-            out += piece;
+            out.put(piece, 0, true);
         });
     }
     if (step.use_regex) {
         split_by_pattern(index, SplitBehavior::isolated, false);
     }
     if (index + 1 < pretokenizer_.steps_.size()) { // a later step sees the characters
-        rewrite_pieces([](std::string_view piece, std::string& out) { out += bytes_to_alphabet(piece); });
+        rewrite_pieces([](std::string_view piece, Rewriter& out) {
+            for (std::size_t i = 0; i < piece.size(); ++i) {
+                out.put(bytes_to_alphabet(piece.substr(i, 1)), i);
+            }
+        });
     }
+}
+
+void PretokenizerRun::apply(const MetaspaceStep& step, std::size_t) {
+    const std::string& mark = step.replacement;
+    rewrite_pieces([&](std::string_view piece, Rewriter& out) {
+        const bool first = at_start_ && out.piece == 0;
+        const bool has_mark = piece.front() == ' ' || piece.starts_with(mark);
+        if (!has_mark && (step.prepend == MetaspaceStep::Prepend::always ||
+                          (step.prepend == MetaspaceStep::Prepend::first && first))) {
+            out.put(mark, 0);
+        }
+        for (std::size_t at = 0; at < piece.size();) {
+            const std::size_t end = std::min(piece.find(' ', at), piece.size());
+            out.put(piece.substr(at, end - at), at, true);
+            if (end < piece.size()) {
+                out.put(mark, end);
+            }
+            at = end + 1;
+        }
+    });
+    if (!step.split) {
+        return;
+    }
+    next_spans_.clear();
+    for (const ByteRange& span : spans_) {
+        parts_.clear();
+        std::size_t begin = span.begin;
+        for (std::size_t at = text_.find(mark, begin); at < span.end; at = text_.find(mark, begin)) {
+            if (begin < at) {
+                parts_.push_back({{begin, at}, false});
+            }
+            begin = at + mark.size();
+            parts_.push_back({{at, begin}, true});
+        }
+        if (begin < span.end) {
+            parts_.push_back({{begin, span.end}, false});
+        }
+        keep_parts(SplitBehavior::merged_with_next);
+    }
+    spans_.swap(next_spans_);
+}
+
+void PretokenizerRun::apply(const FixedLengthStep& step, std::size_t) {
+    next_spans_.clear();
+    for (const ByteRange& span : spans_) {
+        std::size_t begin = span.begin, characters = 0;
+        for (std::size_t at = span.begin; at < span.end;) {
+            at += decode_utf8(text_, at).length;
+            if (++characters == step.length || at >= span.end) {
+                next_spans_.push_back({begin, at});
+                begin = at;
+                characters = 0;
+            }
+        }
+    }
+    spans_.swap(next_spans_);
 }
 
 void PretokenizerRun::split_by_pattern(std::size_t index, SplitBehavior behavior, bool invert) {

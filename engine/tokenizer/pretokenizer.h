@@ -5,6 +5,8 @@
 
 #include "engine/tokenizer/regex.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -35,7 +37,20 @@ struct ByteLevelStep {
     bool use_regex = true;
 };
 
-using PretokenizerStep = std::variant<SplitStep, DigitsStep, ByteLevelStep>;
+/// Metaspace {replacement, prepend_scheme, split}: spaces become a visible character, which may be put first.
+struct MetaspaceStep {
+    enum class Prepend : std::uint8_t { always, first, never }; ///< first: to the text's beginning only
+    std::string replacement = "\u2581";
+    Prepend prepend = Prepend::always;
+    bool split = true; ///< before each replacement
+};
+
+/// FixedLength {length}: pieces of so many characters.
+struct FixedLengthStep {
+    std::size_t length = 5;
+};
+
+using PretokenizerStep = std::variant<SplitStep, DigitsStep, ByteLevelStep, MetaspaceStep, FixedLengthStep>;
 
 class Pretokenizer {
   public:
@@ -58,11 +73,17 @@ class PretokenizerRun {
     explicit PretokenizerRun(const Pretokenizer& pretokenizer);
 
     /// Cuts `text` (valid UTF-8, outlives the reading of the pieces). Linear time for the published patterns.
-    void split(std::string_view text);
+    /// `track`: begin() will be asked for. `at_start`: the text begins where all of it begins.
+    void split(std::string_view text, bool track = false, bool at_start = true);
 
     std::size_t count() const { return spans_.size(); }
     std::string_view piece(std::size_t i) const {
         return text_.substr(spans_[i].begin, spans_[i].end - spans_[i].begin);
+    }
+    /// Where in the given text byte `offset` of piece i came from.
+    std::size_t begin(std::size_t i, std::size_t offset) const {
+        const std::size_t at = spans_[i].begin + offset;
+        return origin_.empty() ? at : origin_[std::min(at, origin_.size() - 1)];
     }
 
   private:
@@ -71,10 +92,13 @@ class PretokenizerRun {
         bool match = false;
     };
 
+    class Rewriter;
     template <class Rewrite> void rewrite_pieces(Rewrite rewrite);
     void apply(const SplitStep& step, std::size_t index);
     void apply(const DigitsStep& step, std::size_t index);
     void apply(const ByteLevelStep& step, std::size_t index);
+    void apply(const MetaspaceStep& step, std::size_t index);
+    void apply(const FixedLengthStep& step, std::size_t index);
     void split_by_pattern(std::size_t index, SplitBehavior behavior, bool invert);
     void keep_parts(SplitBehavior behavior);
 
@@ -83,7 +107,9 @@ class PretokenizerRun {
     std::string_view text_;                               // what the spans point into
     std::string owned_;                                   // behind text_ once a step has rewritten it
     std::vector<ByteRange> spans_, next_spans_;           // pieces before and after a step
-    std::vector<Part> parts_;                             // of one piece
+    bool track_ = false, at_start_ = true;
+    std::vector<std::uint32_t> origin_; // [byte of text_] once a step has rewritten it, if tracked
+    std::vector<Part> parts_;           // of one piece
 };
 
 /// The pattern of ByteLevel, in the reference's syntax.

@@ -3,6 +3,8 @@
 // it. A Regex is immutable and may be shared; a RegexMatcher belongs to one thread.
 #pragma once
 
+#include "engine/tokenizer/byte_range.h"
+
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -14,12 +16,6 @@ struct pcre2_real_match_data_8;
 struct pcre2_real_match_context_8;
 
 namespace ergo {
-
-struct ByteRange {
-    std::size_t begin = 0, end = 0;
-    bool empty() const { return begin == end; }
-    bool operator==(const ByteRange&) const = default;
-};
 
 class Regex {
   public:

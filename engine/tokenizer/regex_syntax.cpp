@@ -420,4 +420,18 @@ std::string escape_regex(std::string_view text) {
     return out;
 }
 
+std::string white_space_pattern() {
+    return "[" + std::string(white_space) + "]";
+}
+
+std::string punctuation_pattern() {
+    return "[\\p{P}$+<=>^`|~]";
+}
+
+// As Rust's regular expressions have \w, which knows the join controls and no numbers but decimal digits.
+std::string word_or_symbols_pattern() {
+    const std::string word = std::string(word_characters) + "\\x{200C}\\x{200D}";
+    return "[" + word + "]+|[^" + word + std::string(white_space) + "]+";
+}
+
 } // namespace ergo

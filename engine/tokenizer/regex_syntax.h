@@ -16,4 +16,11 @@ std::string translate_regex(std::string_view pattern);
 /// A pattern that matches `text` and nothing else.
 std::string escape_regex(std::string_view text);
 
+/// Patterns, in PCRE2's syntax, of what pre-tokenizers without a pattern of their own look for: one character
+/// of white space; one of punctuation (Unicode's, and all of ASCII's); words, or runs of other visible
+/// characters.
+std::string white_space_pattern();
+std::string punctuation_pattern();
+std::string word_or_symbols_pattern();
+
 } // namespace ergo

@@ -5,6 +5,7 @@
 #include "engine/tokenizer/component_reader.h"
 #include "engine/tokenizer/json_reader.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace ergo {
@@ -25,21 +26,55 @@ NamedToken read_named(const JsonView& config, const std::string& key) {
             .text = value->raw().is_object() ? value->at("content").text() : value->text()};
 }
 
-// A string, or a list of {name, template} of which the one named "default" counts.
-std::string read_chat_template(const JsonView& config) {
+// A string, a list of {name, template}, or an object from names to templates.
+std::vector<ChatTemplateText> read_chat_templates(const JsonView& config) {
+    std::vector<ChatTemplateText> templates;
     const auto value = config.find("chat_template");
     if (!value) {
-        return {};
+        return templates;
     }
     if (value->raw().is_string()) {
-        return value->text();
-    }
-    for (const JsonView& named : value->elements()) {
-        if (named.at("name").text() == "default") {
-            return named.at("template").text();
+        templates.push_back({"default", value->text(), config.file()});
+    } else if (value->raw().is_object()) {
+        for (const auto& [name, text] : value->raw().items()) {
+            templates.push_back(
+                {name, JsonView(text, "chat_template." + name, config.file()).text(), config.file()});
+        }
+    } else {
+        for (const JsonView& named : value->elements()) {
+            templates.push_back({named.at("name").text(), named.at("template").text(), config.file()});
         }
     }
-    return {};
+    return templates;
+}
+
+void read_named_tokens(const JsonView& config, TokenizerConfig& out) {
+    const std::pair<const char*, NamedToken*> parts[] = {
+        {"bos_token", &out.bos}, {"eos_token", &out.eos}, {"pad_token", &out.pad}, {"unk_token", &out.unk}};
+    for (const auto& [key, part] : parts) {
+        *part = part->mentioned ? *part : read_named(config, key);
+    }
+    for (const auto& [key, value] : config.raw().items()) {
+        const auto known = [&, &wanted = key](const auto& named) { return named.first == wanted; };
+        if (!key.ends_with("_token") || std::any_of(out.named.begin(), out.named.end(), known)) {
+            continue;
+        }
+        if (value.is_string()) {
+            out.named.emplace_back(key, value.get<std::string>());
+        } else if (value.is_object() && value.contains("content") && value["content"].is_string()) {
+            out.named.emplace_back(key, value["content"].get<std::string>());
+        }
+    }
+    for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
+        const auto list = config.find(key);
+        if (!list || (list->raw().is_object() && std::string_view(key) == "extra_special_tokens")) {
+            continue; // an object there names parts of other media
+        }
+        for (const JsonView& token : list->elements()) {
+            out.additional_special.push_back(token.raw().is_object() ? token.at("content").text()
+                                                                     : token.text());
+        }
+    }
 }
 
 std::int32_t read_id_key(const std::string& key, const JsonView& where) {
@@ -75,21 +110,20 @@ TokenizerConfig read_tokenizer_config(std::string_view text, const std::string& 
     const Json document = parse_json(text, json_limit, file);
     const JsonView config(document, "", file);
     config.expect_object();
-    out.bos = read_named(config, "bos_token");
-    out.eos = read_named(config, "eos_token");
-    out.pad = read_named(config, "pad_token");
-    out.unk = read_named(config, "unk_token");
+    read_named_tokens(config, out);
     out.tokenizer_class = config.text_or("tokenizer_class", "");
-    if (const auto prefix = config.find("add_prefix_space")) {
-        out.add_prefix_space = prefix->boolean();
-    }
-    out.chat_template = read_chat_template(config);
-    if (const auto list = config.find("additional_special_tokens")) {
-        for (const JsonView& token : list->elements()) {
-            out.additional_special.push_back(token.raw().is_object() ? token.at("content").text()
-                                                                     : token.text());
+    const std::pair<const char*, std::optional<bool>*> flags[] = {
+        {"add_prefix_space", &out.add_prefix_space},
+        {"do_lower_case", &out.lower_case},
+        {"strip_accents", &out.strip_accents},
+        {"tokenize_chinese_chars", &out.chinese_characters},
+    };
+    for (const auto& [key, flag] : flags) {
+        if (const auto value = config.find(key)) {
+            *flag = value->boolean();
         }
     }
+    out.templates = read_chat_templates(config);
     if (const auto added = config.find("added_tokens_decoder")) {
         added->expect_object();
         for (const auto& [key, value] : added->raw().items()) {
@@ -101,6 +135,13 @@ TokenizerConfig read_tokenizer_config(std::string_view text, const std::string& 
         }
     }
     return out;
+}
+
+void add_special_tokens_map(TokenizerConfig& config, std::string_view text, const std::string& file) {
+    const Json document = parse_json(text, json_limit, file);
+    const JsonView map(document, "", file);
+    map.expect_object();
+    read_named_tokens(map, config);
 }
 
 std::vector<std::string_view> well_known_eos() {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/tokenizer/added_tokens.h"
+#include "engine/tokenizer/tokenizer.h"
 
 #include <functional>
 #include <optional>
@@ -25,12 +26,17 @@ struct TokenizerConfig {
     std::vector<AddedToken> added;               ///< added_tokens_decoder
     std::string tokenizer_class;
     std::optional<bool> add_prefix_space;
-    std::string chat_template;
+    std::optional<bool> lower_case, strip_accents, chinese_characters; ///< of vocab.txt: do_lower_case …
+    std::vector<ChatTemplateText> templates;                           ///< chat_template
+    std::vector<std::pair<std::string, std::string>> named;            ///< all "*_token": name, text
 };
 
 /// Reads tokenizer_config.json; an empty `text` gives an empty configuration. Throws Error(format) when
 /// malformed.
 TokenizerConfig read_tokenizer_config(std::string_view text, const std::string& file);
+
+/// Fills in what `config` does not mention from a special_tokens_map.json (older, of lower priority).
+void add_special_tokens_map(TokenizerConfig& config, std::string_view text, const std::string& file);
 
 /// Ids of the parts.
 struct SpecialIds {

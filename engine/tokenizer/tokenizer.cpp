@@ -14,10 +14,13 @@ namespace ergo {
 struct Tokenizer::Parts {
     Pipeline pipeline;
     SpecialIds special;
-    std::string chat_template;
-    std::int32_t size = 0;                // highest id + 1
-    std::string bytes;                    // of all tokens, one after another
-    std::vector<std::uint32_t> bytes_end; // [id]: where the token's bytes end; they begin where id - 1's end
+    std::vector<ChatTemplateText> templates;
+    std::vector<std::pair<std::string, std::string>> named; // "bos_token", its text
+    std::vector<std::string> warnings{};
+    std::int32_t size = 0; // highest id + 1
+    std::string bytes{};   // of all tokens, one after another
+    std::vector<std::uint32_t>
+        bytes_end{}; // [id]: where the token's bytes end; they begin where id - 1's end
 
     bool has(std::int32_t id) const { return pipeline.added.find(id) || pipeline.model.vocabulary().has(id); }
     bool special_id(std::int32_t id) const {
@@ -31,6 +34,12 @@ struct Tokenizer::Parts {
         const auto at = static_cast<std::size_t>(id);
         const std::size_t begin = at == 0 ? 0 : bytes_end[at - 1];
         return std::string_view(bytes).substr(begin, bytes_end[at] - begin);
+    }
+    // The token as decoders see it.
+    std::string surface(std::int32_t id) const {
+        const AddedToken* token = pipeline.added.find(id);
+        return token ? AddedTokens::surface(*token, pipeline.normalizer)
+                     : std::string(pipeline.model.vocabulary().text(id));
     }
 };
 
@@ -48,62 +57,118 @@ SpecialIds special_ids(const TokenizerConfig& config, const Pipeline& pipeline) 
         return added ? added : pipeline.model.vocabulary().find(token);
     });
     if (!config.unk.mentioned && !ids.unk) {
-        ids.unk = pipeline.model.options().unk;
+        ids.unk = pipeline.model.unk();
     }
     return ids;
 }
 
 // The working state of one encode call.
-class Encoding {
+class Encoder {
   public:
-    Encoding(const Pipeline& pipeline, bool match_special)
-        : pipeline_(pipeline), match_special_(match_special), run_(pipeline.pretokenizer),
+    Encoder(const Pipeline& pipeline, const EncodeOptions& options, bool with_positions)
+        : pipeline_(pipeline), special_{options.match_special_in_text, options.plain},
+          with_positions_(with_positions), run_(pipeline.pretokenizer),
           raw_bytes_(pipeline.pretokenizer.gives_bytes()) {}
 
-    std::vector<std::int32_t> run(std::string_view text) {
+    Encoding run(std::string_view text) {
         std::vector<TextPart> parts;
-        pipeline_.added.split(text, false, match_special_, parts);
+        pipeline_.added.split(text, false, special_, parts);
         for (const TextPart& part : parts) {
-            part.token ? ids_.push_back(*part.token) : normalize(part.text);
+            part.token ? add(*part.token, part.begin) : normalize(part);
         }
-        return std::move(ids_);
+        return std::move(out_);
     }
 
   private:
-    void normalize(std::string_view text) {
-        std::string normalized;
-        if (!pipeline_.normalizer.leaves_alone(text)) {
-            normalized = pipeline_.normalizer.apply(text);
-            text = normalized;
+    // Where bytes of a normalised part came from in the text.
+    struct Origin {
+        std::size_t begin = 0;                // of the part
+        std::vector<std::uint32_t> of_byte{}; // [byte], in the part; empty: they are the same
+        std::size_t at(std::size_t byte) const {
+            return begin + (of_byte.empty() ? byte : of_byte[std::min(byte, of_byte.size() - 1)]);
         }
-        std::vector<TextPart> parts;
-        pipeline_.added.split(text, true, match_special_, parts);
-        for (const TextPart& part : parts) {
-            part.token ? ids_.push_back(*part.token) : encode_words(part.text);
+    };
+
+    void add(std::int32_t id, std::size_t begin) {
+        out_.ids.push_back(id);
+        if (with_positions_) {
+            out_.begin.push_back(begin);
         }
     }
 
-    void encode_words(std::string_view text) {
-        run_.split(text);
-        for (std::size_t i = 0; i < run_.count(); ++i) {
-            pipeline_.model.encode_word(run_.piece(i), raw_bytes_, work_, ids_);
+    void normalize(const TextPart& raw) {
+        std::string normalized;
+        std::string_view text = raw.text;
+        Origin origin{raw.begin};
+        if (!pipeline_.normalizer.leaves_alone(text)) {
+            const bool track = with_positions_ || !special_.plain.empty();
+            normalized = pipeline_.normalizer.apply(text, track ? &origin.of_byte : nullptr);
+            text = normalized;
         }
+        const std::vector<ByteRange> plain = plain_within(text.size(), origin);
+        std::vector<TextPart> parts;
+        pipeline_.added.split(text, true, {special_.anywhere, plain}, parts);
+        for (const TextPart& part : parts) {
+            part.token ? add(*part.token, origin.at(part.begin)) : encode_words(part, origin);
+        }
+    }
+
+    // What is data, in the bytes of a normalised part.
+    std::vector<ByteRange> plain_within(std::size_t size, const Origin& origin) const {
+        std::vector<ByteRange> ranges;
+        for (std::size_t at = 0; at < size && !special_.plain.empty(); ++at) {
+            const std::size_t from = origin.at(at);
+            if (!SpecialMatching{true, special_.plain}.allows(from, from + 1)) {
+                if (ranges.empty() || ranges.back().end != at) {
+                    ranges.push_back({at, at});
+                }
+                ranges.back().end = at + 1;
+            }
+        }
+        return ranges;
+    }
+
+    void encode_words(const TextPart& part, const Origin& origin) {
+        run_.split(part.text, with_positions_, origin.at(part.begin) == 0);
+        for (std::size_t i = 0; i < run_.count(); ++i) {
+            const std::size_t first = out_.ids.size();
+            pipeline_.model.encode_word(run_.piece(i), raw_bytes_, work_, out_.ids);
+            std::size_t offset = 0; // in the piece
+            for (std::size_t k = first; with_positions_ && k < out_.ids.size(); ++k) {
+                out_.begin.push_back(origin.at(part.begin + run_.begin(i, offset)));
+                offset = std::min(offset + length_of(out_.ids[k]), run_.piece(i).size() - 1);
+            }
+        }
+    }
+
+    // Bytes of a piece that a token stands for.
+    std::size_t length_of(std::int32_t id) const {
+        const std::string_view text = pipeline_.model.vocabulary().text(id);
+        if (!raw_bytes_) {
+            return text.size();
+        }
+        return static_cast<std::size_t>( // one character of the alphabet is one byte
+            std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
     }
 
     const Pipeline& pipeline_;
-    bool match_special_;
+    SpecialMatching special_;
+    bool with_positions_;
     PretokenizerRun run_;
     bool raw_bytes_;
     BpeWork work_;
-    std::vector<std::int32_t> ids_;
+    Encoding out_;
 };
 
 } // namespace
 
-std::shared_ptr<const Tokenizer> Tokenizer::make(Pipeline pipeline, const TokenizerConfig& config) {
+std::shared_ptr<const Tokenizer> Tokenizer::make(Pipeline pipeline, const TokenizerConfig& config,
+                                                 std::vector<ChatTemplateText> templates) {
     const SpecialIds special = special_ids(config, pipeline);
     auto parts =
-        std::make_unique<Parts>(Parts{std::move(pipeline), special, config.chat_template, 0, {}, {}});
+        std::make_unique<Parts>(Parts{std::move(pipeline), special, std::move(templates), config.named});
+    std::stable_partition(parts->templates.begin(), parts->templates.end(),
+                          [](const ChatTemplateText& text) { return text.name == "default"; });
     const Vocabulary& vocabulary = parts->pipeline.model.vocabulary();
     const AddedTokens& added = parts->pipeline.added;
     parts->size = vocabulary.size();
@@ -112,22 +177,66 @@ std::shared_ptr<const Tokenizer> Tokenizer::make(Pipeline pipeline, const Tokeni
     }
     parts->bytes_end.reserve(static_cast<std::size_t>(parts->size));
     for (std::int32_t id = 0; id < parts->size; ++id) {
-        if (const AddedToken* token = added.find(id)) {
-            parts->bytes +=
-                parts->pipeline.decoder.bytes_of(AddedTokens::surface(*token, parts->pipeline.normalizer));
-        } else if (vocabulary.has(id)) {
-            parts->bytes += parts->pipeline.decoder.bytes_of(vocabulary.text(id));
+        if (parts->has(id)) {
+            parts->bytes += parts->pipeline.decoder.bytes_of(parts->surface(id));
         }
         parts->bytes_end.push_back(static_cast<std::uint32_t>(parts->bytes.size()));
     }
-    return std::shared_ptr<const Tokenizer>(new Tokenizer(std::move(parts)));
+    name_resolved_tokens(*parts);
+    parts->warnings = parts->pipeline.warnings;
+    Parts& filled = *parts;
+    std::shared_ptr<const Tokenizer> made(new Tokenizer(std::move(parts)));
+    if (std::string warning = made->round_trip_problem(); !warning.empty()) {
+        filled.warnings.push_back(std::move(warning)); // nobody else has the tokenizer yet
+    }
+    return made;
+}
+
+// A byte-level tokenizer must give back the normal form of what it reads.
+std::string Tokenizer::round_trip_problem() const {
+    const Pipeline& pipeline = parts_->pipeline;
+    if (!pipeline.decoder.byte_level || !pipeline.pretokenizer.gives_bytes()) {
+        return {};
+    }
+    static constexpr std::string_view sample =
+        "Hello, world! 12 + 34 = 46\n\n\tGrüße, naïve café; Ελλάδα, Привет мир, שלום, مرحبا, नमस्ते, "
+        "日本語、한국어 👍🏽 → ∑ \u00a0.";
+    EncodeOptions plain;
+    plain.match_special_in_text = false;
+    const std::string wanted = pipeline.normalizer.apply(sample);
+    std::string got = decode(encode(sample, plain));
+    if (got.size() == wanted.size() + 1 && got.front() == ' ') { // a space put before the text
+        got.erase(0, 1);
+    }
+    return got == wanted
+               ? std::string()
+               : "TK-ROUNDTRIP: the tokenizer does not give back the text it reads (a sample of many "
+                 "scripts came back changed).";
+}
+
+// A part that was found by a well-known name counts as named.
+void Tokenizer::name_resolved_tokens(Parts& parts) {
+    const std::pair<const char*, std::optional<std::int32_t>> found[] = {{"bos_token", parts.special.bos},
+                                                                         {"eos_token", parts.special.eos},
+                                                                         {"pad_token", parts.special.pad},
+                                                                         {"unk_token", parts.special.unk}};
+    for (const auto& [name, id] : found) {
+        const auto named =
+            std::any_of(parts.named.begin(), parts.named.end(),
+                        [&, &wanted = name](const auto& known) { return known.first == wanted; });
+        if (id && !named) {
+            const AddedToken* added = parts.pipeline.added.find(*id);
+            parts.named.emplace_back(name, added ? added->content
+                                                 : std::string(parts.pipeline.model.vocabulary().text(*id)));
+        }
+    }
 }
 
 std::shared_ptr<const Tokenizer> Tokenizer::from_json(std::string_view tokenizer_json,
                                                       std::string_view tokenizer_config_json,
                                                       const std::string& file_name) {
     const TokenizerConfig config = read_tokenizer_config(tokenizer_config_json, config_name);
-    return make(read_tokenizer_json(tokenizer_json, file_name), config);
+    return make(read_tokenizer_json(tokenizer_json, file_name), config, config.templates);
 }
 
 std::shared_ptr<const Tokenizer> Tokenizer::from_vocab_and_merges(std::string_view vocab_json,
@@ -135,25 +244,65 @@ std::shared_ptr<const Tokenizer> Tokenizer::from_vocab_and_merges(std::string_vi
                                                                   std::string_view tokenizer_config_json,
                                                                   const std::string& file_name) {
     const TokenizerConfig config = read_tokenizer_config(tokenizer_config_json, config_name);
-    return make(read_vocab_and_merges(vocab_json, merges_txt, config, file_name), config);
+    return make(read_vocab_and_merges(vocab_json, merges_txt, config, file_name), config, config.templates);
+}
+
+std::shared_ptr<const Tokenizer> Tokenizer::from_vocab_txt(std::string_view vocab_txt,
+                                                           std::string_view tokenizer_config_json,
+                                                           const std::string& file_name) {
+    const TokenizerConfig config = read_tokenizer_config(tokenizer_config_json, config_name);
+    return make(read_vocab_txt(vocab_txt, config, file_name), config, config.templates);
+}
+
+std::shared_ptr<const Tokenizer> Tokenizer::from_files(const SideFileReader& read,
+                                                       std::vector<ChatTemplateText> templates) {
+    const auto tokenizer_json = read("tokenizer.json");
+    const auto vocabulary = tokenizer_json ? std::nullopt : read("vocab.json");
+    const auto merges = tokenizer_json ? std::nullopt : read("merges.txt");
+    const auto lines = tokenizer_json || vocabulary ? std::nullopt : read("vocab.txt");
+    if (vocabulary.has_value() != merges.has_value()) {
+        const std::string there = merges ? "merges.txt" : "vocab.json";
+        const std::string missing = merges ? "vocab.json" : "merges.txt";
+        throw Error(ErrorKind::format, there + " is here, but " + missing + " is not: neither works alone.",
+                    {.code = "TK-MERGE",
+                     .file = there,
+                     .advice = "Put both, or a tokenizer.json, beside the model."});
+    }
+    if (!tokenizer_json && !vocabulary && !lines) {
+        return nullptr;
+    }
+    TokenizerConfig config = read_tokenizer_config(read("tokenizer_config.json").value_or(""), config_name);
+    if (const auto map = read("special_tokens_map.json")) {
+        add_special_tokens_map(config, *map, "special_tokens_map.json");
+    }
+    templates.insert(templates.end(), config.templates.begin(), config.templates.end());
+    if (const auto text = read("chat_template.jinja")) {
+        templates.insert(templates.begin(), {"default", *text, "chat_template.jinja"});
+    }
+    if (const auto legacy = templates.empty() ? read("chat_template.json") : std::nullopt) {
+        templates = read_tokenizer_config(*legacy, "chat_template.json").templates;
+    }
+    Pipeline pipeline = tokenizer_json ? read_tokenizer_json(*tokenizer_json, "tokenizer.json")
+                        : vocabulary
+                            ? read_vocab_and_merges(*vocabulary, *merges, config, "vocab.json and merges.txt")
+                            : read_vocab_txt(*lines, config, "vocab.txt");
+    return make(std::move(pipeline), config, std::move(templates));
 }
 
 std::shared_ptr<const Tokenizer> Tokenizer::from_folder(const std::filesystem::path& folder) {
-    const TokenizerFiles files = read_tokenizer_folder(folder);
-    if (!files.tokenizer_json && !files.vocab_json) {
-        return nullptr;
-    }
-    TokenizerConfig config = read_tokenizer_config(files.tokenizer_config_json, config_name);
-    if (!files.chat_template_jinja.empty()) {
-        config.chat_template = files.chat_template_jinja;
-    }
-    return make(files.tokenizer_json ? read_tokenizer_json(*files.tokenizer_json, "tokenizer.json")
-                                     : read_vocab_and_merges(*files.vocab_json, *files.merges, config,
-                                                             "vocab.json and merges.txt"),
-                config);
+    return from_files([&](const std::string& name) { return read_side_file(folder, name); },
+                      read_named_templates(folder));
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+    return run(text, options, false).ids;
+}
+
+Encoding Tokenizer::encode_with_positions(std::string_view text, const EncodeOptions& options) const {
+    return run(text, options, true);
+}
+
+Encoding Tokenizer::run(std::string_view text, const EncodeOptions& options, bool with_positions) const {
     if (text.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max())) {
         throw Error(ErrorKind::usage, "the text has " + std::to_string(text.size()) +
                                           " bytes; at most 2147483647 can be encoded at once.");
@@ -163,25 +312,44 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, const EncodeO
         repaired = replace_invalid_utf8(text);
         text = repaired;
     }
-    std::vector<std::int32_t> ids = Encoding(parts_->pipeline, options.match_special_in_text).run(text);
-    return options.add_special_tokens ? parts_->pipeline.post_processor.apply(std::move(ids)) : ids;
+    Encoding made = Encoder(parts_->pipeline, options, with_positions).run(text);
+    if (!options.add_special_tokens) {
+        return made;
+    }
+    // The text's own ids stand together in what comes out: what is around them takes the text's ends.
+    const std::vector<std::int32_t> own = made.ids;
+    made.ids = parts_->pipeline.post_processor.apply(std::move(made.ids));
+    if (with_positions) {
+        const auto place = static_cast<std::size_t>(parts_->pipeline.post_processor.before());
+        std::vector<std::size_t> begin(made.ids.size(), text.size());
+        std::fill_n(begin.begin(), std::min(place, begin.size()), 0);
+        std::copy_n(made.begin.begin(), std::min(own.size(), begin.size() - std::min(place, begin.size())),
+                    begin.begin() + static_cast<std::ptrdiff_t>(std::min(place, begin.size())));
+        made.begin = std::move(begin);
+    }
+    return made;
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {
-    const std::string& separator = parts_->pipeline.decoder.separator;
+    const Decoder& decoder = parts_->pipeline.decoder;
     std::string bytes;
+    std::vector<std::string> tokens; // of a decoder that looks at neighbours
     bool started = false;
     for (const std::int32_t id : ids) {
         if (!parts_->has(id) || (skip_special && parts_->special_id(id))) {
             continue;
         }
+        if (decoder.is_chain()) {
+            tokens.push_back(parts_->surface(id));
+            continue;
+        }
         if (started) {
-            bytes += separator;
+            bytes += decoder.separator;
         }
         bytes += parts_->bytes_of(id);
         started = true;
     }
-    return replace_invalid_utf8(bytes);
+    return decoder.is_chain() ? decoder.decode(std::move(tokens)) : replace_invalid_utf8(bytes);
 }
 
 std::string Tokenizer::token_bytes(std::int32_t id) const {
@@ -211,7 +379,8 @@ std::int32_t Tokenizer::vocab_size() const {
 }
 
 std::string Tokenizer::kind() const {
-    return parts_->pipeline.pretokenizer.gives_bytes() ? "byte-level BPE" : "BPE";
+    const std::string name = parts_->pipeline.model.name();
+    return name == "BPE" && parts_->pipeline.pretokenizer.gives_bytes() ? "byte-level BPE" : name;
 }
 
 std::optional<std::int32_t> Tokenizer::bos() const {
@@ -231,7 +400,21 @@ std::optional<std::int32_t> Tokenizer::unk() const {
 }
 
 const std::string& Tokenizer::chat_template() const {
-    return parts_->chat_template;
+    static const std::string none;
+    const auto& templates = parts_->templates;
+    return templates.empty() || templates.front().name != "default" ? none : templates.front().text;
+}
+
+const std::vector<ChatTemplateText>& Tokenizer::chat_templates() const {
+    return parts_->templates;
+}
+
+const std::vector<std::pair<std::string, std::string>>& Tokenizer::special_tokens() const {
+    return parts_->named;
+}
+
+const std::vector<std::string>& Tokenizer::warnings() const {
+    return parts_->warnings;
 }
 
 StreamDecoder::StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer, bool skip_special)
@@ -241,6 +424,9 @@ std::string StreamDecoder::push(std::int32_t id) {
     const Tokenizer::Parts& parts = *tokenizer_->parts_;
     if (!parts.has(id) || (skip_special_ && parts.special_id(id))) {
         return {};
+    }
+    if (parts.pipeline.decoder.is_chain()) {
+        return push_chained(parts.surface(id));
     }
     if (started_) {
         held_ += parts.pipeline.decoder.separator;
@@ -262,9 +448,31 @@ std::string StreamDecoder::push(std::int32_t id) {
     return text;
 }
 
+// Text of the tokens that wait: what they add to that of the last one before them.
+std::string StreamDecoder::flush_chained() {
+    const Decoder& decoder = tokenizer_->parts_->pipeline.decoder;
+    std::string before;
+    std::vector<std::string> tokens;
+    if (context_) {
+        before = decoder.decode({*context_});
+        tokens.push_back(*context_);
+    }
+    tokens.insert(tokens.end(), waiting_.begin(), waiting_.end());
+    std::string text = decoder.decode(std::move(tokens));
+    context_ = waiting_.back();
+    waiting_.clear();
+    return text.starts_with(before) ? text.substr(before.size()) : text;
+}
+
+std::string StreamDecoder::push_chained(std::string token) {
+    waiting_.push_back(std::move(token));
+    return tokenizer_->parts_->pipeline.decoder.waits(waiting_.back()) ? std::string() : flush_chained();
+}
+
 std::string StreamDecoder::finish() {
-    std::string text = replace_invalid_utf8(held_);
+    std::string text = waiting_.empty() ? replace_invalid_utf8(held_) : flush_chained();
     held_.clear();
+    context_.reset();
     started_ = false;
     return text;
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Text to token ids and back, exactly as the Hugging Face `tokenizers` library does it for byte-pair models.
+// Text to token ids and back, exactly as the Hugging Face `tokenizers` library does it.
 // A Tokenizer is immutable once loaded and is shared by shared_ptr<const Tokenizer>: any thread may use it at
 // any time. A StreamDecoder belongs to one thread.
 #pragma once
 
+#include "engine/tokenizer/byte_range.h"
+
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,7 +27,25 @@ struct EncodeOptions {
     /// False: added tokens marked special are read as plain text (for text that must not forge turns);
     /// added tokens that are not special still match.
     bool match_special_in_text = true;
+    /// Where text is data (sorted, apart): a special added token that touches one of these stays plain text.
+    std::span<const ByteRange> plain{};
 };
+
+/// Ids, and for each the byte of the text at which it begins (where normalising changed the text, about).
+struct Encoding {
+    std::vector<std::int32_t> ids;
+    std::vector<std::size_t> begin;
+};
+
+/// A chat template (Jinja) that came with a tokenizer.
+struct ChatTemplateText {
+    std::string name; ///< "default", "tool_use" …
+    std::string text;
+    std::string file; ///< where it stood
+};
+
+/// The files of one model, by name; nullopt for one that is not there.
+using SideFileReader = std::function<std::optional<std::string>(const std::string& name)>;
 
 class Tokenizer {
   public:
@@ -45,9 +66,19 @@ class Tokenizer {
                                                                   std::string_view tokenizer_config_json,
                                                                   const std::string& file_name);
 
-    /// Looks in `folder` for tokenizer.json, else for vocab.json and merges.txt; nullptr when it has none of
-    /// them. tokenizer_config.json and chat_template.jinja (whose template wins) beside them are read too.
-    /// Errors as above, and `io` (F-IO) for a file that cannot be read.
+    /// From vocab.txt, one token a line: WordPiece. Lower case and accents follow the configuration's
+    /// `do_lower_case` and its like.
+    static std::shared_ptr<const Tokenizer> from_vocab_txt(std::string_view vocab_txt,
+                                                           std::string_view tokenizer_config_json,
+                                                           const std::string& file_name);
+
+    /// From tokenizer.json, else vocab.json and merges.txt, else vocab.txt; nullptr when there are none of
+    /// them. tokenizer_config.json, special_tokens_map.json and the chat templates beside them are read too
+    /// (`templates`: those of the folder additional_chat_templates). Errors as above, and those of `read`.
+    static std::shared_ptr<const Tokenizer> from_files(const SideFileReader& read,
+                                                       std::vector<ChatTemplateText> templates = {});
+
+    /// The same for a folder; `io` (F-IO) for a file that cannot be read.
     static std::shared_ptr<const Tokenizer> from_folder(const std::filesystem::path& folder);
 
     ~Tokenizer();
@@ -57,6 +88,9 @@ class Tokenizer {
     /// Ids of `text`. Bytes that are no valid UTF-8 count as U+FFFD. Throws Error: `usage` for a text of 2
     /// GiB or more, `resources` (TK-REGEX-LIMIT) when the file's own pattern needs too many steps on it.
     std::vector<std::int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const;
+
+    /// The same with positions; what a post-processor adds has the position of what follows it.
+    Encoding encode_with_positions(std::string_view text, const EncodeOptions& options = {}) const;
 
     /// Text of `ids`. Bytes that are no valid UTF-8 become U+FFFD, one for each maximal invalid part, over
     /// the whole sequence's bytes. Ids with no token are left out, and those marked special too if
@@ -78,7 +112,7 @@ class Tokenizer {
     /// Highest id + 1, added tokens included. Some of the ids below it may have no token.
     std::int32_t vocab_size() const;
 
-    /// What it is, for people: "byte-level BPE" or "BPE".
+    /// What it is, for people: "byte-level BPE", "BPE", "WordPiece", "Unigram" or "WordLevel".
     std::string kind() const;
 
     /// Roles named by tokenizer_config.json; where it says nothing, well-known names in the vocabulary.
@@ -89,12 +123,23 @@ class Tokenizer {
 
     /// The chat template's text (Jinja); "" if there is none.
     const std::string& chat_template() const;
+    /// All of them, the one named "default" first.
+    const std::vector<ChatTemplateText>& chat_templates() const;
+    /// Texts of the tokens that play a part: {"bos_token", "<s>"} …
+    const std::vector<std::pair<std::string, std::string>>& special_tokens() const;
+
+    /// Sentences about what is odd: TK-ROUNDTRIP when a byte-level tokenizer does not give back what it read.
+    const std::vector<std::string>& warnings() const;
 
   private:
     friend class StreamDecoder;
     struct Parts;
     explicit Tokenizer(std::unique_ptr<const Parts> parts);
-    static std::shared_ptr<const Tokenizer> make(Pipeline pipeline, const TokenizerConfig& config);
+    static std::shared_ptr<const Tokenizer> make(Pipeline pipeline, const TokenizerConfig& config,
+                                                 std::vector<ChatTemplateText> templates);
+    static void name_resolved_tokens(Parts& parts);
+    std::string round_trip_problem() const;
+    Encoding run(std::string_view text, const EncodeOptions& options, bool with_positions) const;
 
     std::unique_ptr<const Parts> parts_;
 };
@@ -105,7 +150,8 @@ class StreamDecoder {
   public:
     StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer, bool skip_special);
 
-    /// The text that `id` completes; may be empty. At most three bytes are held back.
+    /// The text that `id` completes; may be empty. At most three bytes are held back (of a tokenizer whose
+    /// decoder looks at neighbours: the tokens it still waits for).
     std::string push(std::int32_t id);
 
     /// What was held back, as U+FFFD; the decoder is then ready for a new sequence.
@@ -116,6 +162,11 @@ class StreamDecoder {
     bool skip_special_ = false;
     bool started_ = false; // a token has been decoded: decides whether a separator goes before the next
     std::string held_;     // bytes of a character that is right so far
+    // Of a decoder that looks at neighbours:
+    std::string push_chained(std::string token);
+    std::string flush_chained();
+    std::vector<std::string> waiting_;   // tokens whose text is not out yet
+    std::optional<std::string> context_; // the last token whose text is out
 };
 
 } // namespace ergo

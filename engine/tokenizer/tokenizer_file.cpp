@@ -183,14 +183,18 @@ Pipeline read_vocab_and_merges(std::string_view vocab_json, std::string_view mer
     }
     BpeModel model(std::move(vocabulary), {});
     read_merges(merges_txt, model, file);
-    const Normalizer normalizer(known.nfc);
+    std::vector<NormalizerStep> steps;
+    if (known.nfc) {
+        steps.emplace_back(FormStep{UnicodeForm::nfc});
+    }
+    const Normalizer normalizer(std::move(steps));
     AddedTokens added(added_tokens_of(config, model.vocabulary(), file), normalizer);
-    return Pipeline{std::move(model),
+    return Pipeline{TokenModel(std::move(model)),
                     std::move(added),
                     normalizer,
                     pretokenizer_of(known, config.add_prefix_space.value_or(false)),
                     {},
-                    {.byte_level = true, .separator = ""}};
+                    {.byte_level = true, .separator = "", .chain = {}}};
 }
 
 } // namespace ergo

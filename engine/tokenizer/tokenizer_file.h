@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Readers of the two forms a tokenizer comes in: tokenizer.json, or vocab.json with merges.txt. Pure
+// Readers of the forms a tokenizer comes in: tokenizer.json, vocab.json with merges.txt, or vocab.txt. Pure
 // functions that give the pipeline's parts; every check of what a file says is made here.
 #pragma once
 
 #include "engine/tokenizer/added_tokens.h"
-#include "engine/tokenizer/bpe.h"
 #include "engine/tokenizer/decoder.h"
+#include "engine/tokenizer/model.h"
 #include "engine/tokenizer/normalizer.h"
 #include "engine/tokenizer/post_processor.h"
 #include "engine/tokenizer/pretokenizer.h"
@@ -19,12 +19,13 @@ namespace ergo {
 
 /// The pipeline: added tokens are cut out, the rest is normalized, split and encoded; ids are post-processed.
 struct Pipeline {
-    BpeModel model;
+    TokenModel model;
     AddedTokens added;
     Normalizer normalizer;
     Pretokenizer pretokenizer;
     PostProcessor post_processor;
     Decoder decoder;
+    std::vector<std::string> warnings{};
 };
 
 /// Errors: see Tokenizer::from_json.
@@ -33,5 +34,8 @@ Pipeline read_tokenizer_json(std::string_view text, const std::string& file);
 /// Errors: see Tokenizer::from_vocab_and_merges.
 Pipeline read_vocab_and_merges(std::string_view vocab_json, std::string_view merges_txt,
                                const TokenizerConfig& config, const std::string& file);
+
+/// Errors: see Tokenizer::from_vocab_txt.
+Pipeline read_vocab_txt(std::string_view text, const TokenizerConfig& config, const std::string& file);
 
 } // namespace ergo

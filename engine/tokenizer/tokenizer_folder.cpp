@@ -4,6 +4,7 @@
 #include "engine/base/error.h"
 #include "engine/tokenizer/json_reader.h"
 
+#include <algorithm>
 #include <fstream>
 
 namespace ergo {
@@ -39,34 +40,41 @@ std::string read_file(const fs::path& path, std::size_t limit) {
     return bytes;
 }
 
-std::optional<std::string> read_if_there(const fs::path& path, std::size_t limit) {
-    return is_there(path) ? std::optional(read_file(path, limit)) : std::nullopt;
-}
-
 constexpr std::size_t chat_template_limit = std::size_t{1} << 20; // bytes
+
+std::size_t limit_of(const std::string& name) {
+    const bool vocabulary =
+        name == "tokenizer.json" || name == "vocab.json" || name == "merges.txt" || name == "vocab.txt";
+    return vocabulary ? tokenizer_json_limit : name.ends_with(".jinja") ? chat_template_limit : json_limit;
+}
 
 } // namespace
 
-TokenizerFiles read_tokenizer_folder(const fs::path& folder) {
-    TokenizerFiles files;
-    files.tokenizer_json = read_if_there(folder / "tokenizer.json", tokenizer_json_limit);
-    if (!files.tokenizer_json) {
-        files.vocab_json = read_if_there(folder / "vocab.json", tokenizer_json_limit);
-        files.merges = read_if_there(folder / "merges.txt", tokenizer_json_limit);
-        if (files.vocab_json.has_value() != files.merges.has_value()) {
-            const std::string there = files.merges ? "merges.txt" : "vocab.json";
-            const std::string missing = files.merges ? "vocab.json" : "merges.txt";
-            throw Error(ErrorKind::format,
-                        there + " is here, but " + missing + " is not: neither works alone.",
-                        {.code = "TK-MERGE",
-                         .file = there,
-                         .advice = "Put both, or a tokenizer.json, beside the model."});
+std::optional<std::string> read_side_file(const fs::path& folder, const std::string& name) {
+    const fs::path path = folder / name;
+    return is_there(path) ? std::optional(read_file(path, limit_of(name))) : std::nullopt;
+}
+
+std::vector<ChatTemplateText> read_named_templates(const fs::path& folder) {
+    constexpr std::size_t most = 64; // templates
+    if (folder.empty()) {            // of an embedded model
+        return {};
+    }
+    std::vector<fs::path> files;
+    std::error_code ignored;
+    for (const fs::directory_entry& entry :
+         fs::directory_iterator(folder / "additional_chat_templates", ignored)) {
+        if (entry.path().extension() == ".jinja" && is_there(entry.path()) && files.size() < most) {
+            files.push_back(entry.path());
         }
     }
-    files.tokenizer_config_json = read_if_there(folder / "tokenizer_config.json", json_limit).value_or("");
-    files.chat_template_jinja =
-        read_if_there(folder / "chat_template.jinja", chat_template_limit).value_or("");
-    return files;
+    std::sort(files.begin(), files.end());
+    std::vector<ChatTemplateText> templates;
+    for (const fs::path& file : files) {
+        templates.push_back({file.stem().string(), read_file(file, chat_template_limit),
+                             "additional_chat_templates/" + file.filename().string()});
+    }
+    return templates;
 }
 
 } // namespace ergo

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The files of a model's folder that make its tokenizer. A pure reader; nothing is kept open.
+// The files of a model's folder that make its tokenizer. Pure readers; nothing is kept open.
 #pragma once
+
+#include "engine/tokenizer/tokenizer.h"
 
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace ergo {
 
-struct TokenizerFiles {
-    std::optional<std::string> tokenizer_json;     ///< wins over the next two
-    std::optional<std::string> vocab_json, merges; ///< both or neither
-    std::string tokenizer_config_json;             ///< "" if there is none
-    std::string chat_template_jinja;               ///< "" if there is none
-};
+/// One file of `folder`; nullopt when it is not there. Throws Error: `io` F-IO, `resources` F-TOO-LARGE.
+std::optional<std::string> read_side_file(const std::filesystem::path& folder, const std::string& name);
 
-/// Reads them. Throws Error: `io` F-IO, `resources` F-TOO-LARGE, `format` for only one of vocab.json and
-/// merges.txt.
-TokenizerFiles read_tokenizer_folder(const std::filesystem::path& folder);
+/// The templates of its folder additional_chat_templates, by name. Errors as above.
+std::vector<ChatTemplateText> read_named_templates(const std::filesystem::path& folder);
 
 } // namespace ergo

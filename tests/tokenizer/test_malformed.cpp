@@ -140,16 +140,17 @@ class TestMalformed : public QObject {
             "F-JSON");
         bad(R"({"version": 1})", "F-JSON");
         beyond(R"({"version": "2.0"})", "TK-VERSION");
-        beyond(R"({"model": {"type": "Unigram"}})");
-        beyond(R"({"model": {"type": "WordPiece"}})");
-        beyond(R"({"normalizer": {"type": "Lowercase"}})");
+        bad(R"({"model": {"type": "Unigram"}})", "F-JSON");   // whose vocabulary is a list
+        bad(R"({"model": {"type": "WordPiece"}})", "F-JSON"); // which needs an unknown token
+        bad(R"({"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Precompiled"}]}})",
+            "F-JSON");
+        beyond(R"({"model": {"type": "Magic"}})");
         beyond(
-            R"({"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Precompiled"}]}})");
-        beyond(R"({"pre_tokenizer": {"type": "Metaspace"}})");
+            R"({"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Magic"}]}})");
+        beyond(R"({"pre_tokenizer": {"type": "UnicodeScripts"}})");
         beyond(R"({"pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "Sideways"}})");
         beyond(R"({"post_processor": {"type": "Whatever"}})");
-        beyond(R"({"decoder": {"type": "WordPiece"}})");
-        beyond(R"({"decoder": {"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "ByteLevel"}]}})");
+        beyond(R"({"decoder": {"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "Magic"}]}})");
         for (const char* pattern :
              {"[a", "(a", "a)", "a\\", "[a&&b]", "[[a]b]", "\\p{NoSuchScript}", "\\pL", "\\p{L", "(?~a)",
               "(*FAIL)", "[\\W]", "\\xFF", "*", "[z-a]", "\\N", "(?P<n>a)"}) {
