@@ -40,7 +40,7 @@ SamplingPanel::SamplingPanel(QWidget* parent) : QWidget(parent) {
     connect(max_tokens_, &QSpinBox::valueChanged, this, &SamplingPanel::changed);
     connect(seed_, &QLineEdit::editingFinished, this, &SamplingPanel::changed);
     connect(system_, &QLineEdit::editingFinished, this, &SamplingPanel::changed);
-    setFamily({});
+    setModel({}, {});
 }
 
 void SamplingPanel::makeFields() {
@@ -113,8 +113,8 @@ void SamplingPanel::layOut() {
     }
 }
 
-void SamplingPanel::setFamily(const std::string& family) {
-    presets_ = ergo::sampling_presets(family);
+void SamplingPanel::setModel(const std::string& family, const ergo::GenerationDefaults& defaults) {
+    presets_ = ergo::sampling_presets(family, defaults);
     preset_->clear();
     for (const ergo::SamplingPreset& preset : presets_) {
         preset_->addItem(engineText(preset.name));

@@ -2,6 +2,7 @@
 // How the next token is chosen: a preset of the model's family with its reason, and every knob. GUI thread.
 #pragma once
 
+#include "engine/generate/generation_defaults.h"
 #include "engine/generate/sampler.h"
 
 #include <QWidget>
@@ -22,8 +23,8 @@ class SamplingPanel : public QWidget {
   public:
     explicit SamplingPanel(QWidget* parent = nullptr);
 
-    /// The presets of `family`; the recommended one is applied.
-    void setFamily(const std::string& family);
+    /// The presets of a model (what its makers advise, then its family's); the first is applied.
+    void setModel(const std::string& family, const ergo::GenerationDefaults& defaults);
     ergo::SamplingParams params() const;
     void setParams(const ergo::SamplingParams& params);
     qint64 maxTokens() const;

@@ -31,12 +31,18 @@ Syntax tokenize_syntax();
 int tokenize_command(const Arguments&, const Context&);
 Syntax detokenize_syntax();
 int detokenize_command(const Arguments&, const Context&);
+Syntax template_syntax();
+int template_command(const Arguments&, const Context&);
 Syntax run_syntax();
 int run_command(const Arguments&, const Context&);
 Syntax logits_syntax();
 int logits_command(const Arguments&, const Context&);
 Syntax trace_syntax();
 int trace_command(const Arguments&, const Context&);
+Syntax convert_syntax();
+int convert_command(const Arguments&, const Context&);
+Syntax schema_syntax();
+int schema_command(const Arguments&, const Context&);
 Syntax synth_syntax();
 int synth_command(const Arguments&, const Context&);
 Syntax bench_syntax();
@@ -62,6 +68,8 @@ Recipe recipe_of(const Arguments& arguments);
 std::shared_ptr<const OpenedModel> open_for(const Arguments& arguments, const Context& context);
 /// A progress line on stderr, only on a terminal; erased when `done` reaches `total`.
 Progress progress_line();
+/// The tokenizer of a model, or of a folder that holds only one; an Error when there is none.
+std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& source);
 /// The tokenizer, or an Error that says the checkpoint has none.
 const Tokenizer& tokenizer_of(const OpenedModel& opened);
 /// Prints to stdout and fails with Error(io) when stdout is gone or full.

@@ -20,6 +20,8 @@ struct Opened {
     std::shared_ptr<const Checkpoint> checkpoint;
     std::shared_ptr<const Model> model;
     std::shared_ptr<const Tokenizer> tokenizer;
+    std::optional<ChatFormat> chat;
+    std::vector<std::string> problems; ///< of the model, its tokenizer, chat template and generation defaults
     std::int64_t context = 0;
 };
 
@@ -32,6 +34,18 @@ Opened open_headers(const Arguments& arguments, const Context& context) {
     opened.model = open_model(opened.checkpoint, model_options);
     opened.tokenizer = open_tokenizer(*opened.checkpoint);
     opened.context = options.context > 0 ? options.context : opened.model->info().context;
+    opened.problems = opened.model->info().problems;
+    const auto add = [&](const std::vector<std::string>& more) {
+        opened.problems.insert(opened.problems.end(), more.begin(), more.end());
+    };
+    add(generation_defaults(*opened.checkpoint).warnings);
+    if (opened.tokenizer) {
+        add(opened.tokenizer->warnings());
+        opened.chat = ChatFormat::detect(opened.tokenizer, opened.model->info().base_model);
+        if (!opened.chat->problem().empty()) {
+            add({opened.chat->problem()});
+        }
+    }
     return opened;
 }
 
@@ -63,7 +77,7 @@ json info_json(const Opened& opened) {
              {"vocab", info.vocabulary},
              {"context", info.context},
              {"dtype", info.dtype},
-             {"problems", info.problems},
+             {"problems", opened.problems},
              {"settings", info.settings},
              {"weight_files", opened.checkpoint->weight_files()},
              {"warnings", opened.checkpoint->warnings()},
@@ -72,8 +86,7 @@ json info_json(const Opened& opened) {
     for (const auto& [name, count] : info.components) {
         out["components"][name] = count;
     }
-    out["chat_format"] =
-        opened.tokenizer ? json(ChatFormat::detect(opened.tokenizer, info.base_model).name()) : json(nullptr);
+    out["chat_format"] = opened.chat ? json(opened.chat->name()) : json(nullptr);
     std::uint64_t total = 0;
     json items = json::object();
     for (const MemoryItem& item : opened.model->memory(opened.context)) {
@@ -118,7 +131,7 @@ std::string info_text(const Opened& opened) {
     if (opened.tokenizer) {
         line("tokenizer",
              opened.tokenizer->kind() + ", " + grouped(opened.tokenizer->vocab_size()) + " tokens");
-        line("chat format", ChatFormat::detect(opened.tokenizer, info.base_model).name());
+        line("chat format", opened.chat->name());
     } else {
         line("tokenizer", "none: token ids in, numbers out");
     }
@@ -134,7 +147,7 @@ std::string info_text(const Opened& opened) {
         total += item.bytes;
     }
     line("", mebibytes(total) + " in all at " + grouped(opened.context) + " tokens");
-    for (const std::string& problem : info.problems) {
+    for (const std::string& problem : opened.problems) {
         line("problem", problem);
     }
     for (const std::string& warning : opened.checkpoint->warnings()) {

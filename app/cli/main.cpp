@@ -24,6 +24,7 @@ const Command commands[] = {
     {"info", info_syntax, info_command},
     {"tokenize", tokenize_syntax, tokenize_command},
     {"detokenize", detokenize_syntax, detokenize_command},
+    {"template", template_syntax, template_command},
     {"run", run_syntax, run_command},
     {"logits", logits_syntax, logits_command},
     {"trace", trace_syntax, trace_command},
@@ -33,6 +34,8 @@ const Command commands[] = {
     {"verify", verify_syntax, verify_command},
     {"bench", bench_syntax, bench_command},
     {"synth", synth_syntax, synth_command},
+    {"convert", convert_syntax, convert_command},
+    {"schema", schema_syntax, schema_command},
     {"devices", devices_syntax, devices_command},
 };
 
@@ -69,6 +72,7 @@ int dispatch(const Command& command, std::vector<std::string> words) {
     interrupted = &context.cancel;
     std::signal(SIGINT, on_interrupt);
     std::signal(SIGPIPE, SIG_IGN); // a closed pipe becomes a write error with a sentence
+    std::signal(SIGXFSZ, SIG_IGN); // and so does a limit on the size of files
     return command.run(Arguments(syntax, context.words), context);
 }
 

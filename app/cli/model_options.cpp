@@ -14,6 +14,7 @@ std::vector<Option> model_options() {
         {"--threads", "N", "CPU threads (default: one a core)"},
         {"--dtype", "D", "run the weight matrices as checkpoint (default), f32, bf16 or f16"},
         {"--context", "N", "positions to make room for (default: the model's own)"},
+        {"--schemas", "DIR", "folder with further schemas (default: ~/.config/ergosphere/schemas)"},
         {"--allow-unused", "", "accept tensors that no role claims"},
         {"--set", "NAME=VALUE",
          "change the model for this run: knob.NAME=VALUE for a semantic knob, else a parameter's name with "
@@ -44,6 +45,7 @@ OpenModelOptions parse_model_options(const Arguments& arguments) {
     options.threads = static_cast<int>(arguments.integer("--threads", 0, 1, 1024));
     options.context = arguments.integer("--context", 0, 1, std::int64_t{1} << 24);
     options.model.dtype = arguments.text("--dtype");
+    options.model.schemas = arguments.text("--schemas");
     options.model.allow_unused = arguments.has("--allow-unused");
     apply_settings(recipe_of(arguments).set, options.model);
     apply_settings(arguments.all("--set"), options.model);

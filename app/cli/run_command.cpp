@@ -11,8 +11,11 @@ namespace ergo::cli {
 
 namespace {
 
-SamplingParams sampling_from(const Arguments& arguments) {
+SamplingParams sampling_from(const Arguments& arguments, const GenerationDefaults& defaults) {
     SamplingParams sampling = recipe_of(arguments).sampling;
+    if (arguments.has("--advised") && defaults.sampling) {
+        sampling = *defaults.sampling;
+    }
     sampling.temperature = arguments.real("--temperature", sampling.temperature);
     sampling.top_k = static_cast<std::int32_t>(arguments.integer("--top-k", sampling.top_k, 0, 1 << 24));
     sampling.top_p = arguments.real("--top-p", sampling.top_p);
@@ -54,7 +57,7 @@ void save_recipe(const Arguments& arguments, const SamplingParams& sampling) {
 
 GenerateRequest request_from(const Arguments& arguments, const OpenedModel& opened) {
     GenerateRequest request;
-    request.sampling = sampling_from(arguments);
+    request.sampling = sampling_from(arguments, opened.defaults);
     request.max_tokens = arguments.integer("-n", 256, 0, 1 << 24);
     request.stop = arguments.all("--stop");
     request.take = tokens_to_take(arguments);
@@ -71,6 +74,9 @@ GenerateRequest request_from(const Arguments& arguments, const OpenedModel& open
             messages.push_back({Role::system, arguments.text("--system"), {}});
         }
         messages.push_back({Role::user, arguments.required("-p"), {}});
+        if (!opened.chat->problem().empty()) {
+            std::fprintf(stderr, "ergo: %s\n", opened.chat->problem().c_str());
+        }
         request.prompt = opened.chat->render(messages, true).ids;
         request.stop_ids = opened.chat->stop_ids();
     } else {
@@ -118,6 +124,7 @@ Syntax run_syntax() {
                  {"--top-p", "P", "only the likeliest tokens that make up P (1: off)"},
                  {"--min-p", "P", "only tokens with at least P times the likeliest's chance (0: off)"},
                  {"--repeat-penalty", "R", "makes recent tokens less likely (1: off)"},
+                 {"--advised", "", "sample as the model's generation_config.json advises, where not said here"},
                  {"--seed", "S", "same seed, same text (default 0)"},
                  {"--stop", "S", "end when this text appears", true},
                  {"--take", "PLACE=ID", "write this token at that place of the reply (0: its first)", true},

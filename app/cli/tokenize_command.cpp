@@ -6,8 +6,6 @@
 
 namespace ergo::cli {
 
-namespace {
-
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& source) {
     // A tokenizer's own folder will do too: nothing here needs weights.
     if (!source.starts_with("demo:")) {
@@ -24,6 +22,8 @@ std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& source) {
     throw Error(ErrorKind::usage, "This checkpoint has no tokenizer.",
                 {.advice = "Put its tokenizer.json, or vocab.json and merges.txt, beside the weights."});
 }
+
+namespace {
 
 std::string comma_separated(const std::vector<std::int32_t>& ids) {
     std::string line;

@@ -75,9 +75,11 @@ void readMore(ModelHeaders& headers) {
             headers.tokenizer = QObject::tr("%1 · %2 tokens")
                                     .arg(QString::fromStdString(tokenizer->kind()),
                                          QLocale().toString(tokenizer->vocab_size()));
-            const bool base_model = headers.info.base_model;
-            headers.chat_format =
-                QString::fromStdString(ergo::ChatFormat::detect(tokenizer, base_model).name());
+            const auto chat = ergo::ChatFormat::detect(tokenizer, headers.info.base_model);
+            headers.chat_format = QString::fromStdString(chat.name());
+            if (!chat.problem().empty()) {
+                headers.chat_format += "\n" + QString::fromStdString(chat.problem());
+            }
         }
     } catch (const std::exception& error) {
         headers.tokenizer_problem = QString::fromUtf8(error.what());

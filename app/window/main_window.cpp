@@ -306,7 +306,7 @@ void MainWindow::modelOpened() {
     const QString name = QString::fromStdString(opened->model->info().name);
     top_->setModel(opened);
     recent_.add(source);
-    chat_->sampling()->setFamily(opened->model->info().family);
+    chat_->sampling()->setModel(opened->model->info().family, opened->defaults);
     const bool can_chat = opened->chat && opened->chat->can_chat();
     chat_->sampling()->setSystemPromptAvailable(can_chat);
     applySampling();

@@ -4,6 +4,7 @@
 #include "engine/base/half.h"
 #include "engine/base/utf8.h"
 #include "engine/checkpoint/safetensors.h"
+#include "engine/checkpoint/safetensors_stream.h"
 
 #include <nlohmann/json.hpp>
 
@@ -137,6 +138,32 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Made
         }
     }
     file.commit();
+}
+
+SafetensorsStream::SafetensorsStream(const std::filesystem::path& path, const std::vector<Entry>& entries,
+                                     const std::map<std::string, std::string>& metadata)
+    : file_(path) {
+    std::vector<Line> lines;
+    for (const Entry& entry : entries) {
+        const auto bytes =
+            static_cast<std::uint64_t>(element_count(entry.shape)) * dtype_size(entry.dtype);
+        lines.push_back({entry.name, entry.dtype, entry.shape, bytes});
+        data_bytes_ += bytes;
+    }
+    write_header(file_, header_json(lines, metadata));
+}
+
+void SafetensorsStream::write(std::span<const std::byte> bytes) {
+    file_.write(bytes);
+    written_ += bytes.size();
+}
+
+void SafetensorsStream::commit() {
+    if (written_ != data_bytes_) {
+        throw Error(ErrorKind::usage, "the header speaks of " + std::to_string(data_bytes_) + " bytes, but " +
+                                          std::to_string(written_) + " were written.");
+    }
+    file_.commit();
 }
 
 } // namespace ergo

@@ -7,6 +7,7 @@
 #include "engine/checkpoint/strict_json.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <optional>
 #include <set>
 #include <utility>
@@ -530,6 +531,31 @@ std::vector<Schema> builtin_schemas(const std::filesystem::path& user_folder) {
         schemas.push_back(std::move(schema));
     }
     return schemas;
+}
+
+std::filesystem::path user_schema_folder() {
+    const char* config = std::getenv("XDG_CONFIG_HOME");
+    const char* home = std::getenv("HOME");
+    std::filesystem::path folder;
+    if (config && *config == '/') {
+        folder = config;
+    } else if (home && *home == '/') {
+        folder = std::filesystem::path(home) / ".config";
+    } else {
+        return {};
+    }
+    folder = folder / "ergosphere" / "schemas";
+    std::error_code ignored;
+    return std::filesystem::is_directory(folder, ignored) ? folder : std::filesystem::path();
+}
+
+std::filesystem::path checked_schema_folder(const std::filesystem::path& folder) {
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(folder, ignored)) {
+        throw Error(ErrorKind::io, "the folder of schemas '" + printable(folder.string()) + "' is not there.",
+                    {.code = "F-IO"});
+    }
+    return folder;
 }
 
 const Schema& find_schema(const std::vector<Schema>& schemas, const std::string& name) {

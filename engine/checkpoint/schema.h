@@ -52,6 +52,13 @@ class Schema {
 /// absent) are added and replace those of the same name. A user file that is wrong is an Error naming it.
 std::vector<Schema> builtin_schemas(const std::filesystem::path& user_folder = {});
 
+/// Where a person's own schemas lie: ergosphere/schemas in the folder for configurations ($XDG_CONFIG_HOME,
+/// else
+/// ~/.config); empty when there is none.
+std::filesystem::path user_schema_folder();
+/// `folder` as it is; throws Error(io, F-IO) when it is no folder.
+std::filesystem::path checked_schema_folder(const std::filesystem::path& folder);
+
 /// The schema of that name. Throws Error(usage) listing the names there are.
 const Schema& find_schema(const std::vector<Schema>& schemas, const std::string& name);
 

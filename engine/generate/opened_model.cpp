@@ -4,6 +4,7 @@
 #include "engine/backend/reference/reference_backend.h"
 #include "engine/base/embedded.h"
 #include "engine/base/error.h"
+#include "engine/tokenizer/tokenizer_folder.h"
 #ifdef ERGO_HAS_VULKAN
 #include "engine/backend/vulkan/vulkan_backend.h"
 #endif
@@ -79,16 +80,8 @@ std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& source, con
 }
 
 std::shared_ptr<const Tokenizer> open_tokenizer(const Checkpoint& checkpoint) {
-    const std::string config = checkpoint.side_file("tokenizer_config.json").value_or("");
-    if (const auto json = checkpoint.side_file("tokenizer.json")) {
-        return Tokenizer::from_json(*json, config, "tokenizer.json");
-    }
-    const auto vocabulary = checkpoint.side_file("vocab.json");
-    const auto merges = checkpoint.side_file("merges.txt");
-    if (vocabulary && merges) {
-        return Tokenizer::from_vocab_and_merges(*vocabulary, *merges, config, "vocab.json");
-    }
-    return nullptr;
+    return Tokenizer::from_files([&](const std::string& name) { return checkpoint.side_file(name); },
+                                 read_named_templates(checkpoint.folder()));
 }
 
 std::shared_ptr<Backend> make_backend(const std::string& name, int threads) {
@@ -153,6 +146,7 @@ std::shared_ptr<const OpenedModel> open_all(const std::string& source, const Ope
     opened->context = options.context > 0 ? options.context : std::min(most, opened->model->info().context);
     say(2, "reading the tokenizer");
     opened->tokenizer = open_tokenizer(*opened->checkpoint);
+    opened->defaults = generation_defaults(*opened->checkpoint);
     if (opened->tokenizer) {
         opened->chat = ChatFormat::detect(opened->tokenizer, opened->model->info().base_model);
     }

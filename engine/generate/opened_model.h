@@ -5,6 +5,7 @@
 
 #include "engine/backend/backend.h"
 #include "engine/generate/chat_format.h"
+#include "engine/generate/generation_defaults.h"
 #include "engine/model/model.h"
 
 #include <filesystem>
@@ -27,6 +28,7 @@ struct OpenedModel {
     std::shared_ptr<const Model> model;
     std::shared_ptr<const Tokenizer> tokenizer; ///< null: the checkpoint has none
     std::optional<ChatFormat> chat;             ///< set when there is a tokenizer
+    GenerationDefaults defaults;                ///< what generation_config.json advises
     std::string card;                           ///< the model's README, if it has one
     std::shared_ptr<Backend> backend;
     std::shared_ptr<LoadedModel> loaded;

@@ -142,6 +142,7 @@ struct OpenOptions {
     bool allow_unused = false;                ///< accept tensors that no role claims
     std::map<std::string, std::string> knobs; ///< semantic knobs, name to JSON value; win over semantics.json
     std::int64_t context = 0;                 ///< positions to prepare tables for; 0: the model's own
+    std::string schemas; ///< folder of further schemas; empty: the user's own (schema.h)
     std::string dtype; ///< of the weight matrices (engine/model/weight_types.h); empty: as stored
     std::vector<std::string> interventions; ///< "NAME=VALUE" or "NAME*=VALUE" (engine/model/intervention.h)
 };

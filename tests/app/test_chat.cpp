@@ -289,7 +289,7 @@ class TestChat : public QObject {
 
     void samplingIsWhatIsShown() {
         SamplingPanel panel;
-        panel.setFamily("moa");
+        panel.setModel("moa", {});
         QCOMPARE(panel.params().temperature, 0.0);
         QCOMPARE(panel.summary(), QString("Greedy"));
         ergo::SamplingParams params;

@@ -4,6 +4,7 @@
 #include "engine/base/error.h"
 #include "engine/checkpoint/pickle.h"
 #include "engine/checkpoint/safetensors.h"
+#include "engine/checkpoint/schema.h"
 #include "engine/checkpoint/shard_index.h"
 #include "engine/checkpoint/torch_file.h"
 #include "engine/checkpoint/torch_rebuild.h"
@@ -12,6 +13,8 @@
 #include "engine/checkpoint/zstd_file.h"
 #include "engine/checkpoint/zstd_frames.h"
 #include "engine/model/moa/config.h"
+#include "engine/template/template.h"
+#include "engine/tokenizer/tokenizer.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -112,6 +115,52 @@ void config(Bytes bytes) {
         [&] { moa::Config::parse(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size())); });
 }
 
+std::string text_of(Bytes bytes) {
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+void tokenizer(Bytes bytes) {
+    const std::string text = text_of(bytes);
+    guarded([&] {
+        const auto tokenizer = Tokenizer::from_json(text, "", "tokenizer.json");
+        const ByteRange plain[] = {{3, 9}};
+        const Encoding made =
+            tokenizer->encode_with_positions("Hello  wörld <s>\n日本 12", {true, true, plain});
+        StreamDecoder stream(tokenizer, false);
+        for (const std::int32_t id : made.ids) {
+            stream.push(id);
+        }
+        stream.finish();
+        tokenizer->decode(made.ids);
+    });
+    guarded([&] { Tokenizer::from_vocab_txt(text, "", "vocab.txt"); });
+    guarded([&] {
+        Tokenizer::from_json(R"({"version": "1.0", "model": {"type": "WordLevel", "vocab": {"a": 0}}})", text,
+                             "t");
+    });
+}
+
+void chat_template(Bytes bytes) {
+    const std::string text = text_of(bytes);
+    static const jinja::TemplateValue context = jinja::value_from_json(
+        R"({"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "U <|im_end|>"},
+            {"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "f", "arguments": {"a": [1, 2.5]}}}]},
+            {"role": "tool", "content": "R"}], "tools": [{"type": "function"}], "add_generation_prompt": true,
+            "bos_token": "<s>", "eos_token": "</s>"})",
+        "context", 1);
+    guarded([&] { jinja::Template::parse(text, "t")->render(context.map(), 0); });
+    guarded([&] { jinja::value_from_json(text, "t", 1); });
+}
+
+void schema(Bytes bytes) {
+    const std::string text = text_of(bytes);
+    guarded([&] {
+        const Schema schema = Schema::parse(text, "schema.json", builtin_schemas());
+        schema.expand(
+            {{"num_layers", std::int64_t{2}}, {"dim", std::int64_t{8}}, {"attn_heads", std::int64_t{2}}});
+    });
+}
+
 constexpr Target all[] = {
     {"safetensors", safetensors},
     {"shard_index", shard_index},
@@ -120,6 +169,9 @@ constexpr Target all[] = {
     {"pickle", pickle},
     {"zstd", zstd},
     {"config", config},
+    {"tokenizer", tokenizer},
+    {"template", chat_template},
+    {"schema", schema},
 };
 
 } // namespace

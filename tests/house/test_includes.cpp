@@ -48,14 +48,15 @@ const Floor floors[] = {
     {"engine/tensor/", {"engine/base/"}},
     {"engine/checkpoint/", {"engine/tensor/", "engine/base/"}},
     {"engine/tokenizer/", {"engine/base/"}},
+    {"engine/template/", {"engine/base/"}},
     {"engine/backend/", {"engine/tensor/", "engine/base/"}},
     {"engine/model/", {"engine/backend/", "engine/checkpoint/", "engine/tensor/", "engine/base/"}},
     {"engine/generate/",
-     {"engine/model/", "engine/backend/", "engine/checkpoint/", "engine/tokenizer/", "engine/tensor/",
-      "engine/base/"}},
+     {"engine/model/", "engine/backend/", "engine/checkpoint/", "engine/tokenizer/", "engine/template/",
+      "engine/tensor/", "engine/base/"}},
     {"engine/lab/",
      {"engine/generate/", "engine/model/", "engine/backend/", "engine/checkpoint/", "engine/tokenizer/",
-      "engine/tensor/", "engine/base/"}},
+      "engine/template/", "engine/tensor/", "engine/base/"}},
 };
 
 bool starts_with_any(const QString& text, const QStringList& prefixes) {
@@ -121,7 +122,7 @@ class Includes : public QObject {
         // Gravity by itself is a law of attention, as cosine is; Gravity-2 is a model.
         static const QRegularExpression family("\\b(moa|kotodama|gravity_?2|qwen2?)\\b",
                                                QRegularExpression::CaseInsensitiveOption);
-        for (const char* folder : {"engine/base", "engine/tensor", "engine/tokenizer", "engine/backend"}) {
+        for (const char* folder : {"engine/base", "engine/tensor", "engine/tokenizer", "engine/template", "engine/backend"}) {
             for (const QString& file : sources(folder)) {
                 QString code = read(file);
                 code.remove(QRegularExpression("//[^\n]*"));

@@ -31,8 +31,9 @@ struct Candidate {
 };
 
 /// Presets first, in the order of their age, then schemas the user added.
-std::vector<Schema> family_schemas() {
-    std::vector<Schema> all = builtin_schemas(), ours;
+std::vector<Schema> family_schemas(const std::string& folder) {
+    std::vector<Schema> all = builtin_schemas(folder.empty() ? user_schema_folder() : checked_schema_folder(folder));
+    std::vector<Schema> ours;
     for (const std::string& name : preset_names()) {
         for (const Schema& each : all) {
             if (each.name() == name) {
@@ -99,7 +100,7 @@ Candidate choose(const Checkpoint& checkpoint, const Config& config, const Varia
     Semantics().apply(asked, "settings");
     std::optional<Candidate> best;
     std::optional<Error> refused;
-    for (const Schema& schema : family_schemas()) {
+    for (const Schema& schema : family_schemas(options.schemas)) {
         try {
             Candidate candidate = try_schema(schema, checkpoint, config, stored, asked);
             if (candidate.report.fits(options.allow_unused)) {

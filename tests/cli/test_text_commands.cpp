@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// `ergo template`, `tokenize`, `detokenize`, `convert` and `schema suggest` as a script sees them.
+#include "tests/cli/support_ergo.h"
+
+#include <QDir>
+#include <QFile>
+#include <QJsonArray>
+#include <QTemporaryDir>
+#include <QTest>
+
+class TextCommands : public QObject {
+    Q_OBJECT
+    QTemporaryDir folder_;
+
+    QString write(const char* name, const QByteArray& text) const {
+        const QString path = folder_.filePath(name);
+        QDir().mkpath(QFileInfo(path).path());
+        QFile file(path);
+        return file.open(QIODevice::WriteOnly) && file.write(text) == text.size() ? path : QString();
+    }
+    static QByteArray data(const char* name) {
+        QFile file(QStringLiteral(ERGO_TEST_DATA "/") + name);
+        return file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
+    }
+
+  private slots:
+    void demo_formats_a_conversation() {
+        const QString talk = write("talk.json", R"([{"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Hi <|user|>"}, {"role": "assistant", "content": "Hello."}])");
+        const ErgoResult r = call_ergo({"template", "demo:moa", "-f", talk});
+        QVERIFY2(r.code == 0, r.err);
+        QCOMPARE(
+            r.out,
+            QByteArray("<|system|>Be brief.<|user|>Hi <|user|><|assistant|><|think|><|reasoning|>Hello."));
+        const ErgoResult open = call_ergo({"template", "demo:moa", "-f", talk, "--generate"});
+        QCOMPARE(open.out, r.out + "<|assistant|><|think|><|reasoning|>");
+        const QJsonObject json =
+            call_ergo({"template", "demo:moa", "-f", talk, "--generate", "--json"}).json();
+        QCOMPARE(json["text"].toString().toUtf8(), open.out);
+        QCOMPARE(json["format"].toString(), QString("DiscoverLM"));
+        QCOMPARE(json["ranges"].toArray().size(), 3);
+        // what the text holds is text: as ids it is longer than with its marker
+        const QJsonObject trusted =
+            call_ergo({"template", "demo:moa", "-f", talk, "--generate", "--json", "--special"}).json();
+        QVERIFY(json["ids"].toArray().size() > trusted["ids"].toArray().size());
+        QStringList ids;
+        for (const QJsonValue& id : trusted["ids"].toArray()) {
+            ids << QString::number(id.toInt());
+        }
+        QCOMPARE(call_ergo({"detokenize", "demo:moa", ids.join(',')}).out, open.out + "\n");
+    }
+
+    void a_folders_template_is_used() {
+        write("model/tokenizer.json", data("tokenizers/tiny-chat/tokenizer.json"));
+        write("model/tokenizer_config.json", R"({"bos_token": "<|bos|>"})");
+        write("model/chat_template.jinja", data("templates/llama3.jinja"));
+        const QString talk = write("two.json", R"({"messages": [{"role": "user", "content": " 2+2? "}]})");
+        const ErgoResult r = call_ergo({"template", folder_.filePath("model"), "-f", talk, "--generate"});
+        QVERIFY2(r.code == 0, r.err);
+        QCOMPARE(r.out, QByteArray("<|bos|><|start_header_id|>user<|end_header_id|>\n\n2+2?<|eot_id|>"
+                                   "<|start_header_id|>assistant<|end_header_id|>\n\n"));
+        QVERIFY(r.err.isEmpty());
+        write("model/chat_template.jinja", "{% if %}");
+        const ErgoResult broken = call_ergo({"template", folder_.filePath("model"), "-f", talk});
+        QCOMPARE(broken.code, 0);
+        QVERIFY2(is_one_sentence(broken.err) && broken.err.contains("CT-SYNTAX") &&
+                     broken.err.contains("ChatML is used"),
+                 broken.err);
+        QCOMPARE(broken.out, QByteArray("<|im_start|>user\n 2+2? <|im_end|>\n"));
+    }
+
+    void mistakes_are_one_sentence() {
+        const QString bad = write("bad.json", "[{\"role\": \"user\",\n\"content\": }]");
+        const QString tool = write("tool.json", R"([{"role": "tool", "content": "x"}])");
+        for (const QStringList& words :
+             {QStringList{"template", "demo:moa", "-f", bad}, QStringList{"template", "demo:moa", "-f", tool},
+              QStringList{"template", "demo:moa", "-f", folder_.filePath("absent.json")},
+              QStringList{"convert", "demo:moa", "--out", folder_.filePath("q"), "--dtype", "q8"},
+              QStringList{"convert", folder_.filePath("absent"), "--out", folder_.filePath("q"), "--dtype",
+                          "f32"},
+              QStringList{"logits", "demo:moa", "--tokens", "1", "--out", folder_.filePath("l.npy"),
+                          "--schemas", "/nowhere"},
+              QStringList{"schema", "suggest", folder_.filePath("absent")}}) {
+            const ErgoResult r = call_ergo(words);
+            QVERIFY2(r.code == 1, qPrintable(words.join(' ') + ": " + r.err));
+            QVERIFY2(is_one_sentence(r.err), r.err);
+        }
+        for (const QStringList& words :
+             {QStringList{"template", "demo:moa"}, QStringList{"convert", "demo:moa", "--out", "x"},
+              QStringList{"convert", "demo:moa", "--out", folder_.filePath("q"), "--dtype", "f8"},
+              QStringList{"convert", "demo:moa", "--out", folder_.path(), "--dtype", "f32"},
+              QStringList{"schema", "invent", "demo:moa"}, QStringList{"schema", "suggest"}}) {
+            const ErgoResult r = call_ergo(words);
+            QVERIFY2(r.code == 2, qPrintable(words.join(' ') + ": " + r.err));
+            QVERIFY2(is_one_sentence(r.err), r.err);
+        }
+    }
+
+    void convert_makes_a_folder_that_opens() {
+        const QString out = folder_.filePath("half");
+        const ErgoResult r = call_ergo({"convert", "demo:moa", "--out", out, "--dtype", "f16"});
+        QVERIFY2(r.code == 0, r.err);
+        const QJsonObject info = call_ergo({"info", out, "--json"}).json();
+        QCOMPARE(info["parameters"], call_ergo({"info", "demo:moa", "--json"}).json()["parameters"]);
+        QVERIFY(info["dtype"].toString().contains("f16"));
+        QCOMPARE(call_ergo({"tokenize", out, "x = 2"}).out, call_ergo({"tokenize", "demo:moa", "x = 2"}).out);
+        const ErgoResult again = call_ergo({"convert", out, "--out", out, "--dtype", "f32"});
+        QCOMPARE(again.code, 2);
+    }
+
+    void a_draft_goes_to_stdout_as_json() {
+        const ErgoResult r = call_ergo({"schema", "suggest", "demo:moa"});
+        QVERIFY2(r.code == 0, r.err);
+        QCOMPARE(r.json()["format"].toString(), QString("ergosphere-schema"));
+        QVERIFY(r.json()["tensors"].toArray().size() > 5);
+    }
+};
+
+QTEST_GUILESS_MAIN(TextCommands)
+#include "test_text_commands.moc"

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A converted model computes what running the original with that type computes, and a conversion that fails
+// leaves nothing.
+#include "engine/base/error.h"
+#include "engine/generate/opened_model.h"
+#include "engine/lab/convert.h"
+#include "engine/lab/trace.h"
+
+#include <QTemporaryDir>
+#include <QtTest>
+
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstring>
+
+using ergo::CancelToken;
+using ergo::Error;
+using ergo::ErrorKind;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+ergo::NpyArray logits(const std::string& source, const std::string& dtype) {
+    ergo::OpenModelOptions options;
+    options.backend = "cpu";
+    options.threads = 1;
+    options.model.dtype = dtype;
+    const auto opened = ergo::open_all(source, options, {}, {});
+    return ergo::run_logits(*opened->model, *opened->backend, {70, 71, 72, 5, 300, 9}, false, {}, {});
+}
+
+bool same(const ergo::NpyArray& a, const ergo::NpyArray& b) {
+    return a.data.size() == b.data.size() && !a.data.empty() &&
+           std::memcmp(a.data.data(), b.data.data(), a.data.size()) == 0;
+}
+
+ErrorKind kind_of(const std::function<void()>& work) {
+    try {
+        work();
+    } catch (const Error& error) {
+        return error.kind();
+    }
+    return ErrorKind::device; // nothing was thrown
+}
+
+} // namespace
+
+class TestConvert : public QObject {
+    Q_OBJECT
+    QTemporaryDir folder_;
+    fs::path path(const char* name) const { return fs::path(folder_.path().toStdString()) / name; }
+    std::shared_ptr<const ergo::Checkpoint> demo_ = ergo::open_checkpoint("demo:moa");
+
+    bool nothingLeft() const { return fs::is_empty(path("")); }
+
+  private slots:
+    void logitsAreTheSame_data() {
+        QTest::addColumn<QString>("dtype");
+        for (const char* dtype : {"f32", "bf16", "f16"}) {
+            QTest::newRow(dtype) << QString(dtype);
+        }
+    }
+
+    void logitsAreTheSame() {
+        QFETCH(QString, dtype);
+        const std::string type = dtype.toStdString();
+        const fs::path out = path(("to-" + type).c_str());
+        double last = 0;
+        convert(*demo_, out, type,
+                [&](double done, double total, const std::string&) { last = done / total; });
+        QCOMPARE(last, 1.0);
+        QVERIFY(same(logits(out.string(), ""), logits("demo:moa", type)));
+        // and back again from files, as any other checkpoint
+        const auto converted = ergo::open_checkpoint(out.string());
+        QCOMPARE(converted->order().size(), demo_->order().size());
+        for (const char* file : {"tokenizer.json", "tokenizer_config.json", "generation_config.json"}) {
+            QVERIFY(converted->side_file(file) == demo_->side_file(file));
+        }
+        const std::string wanted = type == "f32" ? "float32" : type == "bf16" ? "bfloat16" : "float16";
+        QVERIFY(converted->config_json().find("\"" + wanted + "\"") != std::string::npos);
+        const fs::path again = path(("again-" + type).c_str());
+        convert(*converted, again, type);
+        QVERIFY(same(logits(again.string(), ""), logits(out.string(), "")));
+        fs::remove_all(out);
+        fs::remove_all(again);
+        QVERIFY(nothingLeft());
+    }
+
+    void wrongRequests() {
+        const fs::path out = path("x");
+        QVERIFY(kind_of([&] { convert(*demo_, out, "q8"); }) == ErrorKind::unsupported);
+        QVERIFY(kind_of([&] { convert(*demo_, out, "f8"); }) == ErrorKind::usage);
+        fs::create_directories(out / "full");
+        QVERIFY(kind_of([&] { convert(*demo_, out, "f32"); }) == ErrorKind::usage);
+        fs::remove_all(out);
+        fs::create_directories(out); // an empty one will do
+        convert(*demo_, out, "f32");
+        const auto source = ergo::open_checkpoint(out.string());
+        QVERIFY(kind_of([&] { convert(*source, out, "bf16"); }) == ErrorKind::usage);
+        QVERIFY(kind_of([&] { convert(*source, out / "inside", "bf16"); }) == ErrorKind::usage);
+        QVERIFY(kind_of([&] { convert(*source, out / ".." / "x" / "in", "bf16"); }) == ErrorKind::usage);
+        QVERIFY(!fs::exists(out / "inside"));
+        fs::remove_all(out);
+        QVERIFY(nothingLeft());
+    }
+
+    void cancelledLeavesNothing() {
+        CancelToken cancel;
+        int calls = 0;
+        const auto kind = kind_of([&] {
+            convert(
+                *demo_, path("y"), "f32",
+                [&](double, double, const std::string&) { calls == 5 ? cancel.cancel() : void(++calls); },
+                cancel);
+        });
+        QVERIFY(kind == ErrorKind::cancelled);
+        QVERIFY(nothingLeft());
+    }
+
+    void aFullDiskLeavesNothing() {
+        std::signal(SIGXFSZ, SIG_IGN);
+        rlimit before{};
+        getrlimit(RLIMIT_FSIZE, &before);
+        const rlimit small{100'000, before.rlim_max};
+        setrlimit(RLIMIT_FSIZE, &small);
+        const auto kind = kind_of([&] { convert(*demo_, path("z"), "f32"); });
+        setrlimit(RLIMIT_FSIZE, &before);
+        QVERIFY(kind == ErrorKind::io);
+        QVERIFY(nothingLeft());
+        QVERIFY(kind_of([&] { convert(*demo_, "/proc/nowhere/z", "f32"); }) == ErrorKind::io);
+    }
+};
+
+QTEST_GUILESS_MAIN(TestConvert)
+#include "test_convert.moc"
