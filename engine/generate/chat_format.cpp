@@ -144,8 +144,12 @@ void ChatFormat::learn_end_of_turn() {
 
 std::string ChatFormat::name() const {
     switch (kind_) {
-    case Kind::jinja:
-        return "template (" + printable(template_file_) + ")";
+    case Kind::jinja: {
+        const std::string place = "template in " + printable(template_file_);
+        return has_all(*tokenizer_, discover_markers)  ? "DiscoverLM (" + place + ")"
+               : has_all(*tokenizer_, chat_ml_markers) ? "ChatML (" + place + ")"
+                                                       : place;
+    }
     case Kind::discover_lm:
         return "DiscoverLM";
     case Kind::chat_ml:

@@ -48,7 +48,7 @@ class ChatFormat {
     static ChatFormat detect(std::shared_ptr<const Tokenizer> tokenizer, bool base_model = false);
 
     Kind kind() const { return kind_; }
-    std::string name() const; ///< "template (chat_template.jinja)", "DiscoverLM", "ChatML", "raw completion"
+    std::string name() const; ///< "ChatML (template in chat_template.jinja)", "DiscoverLM", "raw completion"
     bool can_chat() const { return kind_ != Kind::raw; }
     /// One sentence: why the template that is there is not used; "" when nothing is wrong.
     const std::string& problem() const { return problem_; }

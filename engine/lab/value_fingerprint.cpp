@@ -98,7 +98,7 @@ MapGuess guess_map(double stored, double initial, double spread) {
             second = std::min(second, off);
         }
     }
-    guess.sure = best < 0.1 && second > 0.2 && spread < 0.1 * std::max(std::abs(stored), 0.1);
+    guess.sure = best < 0.03 && second > 0.2 && spread < 0.1 * std::max(std::abs(stored), 0.1);
     return guess;
 }
 

@@ -74,7 +74,7 @@ class TestLibrary : public QObject {
         readMore(headers);
         QVERIFY2(headers.opens, qPrintable(headers.problem));
         QCOMPARE(headers.info.family, std::string("moa"));
-        QCOMPARE(headers.chat_format, QString("DiscoverLM"));
+        QVERIFY(headers.chat_format.startsWith("DiscoverLM"));
         QVERIFY(headers.tokenizer.contains("BPE"));
         QVERIFY(headers.info.parameters > 100000);
         std::int64_t sum = 0;

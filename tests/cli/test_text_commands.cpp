@@ -37,7 +37,7 @@ class TextCommands : public QObject {
         const QJsonObject json =
             call_ergo({"template", "demo:moa", "-f", talk, "--generate", "--json"}).json();
         QCOMPARE(json["text"].toString().toUtf8(), open.out);
-        QCOMPARE(json["format"].toString(), QString("DiscoverLM"));
+        QVERIFY(json["format"].toString().startsWith("DiscoverLM"));
         QCOMPARE(json["ranges"].toArray().size(), 3);
         // what the text holds is text: as ids it is longer than with its marker
         const QJsonObject trusted =

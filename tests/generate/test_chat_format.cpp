@@ -74,7 +74,7 @@ class TestChatFormat : public QObject {
         const auto built_in = ChatFormat::detect(tiny(""));
         const auto from_template = ChatFormat::detect(tiny(template_file("discoverlm.jinja")));
         QCOMPARE(built_in.name(), std::string("DiscoverLM"));
-        QCOMPARE(from_template.name(), std::string("template (tokenizer_config.json)"));
+        QCOMPARE(from_template.name(), std::string("DiscoverLM (template in tokenizer_config.json)"));
         QCOMPARE(from_template.problem(), std::string());
         for (const bool generate : {false, true}) {
             const RenderedChat a = built_in.render(talk, generate), b = from_template.render(talk, generate);
