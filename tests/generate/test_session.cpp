@@ -232,7 +232,10 @@ class SessionTest : public QObject {
             }
             QVERIFY(write(open_demo(2), question(*opened_, temperature), true).text == one.text);
         }
-        GenerateRequest request = question(*opened_, 2.5), other = request;
+        GenerateRequest request = question(*opened_, 50); // next to uniform: another seed must show
+        request.sampling.top_p = 1;
+        request.sampling.min_p = 0;
+        GenerateRequest other = request;
         other.sampling.seed = 12;
         QVERIFY(!(write(opened_, request) == write(opened_, other)));
     }
