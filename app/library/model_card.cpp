@@ -20,6 +20,7 @@
 #include <QScrollArea>
 #include <QSpinBox>
 #include <QTabWidget>
+#include <QTimer>
 #include <QVBoxLayout>
 
 namespace ergosphere {
@@ -227,17 +228,30 @@ void ModelCard::fill(const ModelHeaders& headers) {
     if (headers.model) {
         fillOverview(headers);
     }
-    if (headers.outline) {
-        tensors_ = new TensorPanel(headers.outline);
-        tabs_->addTab(tensors_, tr("Tensors"));
-        files_ = new FilePanel(headers);
-        tabs_->addTab(files_, tr("Files"));
-    }
     if (headers.model) {
         fillWhy(headers);
     }
     fillButtons(headers);
-    emit ready();
+    // The larger pages come with the next turns of the event loop: what the card says first is there at once,
+    // and no turn takes longer than a frame.
+    QTimer::singleShot(0, this, [this, headers] {
+        if (headers.outline) {
+            tensors_ = new TensorPanel(headers.outline);
+            tabs_->addTab(tensors_, tr("Tensors"));
+        }
+        QTimer::singleShot(0, this, [this, headers] {
+            if (headers.outline) {
+                files_ = new FilePanel(headers);
+                files_->setLicence(known_licence_);
+                tabs_->addTab(files_, tr("Files"));
+            }
+            emit ready();
+            filled_ = true;
+            if (more_) {
+                emit complete();
+            }
+        });
+    });
 }
 
 void ModelCard::fillButtons(const ModelHeaders& headers) {
@@ -433,10 +447,14 @@ void ModelCard::fillMore(const ModelHeaders& headers) {
         report_ += "\n" + tr("Tokenizer") + ": " + tokenizer_->text() + "\n" + tr("Chat format") + ": " +
                    chat_format_->text() + "\n" + tr("Licence") + ": " + licence_->text() + "\n";
     }
+    known_licence_ = headers.licence;
     if (files_) {
-        files_->setLicence(headers.licence);
+        files_->setLicence(known_licence_);
     }
-    emit complete();
+    more_ = true;
+    if (filled_) {
+        emit complete();
+    }
 }
 
 } // namespace ergosphere

@@ -67,6 +67,8 @@ class ModelCard : public QDialog {
     QPlainTextEdit *text_ = nullptr, *why_ = nullptr;
     TensorPanel* tensors_ = nullptr;
     FilePanel* files_ = nullptr;
+    ergo::Licence known_licence_;
+    bool filled_ = false, more_ = false; ///< all pages are there; tokenizer and licence are known
     ProgressRow* progress_ = nullptr;
     QDialogButtonBox* buttons_ = nullptr;
 };
