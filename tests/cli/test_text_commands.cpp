@@ -71,9 +71,10 @@ class TextCommands : public QObject {
 
     void mistakes_are_one_sentence() {
         const QString bad = write("bad.json", "[{\"role\": \"user\",\n\"content\": }]");
-        const QString tool = write("tool.json", R"([{"role": "tool", "content": "x"}])");
+        const QString roleless = write("roleless.json", R"([{"content": "x"}])");
         for (const QStringList& words :
-             {QStringList{"template", "demo:moa", "-f", bad}, QStringList{"template", "demo:moa", "-f", tool},
+             {QStringList{"template", "demo:moa", "-f", bad},
+              QStringList{"template", "demo:moa", "-f", roleless},
               QStringList{"template", "demo:moa", "-f", folder_.filePath("absent.json")},
               QStringList{"convert", "demo:moa", "--out", folder_.filePath("q"), "--dtype", "q8"},
               QStringList{"convert", folder_.filePath("absent"), "--out", folder_.filePath("q"), "--dtype",
