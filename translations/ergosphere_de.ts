@@ -51,6 +51,14 @@
 <context>
     <name>Engine</name>
     <message>
+        <source>Model&apos;s own</source>
+        <translation>Vom Modell empfohlen</translation>
+    </message>
+    <message>
+        <source>As the model&apos;s generation_config.json advises.</source>
+        <translation>Wie es die generation_config.json des Modells rät.</translation>
+    </message>
+    <message>
         <source>reading headers</source>
         <translation>Kopfdaten werden gelesen</translation>
     </message>

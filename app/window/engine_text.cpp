@@ -51,6 +51,8 @@ constexpr const char* context = "Engine";
     QT_TRANSLATE_NOOP("Engine", "output"),
     QT_TRANSLATE_NOOP("Engine", "LM head"),
     // sampling
+    QT_TRANSLATE_NOOP("Engine", "Model's own"),
+    QT_TRANSLATE_NOOP("Engine", "As the model's generation_config.json advises."),
     QT_TRANSLATE_NOOP("Engine", "Exact"),
     QT_TRANSLATE_NOOP("Engine", "Greedy: the same answer every time; right for equations and for measuring."),
     QT_TRANSLATE_NOOP("Engine", "Lively"),

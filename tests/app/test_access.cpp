@@ -328,7 +328,7 @@ class TestAccess : public QObject {
             "LowRank|LM head|"
             "demo|moa|bf16|f32|CPU|Vulkan|PDF|SVG|PNG|CSV|NPZ|Tokens?|tokens?|cividis|viridis|magma|"
             "diverging|Chats?|"
-            "Name|Router|Alpha|Tokenizer|Backend|M|B|[0-9a-f]{64}|Attention|bpc|Text|System|Format|Enter|"
+            "Name|Router|template|tokenizer_config|Alpha|Tokenizer|Backend|M|B|[0-9a-f]{64}|Attention|bpc|Text|System|Format|Enter|"
             "Home|Ctrl|Shift|Alt|Esc|Del|Seed|Min|"
             "Top|K|P|"
             "p|k|R|F|x|s|"
