@@ -4,6 +4,7 @@
 function(ergo_embed target)
   file(GLOB_RECURSE files CONFIGURE_DEPENDS
        ${PROJECT_SOURCE_DIR}/resources/schemas/*.json
+       ${PROJECT_SOURCE_DIR}/resources/gguf/*.json
        ${PROJECT_SOURCE_DIR}/resources/verify/*.json
        ${PROJECT_SOURCE_DIR}/resources/demo/*/*.json
        ${PROJECT_SOURCE_DIR}/resources/demo/*/*.jinja

@@ -2055,6 +2055,10 @@ von %4 bis %5, %6 Werte, %7 Nullen</translation>
         <translation>Gerät</translation>
     </message>
     <message>
+        <source>Note</source>
+        <translation>Hinweis</translation>
+    </message>
+    <message>
         <source>Source</source>
         <translation>Quelle</translation>
     </message>

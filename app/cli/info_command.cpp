@@ -23,7 +23,25 @@ struct Opened {
     std::optional<ChatFormat> chat;
     std::vector<std::string> problems; ///< of the model, its tokenizer, chat template and generation defaults
     std::int64_t context = 0;
+    std::vector<MemoryPlan> memory; ///< by backend, then weight type: as opened first
 };
+
+/// Every backend of this machine with the weights as asked for and in the other types.
+std::vector<MemoryPlan> plan_all(const std::shared_ptr<const Model>& model, std::int64_t context,
+                                 int threads) {
+    const MemoryPlanner planner(model);
+    std::vector<MemoryPlan> plans;
+    for (const MemoryHost& host : memory_hosts(threads)) {
+        plans.push_back(planner.plan(host, context));
+        const std::string own = plans.back().dtype;
+        for (const char* dtype : {"f32", "bf16", "f16"}) {
+            if (own != dtype) {
+                plans.push_back(planner.plan(host, context, dtype));
+            }
+        }
+    }
+    return plans;
+}
 
 Opened open_headers(const Arguments& arguments, const Context& context) {
     const OpenModelOptions options = parse_model_options(arguments);
@@ -33,7 +51,10 @@ Opened open_headers(const Arguments& arguments, const Context& context) {
     model_options.context = options.context;
     opened.model = open_model(opened.checkpoint, model_options);
     opened.tokenizer = open_tokenizer(*opened.checkpoint);
-    opened.context = options.context > 0 ? options.context : opened.model->info().context;
+    opened.context = options.context > 0
+                         ? options.context
+                         : std::min(opened.model->max_positions(), opened.model->info().context);
+    opened.memory = plan_all(opened.model, opened.context, options.threads);
     opened.problems = opened.model->info().problems;
     const auto add = [&](const std::vector<std::string>& more) {
         opened.problems.insert(opened.problems.end(), more.begin(), more.end());
@@ -87,14 +108,17 @@ json info_json(const Opened& opened) {
         out["components"][name] = count;
     }
     out["chat_format"] = opened.chat ? json(opened.chat->name()) : json(nullptr);
-    std::uint64_t total = 0;
-    json items = json::object();
-    for (const MemoryItem& item : opened.model->memory(opened.context)) {
-        items[item.what] = item.bytes;
-        total += item.bytes;
+    out["memory"] = {{"context", opened.context}};
+    for (const MemoryPlan& plan : opened.memory) {
+        json items = {{"total", plan.total()},
+                      {"in_place", plan.in_place},
+                      {"available", plan.available},
+                      {"fits", plan.fits(true)}};
+        for (const MemoryItem& item : plan.items) {
+            items[item.what] = item.bytes;
+        }
+        out["memory"][plan.backend][plan.dtype] = std::move(items);
     }
-    items["total"] = total;
-    out["memory"] = {{"context", opened.context}, {"cpu", {{info.dtype, items}}}};
     const Licence licence = find_licence(*opened.checkpoint);
     out["licence"] = licence.name.empty() ? json(nullptr) : json(licence.name);
     return out;
@@ -110,8 +134,37 @@ std::string grouped(std::int64_t n) {
 
 std::string mebibytes(std::uint64_t bytes) {
     char text[32];
-    std::snprintf(text, sizeof text, "%.1f MiB", static_cast<double>(bytes) / (1 << 20));
+    std::snprintf(text, sizeof text, "%.1f", static_cast<double>(bytes) / (1 << 20));
     return text;
+}
+
+std::string memory_text(const Opened& opened) {
+    std::string out = "  memory, MiB   for " + grouped(opened.context) + " tokens\n";
+    const auto row = [&out](const std::string& name, const std::vector<std::string>& cells) {
+        out += "    " + name + std::string(name.size() < 24 ? 24 - name.size() : 1, ' ');
+        for (const std::string& cell : cells) {
+            out += std::string(cell.size() < 10 ? 10 - cell.size() : 1, ' ') + cell;
+        }
+        out += "\n";
+    };
+    std::vector<std::string> heads;
+    for (const MemoryItem& item : opened.memory.at(0).items) {
+        heads.push_back(item.what);
+    }
+    heads.insert(heads.end(), {"total", "available"});
+    row("", heads);
+    for (const MemoryPlan& plan : opened.memory) {
+        std::vector<std::string> cells;
+        for (const MemoryItem& item : plan.items) {
+            cells.push_back(mebibytes(item.bytes));
+        }
+        cells.push_back(mebibytes(plan.total()));
+        cells.push_back(plan.available == 0 ? "unknown"
+                        : plan.fits(true)   ? mebibytes(plan.available)
+                                            : mebibytes(plan.available) + ": does not fit");
+        row(plan.backend + ", " + plan.dtype, cells);
+    }
+    return out;
 }
 
 std::string info_text(const Opened& opened) {
@@ -141,12 +194,7 @@ std::string info_text(const Opened& opened) {
     for (const WeightFile& file : weight_files(*opened.checkpoint)) {
         line("file", file.name + ", " + mebibytes(file.bytes));
     }
-    std::uint64_t total = 0;
-    for (const MemoryItem& item : opened.model->memory(opened.context)) {
-        line("memory", mebibytes(item.bytes) + " " + item.what);
-        total += item.bytes;
-    }
-    line("", mebibytes(total) + " in all at " + grouped(opened.context) + " tokens");
+    out += memory_text(opened);
     for (const std::string& problem : opened.problems) {
         line("problem", problem);
     }

@@ -67,8 +67,12 @@ Progress progress_line() {
 }
 
 std::shared_ptr<const OpenedModel> open_for(const Arguments& arguments, const Context& context) {
-    return open_all(*arguments.positional(0), parse_model_options(arguments), progress_line(),
-                    context.cancel);
+    const auto opened =
+        open_all(*arguments.positional(0), parse_model_options(arguments), progress_line(), context.cancel);
+    for (const std::string& note : opened->notes) {
+        std::fprintf(stderr, "%s\n", note.c_str());
+    }
+    return opened;
 }
 
 const Tokenizer& tokenizer_of(const OpenedModel& opened) {

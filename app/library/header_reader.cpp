@@ -12,12 +12,18 @@
 
 namespace ergosphere {
 
+std::vector<ergo::MemoryItem> memoryFor(const std::shared_ptr<const ergo::Model>& model,
+                                        std::int64_t context) {
+    const auto cpu = ergo::make_cpu_backend(1); // no helpers: only its arithmetic is wanted
+    return ergo::MemoryPlanner(model).plan(ergo::memory_host(*cpu), context).items;
+}
+
 namespace {
 
 void takeModel(std::shared_ptr<const ergo::Model> model, ModelHeaders& headers) {
     headers.info = model->info();
     headers.context = std::min(model->max_positions(), headers.info.context);
-    headers.memory = model->memory(headers.context);
+    headers.memory = memoryFor(model, headers.context);
     headers.model = std::move(model);
 }
 

@@ -36,6 +36,10 @@ struct ModelHeaders {
     std::shared_ptr<const TensorOutline> outline;       ///< null without a checkpoint
 };
 
+/// What `model` takes on the CPU with a context of so many tokens, item by item; capture as the lenses look.
+std::vector<ergo::MemoryItem> memoryFor(const std::shared_ptr<const ergo::Model>& model,
+                                        std::int64_t context);
+
 /// What the headers say. Any thread, throws nothing. Only compressed files take time; cancelled, they are a
 /// problem like another.
 ModelHeaders readHeaders(const QString& source, const ergo::Progress& progress = {},

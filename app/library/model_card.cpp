@@ -395,7 +395,7 @@ void ModelCard::fillMemory(const ModelHeaders& headers) {
     const auto plan = [values, model = headers.model](int positions) {
         std::uint64_t total = 0;
         std::size_t at = 0;
-        for (const ergo::MemoryItem& item : model->memory(positions)) {
+        for (const ergo::MemoryItem& item : memoryFor(model, positions)) {
             if (at + 1 < values.size()) {
                 values[at++]->setText(byteText(item.bytes));
             }

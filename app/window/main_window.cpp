@@ -347,6 +347,7 @@ ergo::OpenModelOptions MainWindow::openDefaults() const {
     ergo::OpenModelOptions options;
     options.backend = (options_.backend.isEmpty() ? preferences_->backend() : options_.backend).toStdString();
     options.threads = options_.threads < 0 ? preferences_->threads() : options_.threads;
+    options.watched = true;
     return options;
 }
 

@@ -197,11 +197,8 @@ void TopBar::showPopup() {
     auto* grid = new QGridLayout;
     grid->setHorizontalSpacing(16);
     grid->setVerticalSpacing(4);
-    std::uint64_t memory = 0;
-    for (const ergo::MemoryItem& item : opened_->model->memory(opened_->context)) {
-        memory += item.bytes;
-    }
-    const QList<QPair<QString, QString>> facts{
+    const std::uint64_t memory = opened_->memory.total();
+    QList<QPair<QString, QString>> facts{
         {tr("Family"), text(info.family + " · " + info.variant)},
         {tr("Parameters"), countText(info.parameters)},
         {tr("Layers · heads · width"),
@@ -211,6 +208,9 @@ void TopBar::showPopup() {
         {tr("Memory"), byteText(memory)},
         {tr("Device"), text(opened_->backend->info().name)},
         {tr("Source"), text(opened_->source)}};
+    for (const std::string& note : opened_->notes) {
+        facts.append({tr("Note"), text(note)});
+    }
     for (int i = 0; i < facts.size(); ++i) {
         auto* name = new QLabel(facts[i].first);
         name->setForegroundRole(QPalette::PlaceholderText);

@@ -4,6 +4,7 @@
 // time (its session's worker); a LoadedModel may serve several executors.
 #pragma once
 
+#include "engine/backend/memory_need.h"
 #include "engine/backend/plan.h"
 #include "engine/base/cancel.h"
 
@@ -34,6 +35,8 @@ struct Counters {
 class Program {
   public:
     virtual ~Program() = default;
+    /// Memory it holds (scratch).
+    virtual MemoryNeed taken() const = 0;
 };
 
 /// A session's state, backend-neutral: [states][position * width]. For branches, a switch of backend, a lost
@@ -69,6 +72,8 @@ class Executor {
 
     virtual std::int64_t capacity() const = 0; ///< positions
     virtual Counters counters() const = 0;
+    /// Memory it holds or has reserved: the cache of all positions and its own scratch, without its programs.
+    virtual MemoryNeed taken() const = 0;
 };
 
 class LoadedModel {
@@ -76,12 +81,18 @@ class LoadedModel {
     virtual ~LoadedModel() = default;
     virtual std::unique_ptr<Executor> create_executor(std::int64_t capacity) = 0;
     virtual std::uint64_t weight_bytes() const = 0; ///< bytes of weights held or mapped
+    /// Memory of the weights. Copies that kernels asked for are counted once they are made.
+    virtual MemoryNeed taken() const = 0;
 };
 
 class Backend {
   public:
     virtual ~Backend() = default;
     virtual DeviceInfo info() const = 0;
+    /// What load(), create_executor(capacity) and prepare() of all `plans` will take together, from sizes
+    /// alone: no weight is read. The allocations are made by the same arithmetic.
+    virtual MemoryNeed need(const Tables& tables, std::int64_t capacity,
+                            std::span<const Plan* const> plans) const = 0;
     /// Makes the weights usable. `tables` must outlive the result.
     virtual std::unique_ptr<LoadedModel> load(std::shared_ptr<const Tables> tables, const Progress& progress,
                                               const CancelToken& cancel) = 0;

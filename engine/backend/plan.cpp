@@ -1,7 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/backend/plan.h"
 
+#include "engine/base/half.h"
+
 namespace ergo {
+
+std::vector<float> WeightInfo::values() const {
+    std::vector<float> out = tensor.to_floats();
+    if (type() != tensor.dtype() && type() != DType::f32) {
+        const bool bf16 = type() == DType::bf16;
+        for (float& value : out) {
+            value = bf16 ? bf16_to_f32(f32_to_bf16(value)) : f16_to_f32(f32_to_f16(value));
+        }
+    }
+    return out;
+}
 
 namespace {
 

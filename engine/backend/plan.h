@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,11 @@ namespace ergo {
 struct WeightInfo {
     std::string name;
     Tensor tensor;
+    /// f32, bf16 or f16: a backend rounds the tensor to it while loading. Empty: as stored.
+    std::optional<DType> run_as{};
+    DType type() const { return run_as.value_or(tensor.dtype()); }
+    /// The elements as they are run, in float32.
+    std::vector<float> values() const;
 };
 
 /// A small float32 array that ops read and interventions may change between steps (alpha, radius, temperature

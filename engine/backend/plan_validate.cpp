@@ -135,8 +135,8 @@ class Checker {
 
     const Tensor& weight(WeightId id, const std::string& what) const {
         const WeightInfo& info = at(id, tables_.weights, what);
-        require(is_float(info.tensor.dtype()), what + " ('" + printable(info.name) + "') has type " +
-                                                   std::string(dtype_name(info.tensor.dtype())));
+        require(is_weight_type(info.tensor.dtype()), what + " ('" + printable(info.name) + "') has type " +
+                                                         std::string(dtype_name(info.tensor.dtype())));
         return info.tensor;
     }
 

@@ -3,6 +3,7 @@
 
 #include "engine/base/embedded.h"
 #include "engine/base/error.h"
+#include "engine/checkpoint/gguf_weights.h"
 #include "engine/checkpoint/locate.h"
 #include "engine/checkpoint/mapped_file.h"
 #include "engine/checkpoint/safetensors.h"
@@ -67,8 +68,12 @@ class CheckpointBuilder {
             c.warnings_.push_back("The model is incomplete: " + std::to_string(set.missing.size()) +
                                   " of its files are missing (" + first_of(set.missing) + ").");
         }
-        for (const fs::path& file : index_ ? shards_of_index(set.folder) : set.files) {
-            add(read_weight_file(map_file(file), progress, cancel));
+        if (set.files.size() > 1 && sniff(map_file(set.files[0])->bytes()) == FileKind::gguf) {
+            add_gguf_parts(set.files);
+        } else {
+            for (const fs::path& file : index_ ? shards_of_index(set.folder) : set.files) {
+                add(read_weight_file(map_file(file), progress, cancel));
+            }
         }
         if (index_) {
             check_index(set.index);
@@ -111,6 +116,17 @@ class CheckpointBuilder {
     }
 
   private:
+    /// Their names depend on the first one's metadata, so they are read together.
+    void add_gguf_parts(const std::vector<fs::path>& files) {
+        std::vector<std::shared_ptr<const MappedFile>> parts;
+        for (const fs::path& file : files) {
+            parts.push_back(map_file(file));
+        }
+        for (WeightFile& part : gguf_weights(parts)) {
+            add(std::move(part));
+        }
+    }
+
     std::shared_ptr<const Checkpoint> finish() {
         Checkpoint& c = *checkpoint_;
         c.config_json_ = c.side_file("config.json").value_or("");
@@ -145,6 +161,9 @@ class CheckpointBuilder {
         c.weight_files_.push_back(file.file_name);
         c.metadata_.merge(file.metadata);
         c.contained_.merge(file.side_files);
+        if (!file.typed_metadata.empty()) {
+            c.typed_metadata_ = std::move(file.typed_metadata);
+        }
         c.warnings_.insert(c.warnings_.end(), file.warnings.begin(), file.warnings.end());
         c.mappings_.insert(c.mappings_.end(), file.mappings.begin(), file.mappings.end());
         for (WeightEntry& entry : file.entries) {

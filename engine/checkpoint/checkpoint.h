@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/base/cancel.h"
+#include "engine/checkpoint/typed_metadata.h"
 #include "engine/tensor/tensor.h"
 
 #include <cstdint>
@@ -54,6 +55,9 @@ class Checkpoint {
     /// What the weight files say about themselves (`__metadata__`, numbers beside a state dict), merged.
     const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
+    /// The metadata of a container that has typed values (GGUF), empty for others. Views of the mapped file.
+    const TypedMetadata& typed_metadata() const { return typed_metadata_; }
+
     /// Text of config.json or semantics.json; "" when there is none.
     const std::string& config_json() const { return config_json_; }
     const std::string& semantics_json() const { return semantics_json_; }
@@ -100,6 +104,7 @@ class Checkpoint {
         contained_; // contained_: small files inside the weight files
     std::string config_json_, semantics_json_, source_, display_name_, embedded_prefix_;
     std::filesystem::path folder_;
+    TypedMetadata typed_metadata_;
     std::vector<std::string> weight_files_, warnings_;
     std::vector<std::shared_ptr<const class MappedFile>> mappings_;
     std::uint64_t weight_bytes_ = 0;

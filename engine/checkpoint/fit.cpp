@@ -145,7 +145,7 @@ FitReport fit(const std::vector<SchemaTensor>& claimed, const Checkpoint& checkp
         if (tensor != checkpoint.tensors().end()) {
             if (tensor->second.shape() != wanted.shape) {
                 report.misshaped.push_back({wanted, tensor->second.shape()});
-            } else if (!is_float(tensor->second.dtype())) {
+            } else if (!is_weight_type(tensor->second.dtype())) {
                 report.unusable_dtype.push_back(
                     {wanted.name, std::string(dtype_name(tensor->second.dtype()))});
             }

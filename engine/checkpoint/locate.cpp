@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view index_suffix = ".index.json";
+constexpr std::string_view index_suffix = ".index.json", gguf_suffix = ".gguf";
 constexpr std::size_t max_folder_entries = 100'000;
 constexpr unsigned long max_shards = 99'999;
 
@@ -205,7 +205,7 @@ WeightSet shard_set(const fs::path& folder, const ShardName& shard) {
     return set;
 }
 
-[[noreturn]] void shards_missing(const WeightSet& set) {
+[[noreturn]] void shards_missing(const WeightSet& set, bool gguf) {
     std::string names;
     for (std::size_t i = 0; i < set.missing.size() && i < 10; ++i) {
         names += (i ? ", " : "") + printable(set.missing[i]);
@@ -214,9 +214,10 @@ WeightSet shard_set(const fs::path& folder, const ShardName& shard) {
                 std::to_string(set.missing.size()) + " of " +
                     std::to_string(set.missing.size() + set.files.size()) +
                     " weight files are missing: " + names + ".",
-                {.code = "SI-SHARD-MISSING",
+                {.code = gguf ? "GG-SPLIT" : "SI-SHARD-MISSING",
                  .file = name_of(set.folder),
-                 .advice = "Download them; a single shard can be opened for inspection."});
+                 .advice = gguf ? "Download them into the same folder."
+                                : "Download them; a single shard can be opened for inspection."});
 }
 
 /// The weights of one kind in exactly this folder, nullopt when it has none.
@@ -261,7 +262,7 @@ std::optional<WeightSet> choose(const fs::path& folder, const Listing& listing, 
         ambiguous(folder, weights);
     }
     if (!set.missing.empty()) {
-        shards_missing(set);
+        shards_missing(set, shard->suffix == gguf_suffix);
     }
     return set;
 }
@@ -322,7 +323,7 @@ WeightSet locate_in_folder(const fs::path& folder) {
     throw Error(ErrorKind::format, "the folder holds no weight files.",
                 {.code = "F-UNKNOWN",
                  .file = name_of(root),
-                 .advice = "Choose a folder with a .safetensors, .bin or .pt file."});
+                 .advice = "Choose a folder with a .safetensors, .gguf, .bin or .pt file."});
 }
 
 WeightSet locate_file(const fs::path& file) {
@@ -342,6 +343,9 @@ WeightSet locate_file(const fs::path& file) {
             set.files.clear();
             set.index = index;
         } else if (!set.missing.empty()) {
+            if (shard->suffix == gguf_suffix) {
+                shards_missing(set, true); // names and sizes are in another part
+            }
             set.files = {file}; // for inspection
         }
         return set;

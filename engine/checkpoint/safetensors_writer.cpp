@@ -54,6 +54,10 @@ std::string header_json(const std::vector<Line>& tensors,
             throw Error(ErrorKind::usage,
                         "the tensor name '" + printable(name) + "' is reserved or used twice.");
         }
+        if (is_quantised(type)) {
+            throw Error(ErrorKind::usage, "safetensors has no type " + std::string(dtype_name(type)) + ".",
+                        {.tensor = printable(name), .advice = "Write it as f32, bf16 or f16."});
+        }
         json += quoted(name) + R"(:{"dtype":")";
         json += written_names[static_cast<std::size_t>(type)];
         json += R"(","shape":[)";

@@ -192,7 +192,8 @@ void refuse_kind(FileKind kind, std::span<const std::byte> bytes, const std::str
     case FileKind::unknown:
         fail(ErrorKind::format, "F-UNKNOWN",
              "the format is not known; the first 16 bytes are " + first_bytes_hex(bytes) + ".",
-             "Weights are opened as safetensors, as PyTorch checkpoints (.pt, .bin), and as these in zstd.");
+             "Weights are opened as safetensors, as GGUF, as PyTorch checkpoints (.pt, .bin), and as these "
+             "in zstd.");
         break;
     default:
         fail(ErrorKind::unsupported, "F-UNSUPPORTED", "this is " + std::string(kind_name(kind)) + ".",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/checkpoint/weight_file.h"
 
+#include "engine/checkpoint/gguf_weights.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/torch_file.h"
 #include "engine/checkpoint/torch_weights.h"
@@ -28,6 +29,8 @@ WeightFile read_kind(FileKind kind, const std::shared_ptr<const MappedFile>& fil
     switch (kind) {
     case FileKind::safetensors:
         return weights_of(read_safetensors(file));
+    case FileKind::gguf:
+        return std::move(gguf_weights({file}).front());
     case FileKind::zip:
     case FileKind::legacy_checkpoint:
     case FileKind::pickle:
@@ -55,7 +58,9 @@ WeightFile read_weight_file(std::shared_ptr<const MappedFile> file, const Progre
     weights.kind = kind;
     weights.file_name = file->name();
     file->check_unchanged();
-    weights.mappings.push_back(std::move(file));
+    if (weights.mappings.empty()) {
+        weights.mappings.push_back(std::move(file));
+    }
     return weights;
 }
 

@@ -7,6 +7,7 @@
 #include "engine/base/cancel.h"
 #include "engine/checkpoint/mapped_file.h"
 #include "engine/checkpoint/sniff.h"
+#include "engine/checkpoint/typed_metadata.h"
 #include "engine/tensor/tensor.h"
 
 #include <cstdint>
@@ -36,15 +37,17 @@ struct WeightFile {
     /// Small files that the container itself carries ("config.json", "tokenizer.json" …); they come before
     /// those in the folder.
     std::map<std::string, std::string> side_files;
+    TypedMetadata typed_metadata; ///< of containers that have some: a tokenizer may lie in it
     std::vector<std::string> warnings;
-    std::vector<std::shared_ptr<const MappedFile>> mappings; ///< that the tensors view
+    std::vector<std::shared_ptr<const MappedFile>> mappings; ///< that tensors and metadata view
 };
 
 /// The tensors of one container as weights.
 WeightFile weights_of(const struct SafetensorsFile& file);
 
 /// Opens a weight file by its content: headers only, except for what a compressed file needs. Throws Error
-/// with the codes of the container's reader, or those of refuse_kind.
+/// with the codes of the container's reader, or those of refuse_kind. A GGUF file must be whole; parts of one
+/// are read together (gguf_weights.h).
 WeightFile read_weight_file(std::shared_ptr<const MappedFile> file, const Progress& progress = {},
                             const CancelToken& cancel = {});
 

@@ -4,6 +4,7 @@
 #include "engine/backend/reference/reference_backend.h"
 #include "engine/base/embedded.h"
 #include "engine/base/error.h"
+#include "engine/generate/metadata_tokenizer.h"
 #include "engine/tokenizer/tokenizer_folder.h"
 #ifdef ERGO_HAS_VULKAN
 #include "engine/backend/vulkan/vulkan_backend.h"
@@ -16,6 +17,7 @@ namespace ergo {
 namespace {
 
 constexpr std::string_view demo_prefix = "demo:";
+constexpr std::int64_t least_context = 1024; // shorter ones are for those who ask for them
 
 std::string joined(const std::vector<std::string>& names) {
     std::string text;
@@ -80,6 +82,10 @@ std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& source, con
 }
 
 std::shared_ptr<const Tokenizer> open_tokenizer(const Checkpoint& checkpoint) {
+    const TypedMetadata& metadata = checkpoint.typed_metadata();
+    if (const auto table = token_table_of(metadata)) {
+        return Tokenizer::from_table(*table, metadata.file_name());
+    }
     return Tokenizer::from_files([&](const std::string& name) { return checkpoint.side_file(name); },
                                  read_named_templates(checkpoint.folder()));
 }
@@ -118,6 +124,30 @@ std::vector<DeviceInfo> all_devices() {
     return devices;
 }
 
+namespace {
+
+/// Decides the context where nobody asked for one, and refuses what does not fit.
+void plan_memory(OpenedModel& opened, const OpenModelOptions& options) {
+    const MemoryPlanner planner(opened.model);
+    const MemoryHost host = memory_host(*opened.backend);
+    if (options.context == 0) {
+        const std::int64_t longest = planner.longest_context(host, opened.context, options.watched);
+        if (longest >= std::min(opened.context, least_context) && longest < opened.context) {
+            opened.notes.push_back("The context is " + std::to_string(longest) +
+                                   " tokens instead of the model's " + std::to_string(opened.context) +
+                                   ", for " + bytes_text(host.available) + " of memory can be had on " +
+                                   host.backend + ".");
+            opened.context = longest;
+        }
+    }
+    opened.memory = planner.plan(host, opened.context);
+    if (!opened.memory.fits(options.watched)) {
+        planner.require(host, opened.context, options.watched, memory_hosts(options.threads));
+    }
+}
+
+} // namespace
+
 std::shared_ptr<const OpenedModel> open_all(const std::string& source, const OpenModelOptions& options,
                                             const Progress& progress, const CancelToken& cancel) {
     const auto say = [&](double done, const char* what) {
@@ -153,6 +183,7 @@ std::shared_ptr<const OpenedModel> open_all(const std::string& source, const Ope
     opened->card = opened->checkpoint->side_file("README.md").value_or("");
     say(3, "preparing the weights");
     opened->backend = make_backend(options.backend, options.threads);
+    plan_memory(*opened, options);
     opened->loaded = opened->backend->load(opened->model->tables(), progress, cancel);
     opened->checkpoint->check_unchanged();
     say(4, "ready");

@@ -6,6 +6,7 @@
 #include "engine/backend/backend.h"
 #include "engine/generate/chat_format.h"
 #include "engine/generate/generation_defaults.h"
+#include "engine/generate/memory_plan.h"
 #include "engine/model/model.h"
 
 #include <filesystem>
@@ -18,7 +19,8 @@ namespace ergo {
 struct OpenModelOptions {
     std::string backend = "auto"; ///< auto, cpu, vulkan, vulkan:N
     int threads = 0;              ///< 0: one a core
-    std::int64_t context = 0;     ///< 0: the model's own
+    std::int64_t context = 0;     ///< 0: the model's own, or the longest there is memory for
+    bool watched = false;         ///< lenses will look: their memory counts
     OpenOptions model;
 };
 
@@ -32,7 +34,9 @@ struct OpenedModel {
     std::string card;                           ///< the model's README, if it has one
     std::shared_ptr<Backend> backend;
     std::shared_ptr<LoadedModel> loaded;
-    std::int64_t context = 0; ///< positions a session gets
+    std::int64_t context = 0;       ///< positions a session gets
+    MemoryPlan memory;              ///< what it takes
+    std::vector<std::string> notes; ///< sentences about what was decided while opening
 };
 
 /// Names of the embedded demo models, "demo:moa" first.
@@ -43,7 +47,7 @@ std::vector<std::string> demo_models();
 std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& source, const Progress& progress = {},
                                                   const CancelToken& cancel = {});
 
-/// Tokenizer beside the weights, or null.
+/// Tokenizer in the weight file or beside it, or null.
 std::shared_ptr<const Tokenizer> open_tokenizer(const Checkpoint& checkpoint);
 
 /// Opens everything. Throws Error. `progress` is called from this thread.

@@ -11,10 +11,6 @@ namespace ergo {
 
 namespace {
 
-// Rows of a prompt step. Larger steps use the weights better, smaller ones cancel sooner and capture less at
-// once.
-constexpr std::int64_t chunk_rows = 64;
-
 std::uint64_t next_session_id() {
     static std::atomic<std::uint64_t> counter{0}; // only uniqueness matters, so this is the one shared number
     return ++counter;
@@ -46,7 +42,7 @@ struct Session::Runner {
         Prepared& slot = rows == 1 ? decode : prompt;
         if (!slot.program) {
             PlanRequest request;
-            request.max_rows = rows == 1 ? 1 : chunk_rows;
+            request.max_rows = rows == 1 ? 1 : prompt_rows;
             request.subscriptions = subscriptions;
             slot.plan = model.build(request);
             slot.program = executor->prepare(slot.plan.plan);
@@ -90,6 +86,16 @@ struct Session::Runner {
             to(std::move(frame));
         }
         return executor->read(*phase.program, phase.plan.plan->logits);
+    }
+
+    MemoryNeed taken() const {
+        MemoryNeed sum = executor->taken();
+        for (const Prepared* phase : {&decode, &prompt}) {
+            if (phase->program) {
+                sum += phase->program->taken();
+            }
+        }
+        return sum;
     }
 
     const Model& model;
@@ -137,7 +143,7 @@ void Session::set_tokens(std::span<const std::int32_t> ids, const Progress& prog
     rewind(std::max<std::int64_t>(kept, 0));
     while (length() < total) {
         cancel.check();
-        const std::int64_t at = length(), rows = std::min(chunk_rows, total - at);
+        const std::int64_t at = length(), rows = std::min(prompt_rows, total - at);
         const auto chunk = ids.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(rows));
         const auto logits = runner_->step(at, chunk, id_, recomputed, runner_->sink, cancel);
         log_.insert(log_.end(), chunk.begin(), chunk.end());
@@ -193,9 +199,9 @@ void Session::recapture(const std::vector<Subscription>& subscriptions, const Fr
     Runner second(*opened_, opened_->context);
     second.take_params(*runner_);
     second.set_subscriptions(subscriptions);
-    for (std::int64_t at = 0; at < length(); at += chunk_rows) {
+    for (std::int64_t at = 0; at < length(); at += prompt_rows) {
         cancel.check();
-        const std::int64_t rows = std::min(chunk_rows, length() - at);
+        const std::int64_t rows = std::min(prompt_rows, length() - at);
         second.step(at, std::span(log_).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(rows)),
                     id_, true, sink, cancel);
         if (progress) {
@@ -206,6 +212,10 @@ void Session::recapture(const std::vector<Subscription>& subscriptions, const Fr
 
 void Session::set_param(ParamId param, std::span<const float> values) {
     runner_->executor->set_param(param, values);
+}
+
+MemoryNeed Session::taken() const {
+    return runner_->taken();
 }
 
 Counters Session::counters() const {

@@ -12,6 +12,10 @@
 
 namespace ergo {
 
+/// Rows of a prompt step. Larger steps use the weights better, smaller ones cancel sooner and capture less at
+/// once.
+inline constexpr std::int64_t prompt_rows = 64;
+
 class Session {
   public:
     using FrameSink = std::function<void(Frame&&)>;
@@ -59,6 +63,8 @@ class Session {
     void set_param(ParamId param, std::span<const float> values);
 
     Counters counters() const;
+    /// Memory it holds now (cache and scratch), without the weights.
+    MemoryNeed taken() const;
 
   private:
     struct Prepared;

@@ -23,10 +23,17 @@ template <class T> void widen(std::span<const std::byte> bytes, std::vector<doub
 
 /// `count` elements from `first`, as double.
 void read_piece(const Tensor& tensor, std::int64_t first, std::int64_t count, std::vector<double>& out) {
+    out.resize(static_cast<std::size_t>(count));
+    if (is_weight_type(tensor.dtype()) &&
+        tensor.dtype() != DType::f64) { // quantised ones come in whole blocks
+        std::vector<float> values(out.size());
+        tensor.to_floats(first, values);
+        std::copy(values.begin(), values.end(), out.begin());
+        return;
+    }
     const std::size_t size = dtype_size(tensor.dtype());
     const auto bytes = tensor.bytes().subspan(static_cast<std::size_t>(first) * size,
                                               static_cast<std::size_t>(count) * size);
-    out.resize(static_cast<std::size_t>(count));
     switch (tensor.dtype()) {
     case DType::f64:
         return widen<double>(bytes, out);
@@ -48,8 +55,7 @@ void read_piece(const Tensor& tensor, std::int64_t first, std::int64_t count, st
     case DType::boolean:
         return widen<std::uint8_t>(bytes, out);
     default:
-        const std::vector<float> values = Tensor(tensor.dtype(), {count}, bytes, nullptr).to_floats();
-        std::copy(values.begin(), values.end(), out.begin());
+        break; // every type is one of these
     }
 }
 

@@ -9,9 +9,9 @@
 
 namespace ergo {
 
-/// `name`: "checkpoint" (or empty) leaves the weights as they are and mapped; "f32", "bf16" and "f16" convert
-/// every weight matrix, rounding to nearest even; vectors, tables and parameters keep their type. Throws
-/// Error(usage) for another name and Error(unsupported) for q8 and q4.
+/// `name`: "checkpoint" (or empty) leaves the weights as they are and mapped; with "f32", "bf16" and "f16"
+/// every weight matrix is run in that type, rounded to nearest even when a backend loads it; vectors, tables
+/// and parameters keep their type. Throws Error(usage) for another name and Error(unsupported) for q8 and q4.
 void convert_matrices(Tables& tables, const std::string& name);
 
 } // namespace ergo

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Element types of stored tensors.
+// Element types of stored tensors. The block-quantised ones store 32 or 256 elements together as small
+// integers with a scale (GGUF's types of the same names); engine/tensor/blocks.h decodes them.
 #pragma once
 
 #include <cstddef>
@@ -8,15 +9,34 @@
 
 namespace ergo {
 
-enum class DType : std::uint8_t { f32, f64, f16, bf16, i64, i32, i16, i8, u64, u32, u16, u8, boolean };
+// clang-format off
+enum class DType : std::uint8_t {
+    f32, f64, f16, bf16, i64, i32, i16, i8, u64, u32, u16, u8, boolean,
+    q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k,
+};
+// clang-format on
 
-/// Bytes of one element.
+/// Bytes of one element. Throws Error(usage) for a block-quantised type, whose elements have no bytes of
+/// their own.
 std::size_t dtype_size(DType type);
-/// "f32", "bf16", …
+/// Elements that are stored together: 32 or 256 for block-quantised types, else 1.
+std::int64_t block_elements(DType type);
+/// Bytes of one block; of one element where elements stand alone.
+std::size_t block_bytes(DType type);
+/// Bytes of `count` elements, a multiple of block_elements(type). `count` is below 2^59.
+std::uint64_t dtype_bytes(DType type, std::int64_t count);
+/// "f32", "bf16", "q4_k", …
 std::string_view dtype_name(DType type);
-/// True for the types a weight may have.
+
 inline bool is_float(DType type) {
     return type == DType::f32 || type == DType::f64 || type == DType::f16 || type == DType::bf16;
+}
+inline bool is_quantised(DType type) {
+    return type >= DType::q8_0;
+}
+/// True for the types a weight may have.
+inline bool is_weight_type(DType type) {
+    return is_float(type) || is_quantised(type);
 }
 
 } // namespace ergo

@@ -3,8 +3,8 @@
 
 #include "engine/base/error.h"
 #include "engine/base/half.h"
+#include "engine/tensor/blocks.h"
 
-#include <array>
 #include <cstring>
 #include <limits>
 
@@ -13,28 +13,15 @@ namespace ergo {
 namespace {
 
 template <class Stored, class Convert>
-std::vector<float> convert(std::span<const std::byte> bytes, std::int64_t count, Convert to_float) {
-    std::vector<float> out(static_cast<std::size_t>(count));
+void convert(const std::byte* from, std::span<float> out, Convert to_float) {
     for (std::size_t i = 0; i < out.size(); ++i) {
         Stored value; // files promise no alignment
-        std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
+        std::memcpy(&value, from + i * sizeof value, sizeof value);
         out[i] = to_float(value);
     }
-    return out;
 }
 
 } // namespace
-
-std::size_t dtype_size(DType type) {
-    constexpr std::array<std::size_t, 13> sizes{4, 8, 2, 2, 8, 4, 2, 1, 8, 4, 2, 1, 1};
-    return sizes[static_cast<std::size_t>(type)];
-}
-
-std::string_view dtype_name(DType type) {
-    constexpr std::array<std::string_view, 13> names{"f32", "f64", "f16", "bf16", "i64", "i32", "i16",
-                                                     "i8",  "u64", "u32", "u16",  "u8",  "bool"};
-    return names[static_cast<std::size_t>(type)];
-}
 
 std::int64_t element_count(const Shape& shape) {
     std::int64_t count = 1;
@@ -58,8 +45,9 @@ std::string to_string(const Shape& shape) {
 Tensor::Tensor(DType type, Shape shape, std::span<const std::byte> bytes, std::shared_ptr<const void> owner)
     : type_(type), shape_(std::move(shape)), count_(element_count(shape_)), bytes_(bytes),
       owner_(std::move(owner)) {
-    if (bytes_.size() / dtype_size(type_) != static_cast<std::size_t>(count_) ||
-        bytes_.size() % dtype_size(type_)) {
+    const std::int64_t together = block_elements(type_), row = shape_.empty() ? 1 : shape_.back();
+    if (row % together || bytes_.size() % block_bytes(type_) ||
+        bytes_.size() / block_bytes(type_) != static_cast<std::size_t>(count_ / together)) {
         throw Error(ErrorKind::format, "shape " + to_string(shape_) + " of " +
                                            std::string(dtype_name(type_)) + " does not match " +
                                            std::to_string(bytes_.size()) + " bytes");
@@ -69,20 +57,41 @@ Tensor::Tensor(DType type, Shape shape, std::span<const std::byte> bytes, std::s
 Tensor Tensor::from_floats(Shape shape, std::vector<float> values) {
     auto owned = std::make_shared<std::vector<float>>(std::move(values));
     const auto bytes = std::as_bytes(std::span<const float>(*owned));
-    return Tensor(DType::f32, std::move(shape), bytes, std::move(owned));
+    Tensor tensor(DType::f32, std::move(shape), bytes, std::move(owned));
+    tensor.made_ = true;
+    return tensor;
 }
 
 std::vector<float> Tensor::to_floats() const {
+    std::vector<float> out(static_cast<std::size_t>(count_));
+    to_floats(0, out);
+    return out;
+}
+
+void Tensor::to_floats(std::int64_t first, std::span<float> out) const {
+    const auto count = static_cast<std::int64_t>(out.size());
+    const std::int64_t together = block_elements(type_);
+    if (first < 0 || first > count_ - count || first % together || count % together) {
+        throw Error(ErrorKind::usage, "elements " + std::to_string(first) + " to " +
+                                          std::to_string(first + count) + " cannot be read of " +
+                                          std::to_string(count_) + " in blocks of " +
+                                          std::to_string(together) + ".");
+    }
+    const std::span<const std::byte> from =
+        bytes_.subspan(dtype_bytes(type_, first), dtype_bytes(type_, count));
     switch (type_) {
     case DType::f32:
-        return convert<float>(bytes_, count_, [](float v) { return v; });
+        return convert<float>(from.data(), out, [](float v) { return v; });
     case DType::f64:
-        return convert<double>(bytes_, count_, [](double v) { return static_cast<float>(v); });
+        return convert<double>(from.data(), out, [](double v) { return static_cast<float>(v); });
     case DType::f16:
-        return convert<std::uint16_t>(bytes_, count_, f16_to_f32);
+        return convert<std::uint16_t>(from.data(), out, f16_to_f32);
     case DType::bf16:
-        return convert<std::uint16_t>(bytes_, count_, bf16_to_f32);
+        return convert<std::uint16_t>(from.data(), out, bf16_to_f32);
     default:
+        if (is_quantised(type_)) {
+            return decode_blocks(type_, from, out);
+        }
         throw Error(ErrorKind::unsupported,
                     "a tensor of type " + std::string(dtype_name(type_)) + " cannot be used as a weight");
     }

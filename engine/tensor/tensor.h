@@ -26,7 +26,8 @@ class Tensor {
     Tensor() = default;
 
     /// Borrows `bytes` and keeps `owner` (a mapping, a vector …) alive as long as any copy lives.
-    /// Throws Error(format) when bytes.size() is not element_count * dtype_size.
+    /// Throws Error(format) when bytes.size() is not what the elements need, or the last dimension is no
+    /// whole number of blocks.
     Tensor(DType type, Shape shape, std::span<const std::byte> bytes, std::shared_ptr<const void> owner);
 
     /// Owned float32 tensor.
@@ -37,10 +38,15 @@ class Tensor {
     std::int64_t size() const { return count_; }
     std::span<const std::byte> bytes() const { return bytes_; }
     bool empty() const { return bytes_.empty(); }
+    /// True for numbers made by this program (from_floats), false for a view of a file or of the program
+    /// itself.
+    bool is_made() const { return made_; }
 
-    /// The elements as float32, converted from f32, f64, f16 or bf16 (any alignment).
+    /// The elements as float32, converted from any type a weight may have (any alignment).
     /// Throws Error(unsupported) for other types.
     std::vector<float> to_floats() const;
+    /// The same for elements [first, first + out.size()), both multiples of block_elements.
+    void to_floats(std::int64_t first, std::span<float> out) const;
 
     /// Direct view; the tensor must be f32 and 4-byte aligned (see `is_f32_view`).
     std::span<const float> f32() const;
@@ -52,6 +58,7 @@ class Tensor {
     std::int64_t count_ = 0;
     std::span<const std::byte> bytes_;
     std::shared_ptr<const void> owner_;
+    bool made_ = false;
 };
 
 } // namespace ergo

@@ -289,6 +289,13 @@ std::shared_ptr<const Tokenizer> Tokenizer::from_files(const SideFileReader& rea
     return make(std::move(pipeline), config, std::move(templates));
 }
 
+std::shared_ptr<const Tokenizer> Tokenizer::from_table(const TokenTable& table,
+                                                       const std::string& file_name) {
+    Pipeline pipeline = read_token_table(table, file_name); // checks the ids that the configuration names
+    const TokenizerConfig config = config_of(table);
+    return make(std::move(pipeline), config, config.templates);
+}
+
 std::shared_ptr<const Tokenizer> Tokenizer::from_folder(const std::filesystem::path& folder) {
     return from_files([&](const std::string& name) { return read_side_file(folder, name); },
                       read_named_templates(folder));

@@ -20,6 +20,7 @@ namespace ergo {
 
 struct Pipeline;
 struct TokenizerConfig;
+struct TokenTable;
 
 struct EncodeOptions {
     /// Add what the file's post-processor adds, such as a token at the beginning of the text.
@@ -80,6 +81,11 @@ class Tokenizer {
 
     /// The same for a folder; `io` (F-IO) for a file that cannot be read.
     static std::shared_ptr<const Tokenizer> from_folder(const std::filesystem::path& folder);
+
+    /// From a flat table of tokens, as GGUF metadata holds it (engine/tokenizer/token_table.h). Throws Error:
+    /// `format` GG-TOKENIZER, TK-VOCAB, TK-MERGE or TK-ADDED, `unsupported` GG-TOKENIZER for a model or a
+    /// splitting rule that is not known.
+    static std::shared_ptr<const Tokenizer> from_table(const TokenTable& table, const std::string& file_name);
 
     ~Tokenizer();
     Tokenizer(const Tokenizer&) = delete;

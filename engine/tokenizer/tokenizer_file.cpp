@@ -38,11 +38,10 @@ void check_post_processor(const Pipeline& pipeline, const std::string& file) {
 }
 
 // vocab.json and merges.txt do not say how a text is split before merging: that is known for these
-// `tokenizer_class`es only. The patterns are the published ones, in the reference's syntax.
+// `tokenizer_class`es only. The pattern is the published one, in the reference's syntax.
 struct KnownClass {
     std::string_view name; // without the suffix "Fast"
-    bool nfc;
-    std::string_view pattern;
+    KnownSplit (*split)(bool add_prefix_space);
 };
 
 constexpr std::string_view single_digit_pattern =
@@ -50,9 +49,9 @@ constexpr std::string_view single_digit_pattern =
 
 const KnownClass& known_class(std::string_view name, const std::string& file) {
     static const KnownClass classes[] = {
-        {"", false, gpt2_pattern()},
-        {"GPT2Tokenizer", false, gpt2_pattern()},
-        {"Qwen2Tokenizer", true, single_digit_pattern},
+        {"", gpt2_split},
+        {"GPT2Tokenizer", gpt2_split},
+        {"Qwen2Tokenizer", single_digit_split},
     };
     if (name.ends_with("Fast")) {
         name.remove_suffix(4);
@@ -66,16 +65,6 @@ const KnownClass& known_class(std::string_view name, const std::string& file) {
                 "how the tokenizer class '" + printable(name, 60) +
                     "' splits a text is not known from its name.",
                 {.code = "TK-PRETOKENIZER", .file = file, .advice = "Give its tokenizer.json instead."});
-}
-
-Pretokenizer pretokenizer_of(const KnownClass& known, bool add_prefix_space) {
-    std::vector<PretokenizerStep> steps;
-    const bool byte_level_pattern = known.pattern == gpt2_pattern();
-    if (!byte_level_pattern) {
-        steps.emplace_back(SplitStep{Regex(translate_regex(known.pattern)), SplitBehavior::isolated, false});
-    }
-    steps.emplace_back(ByteLevelStep{add_prefix_space, byte_level_pattern});
-    return Pretokenizer(std::move(steps));
 }
 
 // The added tokens a configuration names: all of added_tokens_decoder, and as special ones those in the
@@ -173,6 +162,18 @@ Pipeline read_tokenizer_json(std::string_view text, const std::string& file) {
     return pipeline;
 }
 
+KnownSplit gpt2_split(bool add_prefix_space) {
+    return {Normalizer(), Pretokenizer({ByteLevelStep{add_prefix_space, true}})};
+}
+
+KnownSplit single_digit_split(bool add_prefix_space) {
+    std::vector<PretokenizerStep> steps;
+    steps.emplace_back(
+        SplitStep{Regex(translate_regex(single_digit_pattern)), SplitBehavior::isolated, false});
+    steps.emplace_back(ByteLevelStep{add_prefix_space, false});
+    return {Normalizer({FormStep{UnicodeForm::nfc}}), Pretokenizer(std::move(steps))};
+}
+
 Pipeline read_vocab_and_merges(std::string_view vocab_json, std::string_view merges_txt,
                                const TokenizerConfig& config, const std::string& file) {
     const KnownClass& known = known_class(config.tokenizer_class, file);
@@ -183,16 +184,12 @@ Pipeline read_vocab_and_merges(std::string_view vocab_json, std::string_view mer
     }
     BpeModel model(std::move(vocabulary), {});
     read_merges(merges_txt, model, file);
-    std::vector<NormalizerStep> steps;
-    if (known.nfc) {
-        steps.emplace_back(FormStep{UnicodeForm::nfc});
-    }
-    const Normalizer normalizer(std::move(steps));
-    AddedTokens added(added_tokens_of(config, model.vocabulary(), file), normalizer);
+    KnownSplit split = known.split(config.add_prefix_space.value_or(false));
+    AddedTokens added(added_tokens_of(config, model.vocabulary(), file), split.normalizer);
     return Pipeline{TokenModel(std::move(model)),
                     std::move(added),
-                    normalizer,
-                    pretokenizer_of(known, config.add_prefix_space.value_or(false)),
+                    split.normalizer,
+                    std::move(split.pretokenizer),
                     {},
                     {.byte_level = true, .separator = "", .chain = {}}};
 }

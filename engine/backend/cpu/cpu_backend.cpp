@@ -34,6 +34,7 @@ class CpuLoadedModel final : public LoadedModel {
         return std::make_unique<cpu::CpuExecutor>(model_, pool_, capacity);
     }
     std::uint64_t weight_bytes() const override { return model_->weight_bytes(); }
+    MemoryNeed taken() const override { return model_->taken(); }
 
   private:
     std::shared_ptr<const cpu::CpuModel> model_;
@@ -57,14 +58,22 @@ class CpuBackend final : public Backend {
         return info;
     }
 
+    MemoryNeed need(const Tables& tables, std::int64_t capacity,
+                    std::span<const Plan* const> plans) const override {
+        return cpu::need(tables, copy_limit(), pool_->threads(), capacity, plans);
+    }
+
     std::unique_ptr<LoadedModel> load(std::shared_ptr<const Tables> tables, const Progress& progress,
                                       const CancelToken& cancel) override {
-        return std::make_unique<CpuLoadedModel>(
-            std::make_shared<const cpu::CpuModel>(std::move(tables), memory_bytes() / 4, progress, cancel),
-            pool_);
+        return std::make_unique<CpuLoadedModel>(std::make_shared<const cpu::CpuModel>(std::move(tables),
+                                                                                      copy_limit(), progress,
+                                                                                      cancel, pool_.get()),
+                                                pool_);
     }
 
   private:
+    static std::uint64_t copy_limit() { return memory_bytes() / 4; }
+
     std::shared_ptr<ThreadPool> pool_;
 };
 

@@ -26,6 +26,14 @@ struct CpuProgram final : Program {
     std::vector<Entry> entries;
     std::vector<std::int32_t> needed; // rows of the op at hand
     std::int64_t rows = 0;            // of the last run
+
+    MemoryNeed taken() const override {
+        MemoryNeed taken;
+        for (const CpuBuffer& buffer : buffers) {
+            taken.scratch += buffer.data.capacity() * sizeof(float);
+        }
+        return taken;
+    }
 };
 
 std::size_t size_of(std::int64_t count) {
@@ -36,20 +44,27 @@ CpuBuffer make_buffer(const BufferInfo& info, std::int64_t max_rows) {
     CpuBuffer buffer;
     buffer.extent = info.extent;
     buffer.width = info.width;
-    if (info.extent == Extent::last_row) {
-        buffer.data.resize(size_of(info.width));
-    } else if (info.extent == Extent::rows) {
-        buffer.stride = info.width;
-        buffer.data.resize(size_of(info.width * max_rows));
-    } // rows_keys grow with the keys, see size_captures
+    buffer.stride = info.extent == Extent::rows ? info.width : 0;
+    if (info.extent != Extent::rows_keys) { // those grow with the keys, see size_captures
+        buffer.data.resize(size_of(buffer_floats(info, max_rows, 0)));
+    }
     return buffer;
 }
 
+/// Captures grow by doubling as a text does, but never beyond what the longest text will need.
 void size_captures(CpuProgram& program, std::int64_t rows, std::int64_t keys) {
-    for (CpuBuffer& buffer : program.buffers) {
-        if (buffer.extent == Extent::rows_keys) {
-            buffer.stride = buffer.width * keys;
-            buffer.data.resize(std::max(buffer.data.size(), size_of(rows * buffer.stride)));
+    for (std::size_t i = 0; i < program.buffers.size(); ++i) {
+        CpuBuffer& buffer = program.buffers[i];
+        if (buffer.extent != Extent::rows_keys) {
+            continue;
+        }
+        buffer.stride = buffer.width * keys;
+        const std::size_t needed = size_of(rows * buffer.stride), held = buffer.data.size();
+        if (needed > held) {
+            const std::size_t most = size_of(
+                buffer_floats(program.plan->buffers[i], program.plan->max_rows, program.session->capacity));
+            buffer.data = AlignedFloats(); // first, so that never both are held
+            buffer.data.resize(std::min(std::max(needed, 2 * held), most));
         }
     }
 }
@@ -87,14 +102,13 @@ CpuExecutor::CpuExecutor(std::shared_ptr<const CpuModel> model, std::shared_ptr<
         session_.params.back().root.resize(info.values.size());
         set_param(ParamId{static_cast<std::int32_t>(session_.params.size()) - 1}, info.values);
     }
-    const auto blocks = static_cast<std::uint64_t>((capacity + state_block - 1) / state_block);
     for (const StateInfo& info : model_->tables().states) {
-        const auto block_bytes = static_cast<std::uint64_t>(block_stride(info.width)) * sizeof(float);
-        session_.states.push_back({LazyMemory(blocks * block_bytes, "the session's state"), info.width});
+        session_.states.push_back(
+            {LazyMemory(state_bytes(info, capacity), "the session's state"), info.width});
     }
-    const std::uint64_t row_bytes = blocks * state_block * sizeof(float);
+    const std::uint64_t row = row_bytes(capacity);
     for (int worker = 0; worker < pool_->threads(); ++worker) {
-        session_.scratch.push_back({LazyMemory(row_bytes, "scratch"), LazyMemory(row_bytes, "scratch"), {}});
+        session_.scratch.push_back({LazyMemory(row, "scratch"), LazyMemory(row, "scratch"), {}});
     }
 }
 
@@ -166,6 +180,17 @@ void CpuExecutor::set_param(ParamId id, std::span<const float> values) {
 
 std::vector<float> CpuExecutor::param(ParamId id) const {
     return session_.params.at(size_of(id.index)).values;
+}
+
+MemoryNeed CpuExecutor::taken() const {
+    MemoryNeed taken;
+    for (const CpuState& state : session_.states) {
+        taken.cache += state.memory.bytes();
+    }
+    for (const WorkerScratch& scratch : session_.scratch) {
+        taken.scratch += scratch.logits.bytes() + scratch.scores.bytes() + scratch.row.size() * sizeof(float);
+    }
+    return taken;
 }
 
 void CpuExecutor::check_length(std::int64_t length) const {

@@ -26,6 +26,7 @@ class CpuExecutor final : public Executor {
 
     std::int64_t capacity() const override { return session_.capacity; }
     Counters counters() const override { return session_.counters; }
+    MemoryNeed taken() const override;
 
   private:
     void check_length(std::int64_t length) const;

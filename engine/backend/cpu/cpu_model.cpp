@@ -3,47 +3,48 @@
 
 #include "engine/backend/cpu/kernels.h"
 #include "engine/base/error.h"
+#include "engine/tensor/halves.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
-#include <map>
-#include <tuple>
 
 namespace ergo::cpu {
 
 namespace {
 
-constexpr std::size_t line = 64;        // bytes
-constexpr std::size_t piece = 16 << 20; // bytes copied between two looks at the cancel token
+constexpr std::int64_t piece = 1 << 20; // elements between two looks at the cancel token
 
-std::size_t rounded(std::size_t bytes) {
-    return (bytes + line - 1) / line * line;
-}
-
-using Place = std::tuple<const std::byte*, std::size_t, DType>;
-Place place_of(const Tensor& tensor) {
-    return {tensor.bytes().data(), tensor.bytes().size(), tensor.dtype()};
-}
-
-bool must_copy(const Tensor& tensor) {
-    const auto address = reinterpret_cast<std::uintptr_t>(tensor.bytes().data());
-    return tensor.dtype() == DType::f64 || address % dtype_size(tensor.dtype()) != 0;
-}
-
-void copy_as_float(std::span<const std::byte> from, std::byte* to) {
-    for (std::size_t i = 0; i < from.size() / sizeof(double); ++i) {
-        double value;
-        std::memcpy(&value, from.data() + i * sizeof value, sizeof value);
-        const auto single = static_cast<float>(value);
-        std::memcpy(to + i * sizeof single, &single, sizeof single);
+/// Fills `to` with the weight in the type it is run in, and returns that type.
+DType copy_weight(const WeightInfo& weight, std::byte* to, const CancelToken& cancel) {
+    const Tensor& tensor = weight.tensor;
+    const DType type = run_type(weight);
+    if (type != tensor.dtype() && type != DType::f32) {
+        return give_as_halves(tensor, weight.run_as,
+                              [&](std::int64_t first, std::span<const std::uint16_t> halves) {
+                                  cancel.check();
+                                  std::memcpy(to + first * 2, halves.data(), halves.size_bytes());
+                              });
     }
+    const std::size_t size = dtype_size(type);
+    for (std::int64_t at = 0; at < tensor.size(); at += piece) {
+        cancel.check();
+        const auto count = static_cast<std::size_t>(std::min(piece, tensor.size() - at));
+        std::byte* const here = to + static_cast<std::size_t>(at) * size;
+        if (type == tensor.dtype()) {
+            std::memcpy(here, tensor.bytes().data() + static_cast<std::size_t>(at) * size, count * size);
+        } else {
+            tensor.to_floats(at, {reinterpret_cast<float*>(here), count});
+        }
+    }
+    return type;
 }
 
 } // namespace
 
 CpuWeight CpuModel::describe(const WeightInfo& info) const {
     const Tensor& tensor = info.tensor;
-    if (!is_float(tensor.dtype())) {
+    if (!is_weight_type(tensor.dtype())) {
         throw Error(ErrorKind::unsupported,
                     "a tensor of type " + std::string(dtype_name(tensor.dtype())) +
                         " cannot be used as a weight",
@@ -51,55 +52,62 @@ CpuWeight CpuModel::describe(const WeightInfo& info) const {
     }
     CpuWeight weight;
     weight.data = tensor.bytes().data();
-    weight.type = tensor.dtype() == DType::f64 ? DType::f32 : tensor.dtype();
+    weight.type = run_type(info);
     weight.columns = tensor.shape().empty() ? 1 : tensor.shape().back();
     weight.rows = weight.columns > 0 ? tensor.size() / weight.columns : 0;
     return weight;
 }
 
 CpuModel::CpuModel(std::shared_ptr<const Tables> tables, std::uint64_t copy_limit, const Progress& progress,
-                   const CancelToken& cancel)
+                   const CancelToken& cancel, ThreadPool* pool)
     : tables_(std::move(tables)) {
-    std::map<Place, std::size_t> first; // tied weights are one tensor under two names
-    std::uint64_t all = 0, forced = 0;
     for (const WeightInfo& info : tables_->weights) {
         weights_.push_back(describe(info));
-        if (first.emplace(place_of(info.tensor), weights_.size() - 1).second) {
-            const std::size_t bytes = rounded(weights_.back().bytes());
-            all += bytes;
-            forced += must_copy(info.tensor) ? bytes : 0;
-            bytes_ += weights_.back().bytes();
-        }
     }
-    const bool copy_all = all <= copy_limit;
-    copies_ = LazyMemory(copy_all ? all : forced, "the weights");
+    layout_ = lay_out(*tables_, copy_limit);
+    copies_ = LazyMemory(layout_.copies, "the weights");
     copies_.prefer_large_pages();
-    std::byte* to = copies_.data();
+    ThreadPool alone(1);
+    copy_weights(progress, cancel, pool ? *pool : alone);
     for (std::size_t i = 0; i < weights_.size(); ++i) {
-        cancel.check();
-        if (progress) {
-            progress(static_cast<double>(i), static_cast<double>(weights_.size()), "weights");
-        }
-        const Tensor& tensor = tables_->weights[i].tensor;
-        const std::span<const std::byte> from = tensor.bytes();
-        const std::size_t original = first.at(place_of(tensor));
-        if (original != i) {
-            weights_[i].data = weights_[original].data;
-        } else if (copy_all || must_copy(tensor)) {
-            weights_[i].data = to;
-            if (tensor.dtype() == DType::f64) {
-                copy_as_float(from, to);
-            }
-            for (std::size_t at = 0; tensor.dtype() != DType::f64 && at < from.size(); at += piece) {
-                cancel.check();
-                std::memcpy(to + at, from.data() + at, std::min(piece, from.size() - at));
-            }
-            to += rounded(weights_[i].bytes());
-        }
+        const std::size_t original = layout_.places[i].original;
+        weights_[i].data = weights_[original].data;
+        weights_[i].type = weights_[original].type;
     }
     if (progress) {
         progress(1, 1, "weights");
     }
+}
+
+void CpuModel::copy_weights(const Progress& progress, const CancelToken& cancel, ThreadPool& pool) {
+    std::atomic<std::uint64_t> done{0};
+    const auto copy = [&](std::int64_t begin, std::int64_t end, int worker) {
+        for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+            cancel.check();
+            const WeightLayout::Place& place = layout_.places[i];
+            if (place.copied) {
+                std::byte* const to = copies_.data() + place.offset;
+                weights_[i].type = copy_weight(tables_->weights[i], to, cancel);
+                weights_[i].data = to;
+                done += place.bytes;
+            }
+            if (progress && worker == 0) { // the thread that is promised to call it
+                progress(static_cast<double>(done), static_cast<double>(layout_.copies) + 1, "weights");
+            }
+        }
+    };
+    pool.parallel_for(static_cast<std::int64_t>(weights_.size()), 1, copy);
+}
+
+MemoryNeed CpuModel::taken() const {
+    MemoryNeed taken;
+    taken.weights = copies_.bytes() + made_bytes(*tables_, layout_);
+    taken.in_place = layout_.in_place;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [index, wide] : widened_) {
+        taken.weights += wide.size() * sizeof(float);
+    }
+    return taken;
 }
 
 const float* CpuModel::floats(WeightId id) const {

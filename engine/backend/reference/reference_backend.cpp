@@ -22,6 +22,14 @@ struct ReferenceProgram final : Program {
     std::shared_ptr<const Plan> plan;
     std::vector<std::vector<float>> buffers;
     std::int64_t rows = 0, keys = 0; // of the last run
+
+    MemoryNeed taken() const override {
+        MemoryNeed taken;
+        for (const std::vector<float>& buffer : buffers) {
+            taken.scratch += buffer.capacity() * sizeof(float);
+        }
+        return taken;
+    }
 };
 
 /// One step: resolves handles to rows and calls the op's reference.
@@ -288,6 +296,13 @@ class ReferenceExecutor final : public Executor {
 
     std::int64_t capacity() const override { return capacity_; }
     Counters counters() const override { return counters_; }
+    MemoryNeed taken() const override {
+        MemoryNeed taken;
+        for (const std::vector<float>& state : states_) {
+            taken.cache += state.size() * sizeof(float);
+        }
+        return taken;
+    }
 
   private:
     std::shared_ptr<const Tables> tables_;
@@ -302,7 +317,7 @@ class ReferenceModel final : public LoadedModel {
     explicit ReferenceModel(std::shared_ptr<const Tables> tables) : tables_(std::move(tables)) {
         auto weights = std::make_shared<Weights>();
         for (const WeightInfo& info : tables_->weights) {
-            weights->push_back(info.tensor.to_floats());
+            weights->push_back(info.values());
             bytes_ += weights->back().size() * sizeof(float);
         }
         weights_ = std::move(weights);
@@ -311,6 +326,11 @@ class ReferenceModel final : public LoadedModel {
         return std::make_unique<ReferenceExecutor>(tables_, weights_, capacity);
     }
     std::uint64_t weight_bytes() const override { return bytes_; }
+    MemoryNeed taken() const override {
+        MemoryNeed taken;
+        taken.weights = bytes_;
+        return taken;
+    }
 
   private:
     std::shared_ptr<const Tables> tables_;
@@ -325,6 +345,24 @@ class ReferenceBackend final : public Backend {
         info.backend = "reference";
         info.name = "scalar float32 reference";
         return info;
+    }
+    MemoryNeed need(const Tables& tables, std::int64_t capacity,
+                    std::span<const Plan* const> plans) const override {
+        MemoryNeed need; // everything is float32, nothing is shared
+        for (const WeightInfo& weight : tables.weights) {
+            need.weights += static_cast<std::uint64_t>(weight.tensor.size()) * sizeof(float);
+        }
+        for (const StateInfo& state : tables.states) {
+            need.cache += static_cast<std::uint64_t>(state.width * capacity) * sizeof(float);
+        }
+        for (const Plan* plan : plans) {
+            for (const BufferInfo& buffer : plan->buffers) {
+                const std::int64_t rows = buffer.extent == Extent::last_row ? 1 : plan->max_rows;
+                const std::int64_t keys = buffer.extent == Extent::rows_keys ? capacity : 1;
+                need.scratch += static_cast<std::uint64_t>(rows * keys * buffer.width) * sizeof(float);
+            }
+        }
+        return need;
     }
     std::unique_ptr<LoadedModel> load(std::shared_ptr<const Tables> tables, const Progress&,
                                       const CancelToken& cancel) override {

@@ -56,6 +56,11 @@ struct OpUse {
     bool guarded = false;           ///< counted only where the kernel noted its use
 };
 
+/// Does anyone read rows of this attention?
+bool is_captured(const RowRequest& rows);
+/// Memory in which an attention leaves what its row kernels go on from.
+std::uint64_t capture_state_bytes(std::int64_t max_rows, std::int32_t heads);
+
 class Encoder {
   public:
     /// `step`: address of the program's StepHeader; `buffers`: one slice a plan buffer; `arguments`,

@@ -3,16 +3,12 @@
 
 #include "engine/base/error.h"
 
-#include <algorithm>
 #include <array>
+#include <utility>
 
 namespace ergo::vulkan {
 
 namespace {
-
-constexpr std::uint64_t alignment = 256;
-constexpr std::uint64_t device_block = std::uint64_t{32} << 20;
-constexpr std::uint64_t host_block = std::uint64_t{256} << 10;
 
 std::string mebibytes(std::uint64_t bytes) {
     return std::to_string((bytes + (1u << 20) - 1) >> 20) + " MiB";
@@ -20,29 +16,23 @@ std::string mebibytes(std::uint64_t bytes) {
 
 } // namespace
 
-Arena::Arena(const Device& device, Placement placement) : device_(device), placement_(placement) {}
+std::uint64_t block_of(Placement placement) {
+    return placement == Placement::device ? ArenaSizes::device_block : ArenaSizes::host_block;
+}
+
+Arena::Arena(const Device& device, Placement placement)
+    : device_(device), placement_(placement), sizes_(block_of(placement)) {}
 
 Slice Arena::allocate(std::uint64_t bytes, const std::string& what) {
-    const std::uint64_t size = std::max(alignment, (bytes + alignment - 1) / alignment * alignment);
-    if (blocks_.empty() || blocks_.back().size - blocks_.back().used < size) {
-        const std::uint64_t usual = placement_ == Placement::device ? device_block : host_block;
-        Block block = make_block(std::max(size, usual), what);
-        // A block made for one large slice goes below the one that still has room.
-        blocks_.push_back(std::move(block));
-        if (size > usual && blocks_.size() > 1) {
-            std::swap(blocks_[blocks_.size() - 2], blocks_.back());
-            Block& full = blocks_[blocks_.size() - 2];
-            full.used = full.size;
-            allocated_ += size;
-            return {full.buffer.get(), 0, bytes, full.address, full.mapped};
-        }
+    ArenaSizes sizes = sizes_; // kept only once the memory is there
+    const ArenaSizes::Place place = sizes.add(bytes);
+    if (place.block == blocks_.size()) {
+        blocks_.push_back(make_block(sizes.blocks().back(), what));
     }
-    Block& block = blocks_.back();
-    Slice slice{block.buffer.get(), block.used, bytes, block.address + block.used,
-                block.mapped ? block.mapped + block.used : nullptr};
-    block.used += size;
-    allocated_ += size;
-    return slice;
+    sizes_ = std::move(sizes);
+    const Block& block = blocks_[place.block];
+    return {block.buffer.get(), place.offset, bytes, block.address + place.offset,
+            block.mapped ? block.mapped + place.offset : nullptr};
 }
 
 std::uint32_t Arena::memory_type(std::uint32_t allowed) const {
@@ -85,7 +75,6 @@ Arena::Block Arena::make_block(std::uint64_t bytes, const std::string& what) con
                     {.code = "V-MEMORY", .advice = "shorten the context or use the CPU"});
     }
     Block block;
-    block.size = bytes;
     VkBufferCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
     info.size = bytes;

@@ -3,6 +3,7 @@
 // a time.
 #pragma once
 
+#include "engine/backend/vulkan/arena_sizes.h"
 #include "engine/backend/vulkan/device.h"
 
 #include <cstddef>
@@ -26,6 +27,9 @@ enum class Placement : std::uint8_t {
     transfer, ///< staging, read and written by the host; always mapped
 };
 
+/// Bytes of a block that slices of that placement share.
+std::uint64_t block_of(Placement placement);
+
 class Arena {
   public:
     Arena(const Device& device, Placement placement);
@@ -33,7 +37,8 @@ class Arena {
     /// A slice of at least `bytes`, aligned to 256. Throws Error(resources) naming `what` when memory ran
     /// out.
     Slice allocate(std::uint64_t bytes, const std::string& what);
-    std::uint64_t allocated() const { return allocated_; }
+    /// Bytes of all its buffers.
+    std::uint64_t allocated() const { return sizes_.total(); }
 
   private:
     struct Block {
@@ -41,7 +46,6 @@ class Arena {
         Owned<VkBuffer> buffer; // destroyed first: declared after its memory
         VkDeviceAddress address = 0;
         std::byte* mapped = nullptr;
-        VkDeviceSize size = 0, used = 0;
     };
 
     Block make_block(std::uint64_t bytes, const std::string& what) const;
@@ -50,7 +54,7 @@ class Arena {
     const Device& device_;
     Placement placement_;
     std::vector<Block> blocks_;
-    std::uint64_t allocated_ = 0;
+    ArenaSizes sizes_;
 };
 
 } // namespace ergo::vulkan

@@ -122,6 +122,15 @@ void read_inputs(Encoder& encoder, const Attention& op, AttentionPush& push) {
 
 } // namespace
 
+bool is_captured(const RowRequest& rows) {
+    return rows.logits || rows.scores || rows.maximum || rows.sum || rows.kept || rows.entropy ||
+           rows.top_keys || rows.top_weights;
+}
+
+std::uint64_t capture_state_bytes(std::int64_t max_rows, std::int32_t heads) {
+    return static_cast<std::uint64_t>(max_rows) * static_cast<std::uint64_t>(heads) * 3 * sizeof(float);
+}
+
 void encode(Encoder& encoder, const Rotate& op) {
     Turn turn;
     turn.from = encoder.read(op.in);
@@ -210,8 +219,7 @@ void encode(Encoder& encoder, const Attention& op) {
     }
     Slice state;
     if (capture.present) {
-        state = encoder.scratch(static_cast<std::uint64_t>(encoder.plan().max_rows) *
-                                static_cast<std::uint64_t>(op.heads) * 3 * sizeof(float));
+        state = encoder.scratch(capture_state_bytes(encoder.plan().max_rows, op.heads));
         capture.state = encoder.access_scratch(state, true);
         capture.wanted_count = static_cast<std::uint32_t>(wanted.size());
         std::vector<std::byte> bytes(sizeof(Capture) + wanted.size() * sizeof(std::uint32_t));

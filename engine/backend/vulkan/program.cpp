@@ -20,6 +20,17 @@ std::size_t segment_length(const Plan& plan, const Device& device) {
 
 } // namespace
 
+std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t rows, std::int64_t keys) {
+    switch (buffer.extent) {
+    case BufferInfo::Extent::last_row:
+        return buffer.width;
+    case BufferInfo::Extent::rows_keys:
+        return rows * buffer.width * keys;
+    default:
+        return rows * buffer.width;
+    }
+}
+
 VulkanProgram::VulkanProgram(Context& context, Weights& weights, SessionMemory& session,
                              std::shared_ptr<const Plan> plan)
     : context_(context), session_(session), plan_(std::move(plan)),
@@ -44,22 +55,11 @@ VulkanProgram::VulkanProgram(Context& context, Weights& weights, SessionMemory& 
     recorder_.emplace(context, encoder.dispatches(), indirect_, segment_length(*plan_, context.device));
 }
 
-std::int64_t VulkanProgram::elements(const BufferInfo& buffer, std::int64_t rows, std::int64_t keys) const {
-    switch (buffer.extent) {
-    case BufferInfo::Extent::last_row:
-        return buffer.width;
-    case BufferInfo::Extent::rows_keys:
-        return rows * buffer.width * keys;
-    default:
-        return rows * buffer.width;
-    }
-}
-
 void VulkanProgram::allocate_buffers() {
     const DeviceInfo& info = context_.device.traits().info;
     std::uint64_t total = 0;
     for (const BufferInfo& buffer : plan_->buffers) {
-        const std::int64_t count = elements(buffer, plan_->max_rows, session_.capacity());
+        const std::int64_t count = buffer_floats(buffer, plan_->max_rows, session_.capacity());
         if (count > std::numeric_limits<std::uint32_t>::max()) { // kernels index a buffer with 32 bits
             throw Error(ErrorKind::resources,
                         buffer.name + " would hold " + std::to_string(count) +
@@ -107,7 +107,7 @@ std::span<const float> VulkanProgram::read(BufferId buffer) {
                                                  : "there is no buffer " + std::to_string(buffer.index));
     }
     const auto index = static_cast<std::size_t>(buffer.index);
-    const auto count = static_cast<std::size_t>(elements(plan_->buffers[index], rows_, keys_));
+    const auto count = static_cast<std::size_t>(buffer_floats(plan_->buffers[index], rows_, keys_));
     const Slice& slice = buffers_[index];
     if (slice.mapped) {
         return {reinterpret_cast<const float*>(slice.mapped), count};

@@ -12,6 +12,9 @@
 
 namespace ergo::vulkan {
 
+/// Floats of a plan's buffer when a step of `rows` rows sees `keys` keys.
+std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t rows, std::int64_t keys);
+
 /// What changes from step to step; the ids follow. Mirrors Step in shaders/common.glsl.
 struct StepHeader {
     std::uint32_t position = 0, rows = 0;
@@ -27,13 +30,17 @@ class VulkanProgram final : public Program {
     void run(const StepState& step, const CancelToken& cancel, Counters& counters);
     /// As Executor::read.
     std::span<const float> read(BufferId buffer);
+    MemoryNeed taken() const override {
+        MemoryNeed taken;
+        taken.scratch = device_arena_.allocated() + step_arena_.allocated() + host_arena_.allocated();
+        return taken;
+    }
     const Plan& plan() const { return *plan_; }
     /// The session this program was made for.
     const SessionMemory& session() const { return session_; }
 
   private:
     void allocate_buffers();
-    std::int64_t elements(const BufferInfo& buffer, std::int64_t rows, std::int64_t keys) const;
 
     Context& context_;
     SessionMemory& session_;

@@ -26,6 +26,12 @@ class SessionMemory {
     std::vector<float> read_state(StateId id, std::int64_t length);
     void write_state(StateId id, std::span<const float> rows);
     Transfer& transfer() { return transfer_; }
+    MemoryNeed taken() const {
+        MemoryNeed taken;
+        taken.cache = states_arena_.allocated();
+        taken.scratch = params_arena_.allocated();
+        return taken;
+    }
 
   private:
     void write_params(std::uint32_t first, std::span<const float> values);

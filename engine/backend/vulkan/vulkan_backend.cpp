@@ -76,6 +76,7 @@ class VulkanExecutor final : public Executor {
 
     std::int64_t capacity() const override { return memory_.capacity(); }
     Counters counters() const override { return counters_; }
+    MemoryNeed taken() const override { return memory_.taken(); }
 
   private:
     VulkanProgram& own(Program& program) const {
@@ -101,6 +102,11 @@ class VulkanModel final : public LoadedModel {
         return std::make_unique<VulkanExecutor>(context_, weights_, capacity);
     }
     std::uint64_t weight_bytes() const override { return weights_->bytes(); }
+    MemoryNeed taken() const override {
+        MemoryNeed taken;
+        taken.weights = weights_->allocated();
+        return taken;
+    }
 
   private:
     std::shared_ptr<Context> context_;
@@ -113,6 +119,11 @@ class VulkanBackend final : public Backend {
         : context_(std::make_shared<Context>(options, index)) {}
 
     DeviceInfo info() const override { return context_->device.traits().info; }
+
+    MemoryNeed need(const Tables& tables, std::int64_t capacity,
+                    std::span<const Plan* const> plans) const override {
+        return vulkan_need(tables, capacity, plans);
+    }
 
     std::unique_ptr<LoadedModel> load(std::shared_ptr<const Tables> tables, const Progress& progress,
                                       const CancelToken& cancel) override {

@@ -17,6 +17,9 @@ namespace ergo {
 /// throws. A device this backend cannot use says so in its first feature: "unusable: …".
 std::vector<DeviceInfo> vulkan_devices();
 
+/// What a model takes in device memory, as Backend::need; needs no device.
+MemoryNeed vulkan_need(const Tables& tables, std::int64_t capacity, std::span<const Plan* const> plans);
+
 struct VulkanOptions {
     /// Switches the Khronos validation layer on; Error(unsupported) when it is not installed.
     bool validation = false;

@@ -2,15 +2,14 @@
 #include "engine/backend/vulkan/weights.h"
 
 #include "engine/base/error.h"
+#include "engine/tensor/halves.h"
 
 #include <limits>
 
 namespace ergo::vulkan {
 
-namespace {
-
 Stored stored_as(const WeightInfo& weight) {
-    switch (weight.tensor.dtype()) {
+    switch (weight.type()) {
     case DType::f32:
     case DType::f64:
         return Stored::f32;
@@ -19,9 +18,12 @@ Stored stored_as(const WeightInfo& weight) {
     case DType::f16:
         return Stored::f16;
     default:
+        if (is_quantised(weight.type())) {
+            return Stored::f16;
+        }
         throw Error(ErrorKind::unsupported,
                     "a weight of type " + std::string(dtype_name(weight.tensor.dtype())) + " cannot be used",
-                    {.tensor = weight.name, .advice = "weights are f32, f64, f16 or bf16"});
+                    {.tensor = weight.name, .advice = "weights are f32, f64, f16, bf16 or quantised"});
     }
 }
 
@@ -36,8 +38,6 @@ std::uint64_t stored_bytes(const WeightInfo& weight) {
     }
     return count * (stored_as(weight) == Stored::f32 ? 4 : 2);
 }
-
-} // namespace
 
 Weights::Weights(const Device& device, std::shared_ptr<const Tables> tables, const Progress& progress,
                  const CancelToken& cancel)
@@ -61,9 +61,18 @@ Weights::Weights(const Device& device, std::shared_ptr<const Tables> tables, con
                 progress(static_cast<double>(done + part), static_cast<double>(bytes_), "weights");
             }
         };
-        if (weight.tensor.dtype() == DType::f64) {
+        const DType stored = weight.tensor.dtype();
+        if (entry.stored == Stored::f32 && stored != DType::f32) {
             const auto values = weight.tensor.to_floats();
             transfer_.upload(entry.slice, 0, std::as_bytes(std::span(values)), between);
+        } else if (is_quantised(stored) || weight.type() != stored) {
+            const DType type =
+                give_as_halves(weight.tensor, weight.run_as, [&](std::int64_t first, auto halves) {
+                    const auto at = static_cast<std::uint64_t>(first) * sizeof halves[0];
+                    transfer_.upload(entry.slice, at, std::as_bytes(halves));
+                    between(at + halves.size_bytes());
+                });
+            entry.stored = type == DType::bf16 ? Stored::bf16 : Stored::f16;
         } else {
             transfer_.upload(entry.slice, 0, weight.tensor.bytes(), between);
         }
@@ -88,7 +97,7 @@ VkDeviceAddress Weights::floats(WeightId id) {
         return found->second.address;
     }
     const WeightInfo& weight = tables_->weights[static_cast<std::size_t>(id.index)];
-    const auto values = weight.tensor.to_floats();
+    const auto values = weight.values();
     const Slice slice = arena_.allocate(values.size() * sizeof(float), weight.name);
     transfer_.upload(slice, 0, std::as_bytes(std::span(values)));
     return copies_.emplace(id.index, slice).first->second.address;

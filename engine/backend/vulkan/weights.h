@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A model's weights in device memory, in the type of the checkpoint (float64 becomes float32). Kernels that
-// do not widen get a float32 copy, made on first use. Any thread.
+// A model's weights in device memory, in the type of the checkpoint; float64 becomes float32, block-quantised
+// types (which no kernel reads) become f16, or bf16 where a value is beyond f16's range. Kernels that do not
+// widen get a float32 copy, made on first use. Any thread.
 #pragma once
 
 #include "engine/backend/vulkan/memory.h"
@@ -15,6 +16,11 @@ namespace ergo::vulkan {
 
 /// How a matrix lies in memory. The numbers are STORED in shaders/weight.glsl.
 enum class Stored : std::uint32_t { f32 = 0, bf16 = 1, f16 = 2 };
+
+/// Throws Error(unsupported) for a type that cannot be run.
+Stored stored_as(const WeightInfo& weight);
+/// Bytes of a weight on the device. Throws Error(unsupported) for one that kernels cannot address.
+std::uint64_t stored_bytes(const WeightInfo& weight);
 
 class Weights {
   public:
@@ -33,6 +39,7 @@ class Weights {
     /// The weight as float32.
     VkDeviceAddress floats(WeightId id);
     std::uint64_t bytes() const { return bytes_; }
+    std::uint64_t allocated() const { return arena_.allocated(); }
 
   private:
     struct Entry {

@@ -22,7 +22,7 @@ constexpr std::int64_t kPromptChunk = 256; // rows that the memory estimate assu
 std::string dtypes_of(const Tables& tables) {
     std::map<std::string, std::uint64_t> bytes;
     for (const WeightInfo& weight : tables.weights) {
-        bytes[std::string(dtype_name(weight.tensor.dtype()))] += weight.tensor.bytes().size();
+        bytes[std::string(dtype_name(weight.type()))] += weight.tensor.bytes().size();
     }
     std::vector<std::pair<std::uint64_t, std::string>> sorted;
     for (const auto& [name, size] : bytes) {

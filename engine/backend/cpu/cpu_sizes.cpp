@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/backend/cpu/cpu_sizes.h"
+
+#include "engine/backend/cpu/kernels.h"
+
+#include <map>
+#include <tuple>
+
+namespace ergo::cpu {
+
+namespace {
+
+constexpr std::uint64_t line = 64; // bytes
+
+std::uint64_t rounded(std::uint64_t bytes) {
+    return (bytes + line - 1) / line * line;
+}
+
+using Source = std::tuple<const std::byte*, std::size_t, DType, DType>;
+
+Source source_of(const WeightInfo& weight) {
+    const auto bytes = weight.tensor.bytes();
+    return {bytes.data(), bytes.size(), weight.tensor.dtype(), run_type(weight)};
+}
+
+bool must_copy(const WeightInfo& weight) {
+    const auto address = reinterpret_cast<std::uintptr_t>(weight.tensor.bytes().data());
+    const DType type = run_type(weight);
+    return type != weight.tensor.dtype() || address % dtype_size(type) != 0;
+}
+
+std::uint64_t blocks_of(std::int64_t capacity) {
+    return static_cast<std::uint64_t>((capacity + state_block - 1) / state_block);
+}
+
+/// float32 copies of 16-bit vectors, which kernels other than products read.
+std::uint64_t widened_bytes(const Tables& tables) {
+    std::uint64_t bytes = 0;
+    for (const WeightInfo& weight : tables.weights) {
+        if (weight.tensor.shape().size() < 2 && run_type(weight) != DType::f32) {
+            bytes += static_cast<std::uint64_t>(weight.tensor.size()) * sizeof(float);
+        }
+    }
+    return bytes;
+}
+
+} // namespace
+
+DType run_type(const WeightInfo& weight) {
+    if (is_quantised(weight.type())) {
+        return DType::f16;
+    }
+    return weight.type() == DType::f64 ? DType::f32 : weight.type();
+}
+
+WeightLayout lay_out(const Tables& tables, std::uint64_t copy_limit) {
+    WeightLayout layout;
+    std::map<Source, std::size_t> first; // tied weights are one tensor under two names
+    std::uint64_t all = 0;
+    for (const WeightInfo& weight : tables.weights) {
+        const std::size_t index = layout.places.size();
+        const auto [known, fresh] = first.emplace(source_of(weight), index);
+        WeightLayout::Place& place = layout.places.emplace_back();
+        place.original = known->second;
+        place.bytes = dtype_bytes(run_type(weight), weight.tensor.size());
+        if (fresh) {
+            all += rounded(place.bytes);
+            layout.used += place.bytes;
+        }
+    }
+    for (std::size_t i = 0; i < layout.places.size(); ++i) {
+        WeightLayout::Place& place = layout.places[i];
+        if (place.original != i) {
+            continue;
+        }
+        if (all <= copy_limit || must_copy(tables.weights[i])) {
+            place.copied = true;
+            place.offset = layout.copies;
+            layout.copies += rounded(place.bytes);
+        } else if (!tables.weights[i].tensor.is_made()) {
+            layout.in_place += place.bytes;
+        }
+    }
+    return layout;
+}
+
+std::uint64_t made_bytes(const Tables& tables, const WeightLayout& layout) {
+    std::uint64_t bytes = 0;
+    for (std::size_t i = 0; i < tables.weights.size(); ++i) {
+        if (tables.weights[i].tensor.is_made() && layout.places[i].original == i) {
+            bytes += tables.weights[i].tensor.bytes().size();
+        }
+    }
+    return bytes;
+}
+
+std::uint64_t state_bytes(const StateInfo& state, std::int64_t capacity) {
+    return blocks_of(capacity) * static_cast<std::uint64_t>(block_stride(state.width)) * sizeof(float);
+}
+
+std::uint64_t row_bytes(std::int64_t capacity) {
+    return blocks_of(capacity) * state_block * sizeof(float);
+}
+
+std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t rows, std::int64_t keys) {
+    switch (buffer.extent) {
+    case BufferInfo::Extent::last_row:
+        return buffer.width;
+    case BufferInfo::Extent::rows:
+        return buffer.width * rows;
+    case BufferInfo::Extent::rows_keys:
+        break;
+    }
+    return buffer.width * rows * keys;
+}
+
+MemoryNeed need(const Tables& tables, std::uint64_t copy_limit, int threads, std::int64_t capacity,
+                std::span<const Plan* const> plans) {
+    MemoryNeed need;
+    const WeightLayout layout = lay_out(tables, copy_limit);
+    need.weights = layout.copies + made_bytes(tables, layout) + widened_bytes(tables);
+    need.in_place = layout.in_place;
+    for (const StateInfo& state : tables.states) {
+        need.cache += state_bytes(state, capacity);
+    }
+    need.scratch = 2 * static_cast<std::uint64_t>(threads) * row_bytes(capacity);
+    for (const Plan* plan : plans) {
+        for (const BufferInfo& buffer : plan->buffers) {
+            need.scratch +=
+                static_cast<std::uint64_t>(buffer_floats(buffer, plan->max_rows, capacity)) * sizeof(float);
+        }
+    }
+    return need;
+}
+
+} // namespace ergo::cpu

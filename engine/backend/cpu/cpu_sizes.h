@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The sizes of everything the CPU backend allocates, worked out before anything is: the plan that is
+// announced and the allocation use the same functions. Pure functions of sizes, any thread.
+#pragma once
+
+#include "engine/backend/memory_need.h"
+#include "engine/backend/plan.h"
+
+#include <span>
+#include <vector>
+
+namespace ergo::cpu {
+
+/// The type that a weight is run in: what was asked for, where a kernel knows it. f64 becomes f32, and a
+/// block-quantised weight f16 (or, of the same size, bf16 where a value is beyond f16's range).
+DType run_type(const WeightInfo& weight);
+
+/// Where each weight goes.
+struct WeightLayout {
+    struct Place {
+        std::size_t original =
+            0;               ///< weights that are one tensor in the same type share the first one's memory
+        bool copied = false; ///< else it is read where it lies
+        std::uint64_t offset = 0; ///< of a copy, in the memory for copies
+        std::uint64_t bytes = 0;
+    };
+    std::vector<Place> places;  ///< one a weight
+    std::uint64_t copies = 0;   ///< bytes of the memory for copies
+    std::uint64_t in_place = 0; ///< bytes of weights read where they lie in a file
+    std::uint64_t used = 0;     ///< bytes of all weights as they are run, shared ones once
+};
+/// Weights of `copy_limit` bytes or fewer in all are copied; beyond that only those that must be.
+WeightLayout lay_out(const Tables& tables, std::uint64_t copy_limit);
+
+/// Bytes of weights that the model itself worked out and keeps, whether they are copied or not.
+std::uint64_t made_bytes(const Tables& tables, const WeightLayout& layout);
+
+/// One state for `capacity` positions.
+std::uint64_t state_bytes(const StateInfo& state, std::int64_t capacity);
+/// Logits or scores of one worker for `capacity` positions.
+std::uint64_t row_bytes(std::int64_t capacity);
+/// Floats of a plan's buffer when a step of `rows` rows sees `keys` keys.
+std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t rows, std::int64_t keys);
+
+/// All of it together, for one executor on `threads` threads with these plans prepared.
+MemoryNeed need(const Tables& tables, std::uint64_t copy_limit, int threads, std::int64_t capacity,
+                std::span<const Plan* const> plans);
+
+} // namespace ergo::cpu

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/tensor/halves.h"
+
+#include "engine/base/half.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ergo {
+
+namespace {
+
+constexpr std::int64_t piece = 1 << 18; // elements: a multiple of every block, small enough to cancel between
+
+/// False when a finite value did not fit.
+bool round_to(DType type, std::span<const float> values, std::span<std::uint16_t> out) {
+    bool fits = true;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        if (type == DType::bf16) {
+            out[i] = f32_to_bf16(values[i]);
+        } else {
+            out[i] = f32_to_f16(values[i]);
+            fits = fits && ((out[i] & 0x7fffu) != 0x7c00u || !std::isfinite(values[i]));
+        }
+    }
+    return fits;
+}
+
+} // namespace
+
+DType give_as_halves(
+    const Tensor& tensor, std::optional<DType> wanted,
+    const std::function<void(std::int64_t first, std::span<const std::uint16_t> halves)>& use) {
+    const auto room = static_cast<std::size_t>(std::min(piece, tensor.size()));
+    std::vector<float> values(room);
+    std::vector<std::uint16_t> halves(room);
+    DType type = wanted.value_or(DType::f16);
+    for (std::int64_t first = 0; first < tensor.size();) {
+        const auto count = static_cast<std::size_t>(std::min(piece, tensor.size() - first));
+        tensor.to_floats(first, std::span(values).first(count));
+        if (round_to(type, std::span(values).first(count), halves) || wanted) {
+            use(first, std::span(halves).first(count));
+            first += static_cast<std::int64_t>(count);
+        } else {
+            type = DType::bf16;
+            first = 0;
+        }
+    }
+    return type;
+}
+
+} // namespace ergo

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Block-quantised types against values worked out elsewhere (tests/data/gguf/make_blocks.py).
+#include "engine/base/error.h"
+#include "engine/base/half.h"
+#include "engine/tensor/blocks.h"
+#include "engine/tensor/halves.h"
+#include "engine/tensor/npy.h"
+#include "engine/tensor/tensor.h"
+
+#include <QTest>
+
+#include <cmath>
+#include <cstring>
+
+using namespace ergo;
+
+namespace {
+
+const std::vector<DType> quantised{DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0,
+                                   DType::q5_1, DType::q4_k, DType::q5_k, DType::q6_k};
+
+std::vector<float> floats_of(const NpyArray& array) {
+    std::vector<float> values(array.data.size() / sizeof(float));
+    std::memcpy(values.data(), array.data.data(), array.data.size());
+    return values;
+}
+
+Tensor tensor_of(DType type, Shape shape, std::vector<std::byte> bytes, std::size_t skip = 0) {
+    auto owned = std::make_shared<std::vector<std::byte>>(std::move(bytes));
+    return Tensor(type, std::move(shape), std::span(*owned).subspan(skip), owned);
+}
+
+template <class Action> bool refused(Action action, ErrorKind kind) {
+    try {
+        action();
+    } catch (const Error& e) {
+        return e.kind() == kind;
+    }
+    return false;
+}
+
+} // namespace
+
+class TestBlocks : public QObject {
+    Q_OBJECT
+
+    const std::map<std::string, NpyArray> data_ = read_npz(std::string(ERGO_TEST_DATA) + "/gguf/blocks.npz");
+
+    Tensor stored(DType type) const {
+        const std::string name(dtype_name(type));
+        const auto count = data_.at(name + ".values").shape;
+        return tensor_of(type, count, data_.at(name + ".blocks").data);
+    }
+
+  private slots:
+    void decodes_as_computed_elsewhere_data() {
+        QTest::addColumn<int>("type");
+        for (const DType type : quantised) {
+            QTest::addRow("%s", std::string(dtype_name(type)).c_str()) << static_cast<int>(type);
+        }
+    }
+
+    void decodes_as_computed_elsewhere() {
+        QFETCH(int, type);
+        const auto kind = static_cast<DType>(type);
+        const std::vector<float> expected = floats_of(data_.at(std::string(dtype_name(kind)) + ".values"));
+        QVERIFY(expected.size() >= static_cast<std::size_t>(8 * block_elements(kind)));
+        const Tensor tensor = stored(kind);
+        QCOMPARE(tensor.size(), static_cast<std::int64_t>(expected.size()));
+        QCOMPARE(tensor.to_floats(), expected);
+
+        auto moved = data_.at(std::string(dtype_name(kind)) + ".blocks").data; // no alignment is needed
+        moved.insert(moved.begin(), std::byte{1});
+        QCOMPARE(tensor_of(kind, tensor.shape(), moved, 1).to_floats(), expected);
+
+        const std::int64_t together = block_elements(kind); // a piece from the middle
+        std::vector<float> piece(static_cast<std::size_t>(2 * together));
+        tensor.to_floats(3 * together, piece);
+        QVERIFY(std::equal(piece.begin(), piece.end(), expected.begin() + 3 * together));
+        QVERIFY(refused([&] { tensor.to_floats(together / 2, piece); }, ErrorKind::usage));
+        QVERIFY(refused([&] { tensor.to_floats(tensor.size() - together, piece); }, ErrorKind::usage));
+    }
+
+    void sizes_are_those_of_blocks() {
+        QCOMPARE(dtype_bytes(DType::q6_k, 512), std::uint64_t{420});
+        QCOMPARE(dtype_bytes(DType::bf16, 3), std::uint64_t{6});
+        QCOMPARE(dtype_name(DType::q4_k), std::string_view("q4_k"));
+        QVERIFY(is_quantised(DType::q8_0) && is_weight_type(DType::q8_0) && !is_float(DType::q8_0));
+        QVERIFY(!is_quantised(DType::boolean) && !is_weight_type(DType::i8));
+        QVERIFY(refused([] { dtype_size(DType::q4_0); }, ErrorKind::usage));
+        const auto bytes = [](std::size_t n) { return std::vector<std::byte>(n); };
+        QCOMPARE(tensor_of(DType::q4_0, {2, 32}, bytes(36)).size(), std::int64_t{64});
+        QVERIFY(refused([&] { tensor_of(DType::q4_0, {2, 32}, bytes(35)); }, ErrorKind::format));
+        QVERIFY(refused([&] { tensor_of(DType::q4_0, {2, 32}, bytes(54)); }, ErrorKind::format));
+        // blocks never reach over the end of a row
+        QVERIFY(refused([&] { tensor_of(DType::q4_0, {4, 16}, bytes(36)); }, ErrorKind::format));
+        QVERIFY(refused([&] { tensor_of(DType::q4_0, {}, bytes(18)); }, ErrorKind::format));
+    }
+
+    void encodes_to_the_nearest() {
+        std::vector<float> values(96);
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            values[i] = i < 32 ? 0.0f : std::sin(static_cast<float>(i * i)) * (i < 64 ? 1e-3f : 20.0f);
+        }
+        for (const auto& [type, steps] : {std::pair(DType::q8_0, 127.0f), std::pair(DType::q4_0, 8.0f)}) {
+            std::vector<std::byte> blocks(dtype_bytes(type, 96));
+            encode_blocks(type, values, blocks);
+            std::vector<float> back(values.size());
+            decode_blocks(type, blocks, back);
+            for (std::size_t i = 0; i < values.size(); ++i) {
+                float largest = 0; // of its block
+                for (std::size_t j = i / 32 * 32; j < i / 32 * 32 + 32; ++j) {
+                    largest = std::max(largest, std::abs(values[j]));
+                }
+                // half a step, a whole one at the end that has no number of its own; and the scale's rounding
+                const float allowed = largest / steps * (type == DType::q4_0 ? 1.0f : 0.5f) + largest * 1e-3f;
+                QVERIFY2(std::abs(back[i] - values[i]) <= allowed, qPrintable(QString::number(i)));
+            }
+        }
+        std::vector<std::byte> blocks(144);
+        std::vector<float> many(256);
+        QVERIFY(refused([&] { encode_blocks(DType::q4_k, many, blocks); }, ErrorKind::unsupported));
+        QVERIFY(refused([&] { decode_blocks(DType::q4_k, blocks, values); }, ErrorKind::usage));
+    }
+
+    void becomes_halves() {
+        const Tensor tensor = stored(DType::q8_0); // its scales reach 65504: beyond f16
+        std::vector<std::uint16_t> got(static_cast<std::size_t>(tensor.size()));
+        const auto keep = [&](std::int64_t first, std::span<const std::uint16_t> halves) {
+            std::copy(halves.begin(), halves.end(), got.begin() + first);
+        };
+        QCOMPARE(give_as_halves(tensor, {}, keep), DType::bf16);
+        const std::vector<float> values = tensor.to_floats();
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            QCOMPARE(got[i], f32_to_bf16(values[i]));
+        }
+        std::vector<float> many(600'000); // several pieces
+        for (std::size_t i = 0; i < many.size(); ++i) {
+            many[i] = static_cast<float>(i) * 0.1f;
+        }
+        got.assign(many.size(), 0);
+        const auto count = static_cast<std::int64_t>(many.size());
+        QCOMPARE(give_as_halves(Tensor::from_floats({count}, many), {}, keep), DType::f16);
+        for (std::size_t i = 0; i < many.size(); i += 997) {
+            QCOMPARE(got[i], f32_to_f16(many[i]));
+        }
+        many.back() = 70000; // found in the last piece: all pieces come again
+        QCOMPARE(give_as_halves(Tensor::from_floats({count}, many), {}, keep), DType::bf16);
+        QCOMPARE(got[1], f32_to_bf16(0.1f));
+        QCOMPARE(got.back(), f32_to_bf16(70000));
+        QCOMPARE(give_as_halves(Tensor::from_floats({2}, {1, 70000}), DType::f16, keep), DType::f16);
+        QCOMPARE(got[1], f32_to_f16(INFINITY)); // as asked for
+    }
+};
+
+QTEST_GUILESS_MAIN(TestBlocks)
+#include "test_blocks.moc"
