@@ -35,8 +35,9 @@ std::vector<MemoryPlan> plan_all(const std::shared_ptr<const Model>& model, std:
         plans.push_back(planner.plan(host, context));
         const std::string own = plans.back().dtype;
         for (const char* dtype : {"f32", "bf16", "f16"}) {
-            if (own != dtype) {
-                plans.push_back(planner.plan(host, context, dtype));
+            MemoryPlan plan = planner.plan(host, context, dtype);
+            if (plan.dtype != own) { // matrices that are stored in a type run in it anyway
+                plans.push_back(std::move(plan));
             }
         }
     }
@@ -192,7 +193,7 @@ std::string info_text(const Opened& opened) {
         line("licence", licence.name + " (" + licence.from + ")");
     }
     for (const WeightFile& file : weight_files(*opened.checkpoint)) {
-        line("file", file.name + ", " + mebibytes(file.bytes));
+        line("file", file.name + ", " + mebibytes(file.bytes) + " MiB");
     }
     out += memory_text(opened);
     for (const std::string& problem : opened.problems) {
