@@ -229,6 +229,10 @@ class AblateTest : public QObject {
         class Wrong final : public ergo::Backend {
           public:
             ergo::DeviceInfo info() const override { return inner_->info(); }
+            ergo::MemoryNeed need(const ergo::Tables& tables, std::int64_t capacity,
+                                  std::span<const ergo::Plan* const> plans) const override {
+                return inner_->need(tables, capacity, plans);
+            }
             std::unique_ptr<ergo::LoadedModel> load(std::shared_ptr<const ergo::Tables> tables,
                                                     const ergo::Progress& progress,
                                                     const ergo::CancelToken& cancel) override {

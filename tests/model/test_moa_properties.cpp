@@ -57,6 +57,7 @@ class CountingExecutor final : public ergo::Executor {
     void import_state(const ergo::StateSnapshot& snapshot) override { inner_->import_state(snapshot); }
     std::int64_t capacity() const override { return inner_->capacity(); }
     ergo::Counters counters() const override { return inner_->counters(); }
+    ergo::MemoryNeed taken() const override { return inner_->taken(); }
 
   private:
     std::unique_ptr<ergo::Executor> inner_;
@@ -67,6 +68,10 @@ class CountingBackend final : public ergo::Backend {
   public:
     int runs = 0;
     ergo::DeviceInfo info() const override { return inner_->info(); }
+    ergo::MemoryNeed need(const ergo::Tables& tables, std::int64_t capacity,
+                          std::span<const ergo::Plan* const> plans) const override {
+        return inner_->need(tables, capacity, plans);
+    }
     std::unique_ptr<ergo::LoadedModel> load(std::shared_ptr<const ergo::Tables> tables,
                                             const ergo::Progress& progress,
                                             const ergo::CancelToken& cancel) override {
@@ -78,6 +83,7 @@ class CountingBackend final : public ergo::Backend {
                 return std::make_unique<CountingExecutor>(inner_->create_executor(capacity), runs_);
             }
             std::uint64_t weight_bytes() const override { return inner_->weight_bytes(); }
+            ergo::MemoryNeed taken() const override { return inner_->taken(); }
 
           private:
             std::unique_ptr<ergo::LoadedModel> inner_;
