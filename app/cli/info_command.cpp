@@ -192,7 +192,7 @@ std::string info_text(const Opened& opened) {
     if (const Licence licence = find_licence(*opened.checkpoint); !licence.name.empty()) {
         line("licence", licence.name + " (" + licence.from + ")");
     }
-    for (const WeightFile& file : weight_files(*opened.checkpoint)) {
+    for (const FileOnDisk& file : weight_files(*opened.checkpoint)) {
         line("file", file.name + ", " + mebibytes(file.bytes) + " MiB");
     }
     out += memory_text(opened);

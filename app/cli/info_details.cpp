@@ -119,7 +119,7 @@ void add_digests(json& out, const Checkpoint& checkpoint, const Arguments& argum
     }
     const DigestCache cache(DigestCache::default_file());
     json files = json::array();
-    for (const WeightFile& file : weight_files(checkpoint)) {
+    for (const FileOnDisk& file : weight_files(checkpoint)) {
         files.push_back({{"name", file.name},
                          {"bytes", file.bytes},
                          {"sha256", digest_of(checkpoint, file, cache, progress_line(), context.cancel)}});
@@ -131,7 +131,7 @@ std::string digests_text(const Checkpoint& checkpoint, const Arguments& argument
     std::string text;
     if (arguments.has("--sha256")) {
         const DigestCache cache(DigestCache::default_file());
-        for (const WeightFile& file : weight_files(checkpoint)) {
+        for (const FileOnDisk& file : weight_files(checkpoint)) {
             text +=
                 digest_of(checkpoint, file, cache, progress_line(), context.cancel) + "  " + file.name + "\n";
         }

@@ -37,7 +37,7 @@ FilePanel::FilePanel(const ModelHeaders& headers, QWidget* parent)
     grid->setVerticalSpacing(4);
     grid->setColumnStretch(1, 1);
     int row = 0;
-    for (const ergo::WeightFile& file : files_) {
+    for (const ergo::FileOnDisk& file : files_) {
         grid->addWidget(selectable(QString::fromStdString(file.name), interfaceFont()), row, 0, Qt::AlignTop);
         auto* size = selectable(byteText(file.bytes), monoFont(11));
         size->setWordWrap(false);
@@ -109,10 +109,10 @@ void FilePanel::start() {
                                                                  const ergo::CancelToken& cancel) {
             const ergo::DigestCache cache(ergo::DigestCache::default_file());
             double before = 0, total = 0;
-            for (const ergo::WeightFile& file : files) {
+            for (const ergo::FileOnDisk& file : files) {
                 total += double(file.bytes);
             }
-            for (const ergo::WeightFile& file : files) {
+            for (const ergo::FileOnDisk& file : files) {
                 const auto part = [&](double at, double, const std::string& what) {
                     progress(before + at, total, what);
                 };

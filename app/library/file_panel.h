@@ -42,7 +42,7 @@ class FilePanel : public QWidget {
     void takeReady();
 
     std::shared_ptr<const ergo::Checkpoint> checkpoint_;
-    std::vector<ergo::WeightFile> files_;
+    std::vector<ergo::FileOnDisk> files_;
     std::shared_ptr<Work> work_;
     std::vector<QLabel*> digest_;
     QLabel* licence_;

@@ -27,7 +27,7 @@ struct ModelHeaders {
     std::vector<ergo::MemoryItem> memory;
     std::int64_t context = 0;
     std::uint64_t weight_bytes = 0;
-    std::vector<ergo::WeightFile> files;
+    std::vector<ergo::FileOnDisk> files;
     std::int64_t stored_parameters = 0;
     QStringList warnings;
     QString problem;                                    ///< why it does not open: the whole report

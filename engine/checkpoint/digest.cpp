@@ -202,8 +202,8 @@ std::string DigestCache::digest(const fs::path& path, const Progress& progress,
     return digest;
 }
 
-std::vector<WeightFile> weight_files(const Checkpoint& checkpoint) {
-    std::vector<WeightFile> files;
+std::vector<FileOnDisk> weight_files(const Checkpoint& checkpoint) {
+    std::vector<FileOnDisk> files;
     if (checkpoint.source().starts_with(embedded_mark)) {
         for (const std::string& name : checkpoint.weight_files()) {
             const EmbeddedFile* file = find_embedded(checkpoint.source().substr(embedded_mark.size()) + name);
@@ -219,7 +219,7 @@ std::vector<WeightFile> weight_files(const Checkpoint& checkpoint) {
     return files;
 }
 
-std::string digest_of(const Checkpoint& checkpoint, const WeightFile& file, const DigestCache& cache,
+std::string digest_of(const Checkpoint& checkpoint, const FileOnDisk& file, const DigestCache& cache,
                       const Progress& progress, const CancelToken& cancel) {
     if (!file.path.empty()) {
         return cache.digest(file.path, progress, cancel);

@@ -40,17 +40,17 @@ class DigestCache {
 };
 
 /// One file the weights come from.
-struct WeightFile {
+struct FileOnDisk {
     std::string name;           ///< safe to show
     std::filesystem::path path; ///< empty: compiled into the program
     std::uint64_t bytes = 0;
 };
 
 /// The weight files of a checkpoint, in order, with their sizes on disk.
-std::vector<WeightFile> weight_files(const Checkpoint& checkpoint);
+std::vector<FileOnDisk> weight_files(const Checkpoint& checkpoint);
 
 /// Of one of them, from the cache where it can be.
-std::string digest_of(const Checkpoint& checkpoint, const WeightFile& file, const DigestCache& cache,
+std::string digest_of(const Checkpoint& checkpoint, const FileOnDisk& file, const DigestCache& cache,
                       const Progress& progress, const CancelToken& cancel);
 
 } // namespace ergo

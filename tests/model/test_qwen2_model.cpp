@@ -208,7 +208,8 @@ void TestQwen2Model::heads_and_ties() {
     write_text(folder.path / "config.json", config.dump());
     QVERIFY(folder.open()->info().problems.empty());
     const Folder untied(untied_case);
-    QVERIFY(std::any_of(untied.open()->info().components.begin(), untied.open()->info().components.end(),
+    const auto model = untied.open();
+    QVERIFY(std::any_of(model->info().components.begin(), model->info().components.end(),
                         [](const auto& line) { return line.first == "lm_head" && line.second > 0; }));
 }
 
