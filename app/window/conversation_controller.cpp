@@ -57,8 +57,7 @@ ConversationController::ConversationController(TranscriptDocument* document, Len
     connect(&stop_timer_, &QTimer::timeout, this, [this] {
         const bool busy = seat_->worker->busy();
         drain();
-        if (!generating_ || !busy) {
-            stop_timer_.stop();
+        if (generating_ && !busy) {
             abandon();
         }
     });
@@ -415,6 +414,7 @@ void ConversationController::handle(ergo::EventFinished& event) {
 
 void ConversationController::finish(const ReplyStats& result, const QString& trailing_text) {
     generating_ = false;
+    stop_timer_.stop(); // or it would take the next message for the one that was stopped
     ReplyStats stats = result;
     stats.tokens = written_;
     stats.temperature = used_sampling_.temperature;

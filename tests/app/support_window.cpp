@@ -52,6 +52,7 @@ bool WindowUnderTest::open(const QString& source) {
 }
 
 void WindowUnderTest::type(const QString& text) {
+    QVERIFY2(waitIdle(), "the composer takes no message");
     QTest::keyClicks(composer().field(), text);
     QTest::keyClick(composer().field(), Qt::Key_Return);
 }

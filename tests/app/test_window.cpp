@@ -197,6 +197,15 @@ class TestWindow : public QObject {
         QVERIFY(!stop->isVisible());
         QCOMPARE(t->composer().state(), Composer::State::ready);
 
+        // What is asked right after a stop is not taken for what was stopped.
+        for (int i = 0; i < 3; ++i) {
+            t->type("more");
+            QTRY_VERIFY_WITH_TIMEOUT(t->controller().state() == State::writing, 20000);
+            QTest::mouseClick(stop, Qt::LeftButton);
+            QVERIFY(t->waitIdle(5000));
+            QVERIFY(t->composer().text().isEmpty());
+        }
+
         // Stop before the first token gives the words back; Esc in the composer does the same as the button.
         t->controller().newChat();
         t->type("again");
@@ -211,6 +220,7 @@ class TestWindow : public QObject {
     void regenerates() {
         t->type("Solve 2x = 8");
         QVERIFY(t->waitIdle());
+        QCOMPARE(t->transcript().document().turns().size(), 2);
         const QString first = t->transcript().document().text(1);
         QTest::keyClick(&t->window(), Qt::Key_R, Qt::ControlModifier);
         QVERIFY(t->controller().busy());
