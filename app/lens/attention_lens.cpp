@@ -3,6 +3,7 @@
 
 #include "app/figure/draw.h"
 #include "app/figure/trace_figure.h"
+#include "app/lens/flow_layout.h"
 #include "app/lens/head_grid.h"
 #include "app/lens/matrix_view.h"
 #include "app/lens/range_bar.h"
@@ -96,31 +97,25 @@ AttentionLens::AttentionLens(LensData* lens_data, Selection* selection, QWidget*
 }
 
 QWidget* AttentionLens::makeControls() {
-    auto* controls = new QWidget(this);
-    auto* row = new QHBoxLayout(controls);
-    row->setContentsMargins(0, 0, 0, 0);
-    row->setSpacing(8);
-    const auto picker = [&](const QString& accessible_name, const QString& tip, int stretch) {
+    auto* controls = new FlowWidget(this, 8); // a narrow lens has two lines of them, not words cut short
+    QLayout* row = controls->layout();
+    const auto picker = [&](const QString& accessible_name, const QString& tip) {
         auto* made = new QComboBox(controls);
         made->setAccessibleName(accessible_name);
         made->setToolTip(tip);
-        made->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-        made->setMinimumContentsLength(3);
-        made->setMinimumWidth(64);
-        row->addWidget(made, stretch);
+        made->setSizeAdjustPolicy(QComboBox::AdjustToContents);
+        row->addWidget(made);
         return made;
     };
-    site_ = picker(tr("Layer and attention"), tr("Which attention ([ and ] step through the layers)"), 3);
-    head_ = picker(tr("Head"), tr("Which head (comma and period step)"), 2);
-    scale_picker_ =
-        picker(tr("Scale"),
-               tr("Weights, or how many times an even look at all keys: heads that spread widely look "
-                  "blank otherwise"),
-               2);
+    site_ = picker(tr("Layer and attention"), tr("Which attention ([ and ] step through the layers)"));
+    head_ = picker(tr("Head"), tr("Which head (comma and period step)"));
+    scale_picker_ = picker(
+        tr("Scale"), tr("Weights, or how many times an even look at all keys: heads that spread widely look "
+                        "blank otherwise"));
     scale_picker_->addItems({tr("weight"), tr("× uniform"), tr("log × uniform")});
     connect(scale_picker_, &QComboBox::activated, this,
             [this](int index) { setScale(static_cast<WeightScale>(index)); });
-    colormap_ = picker(tr("Colour map"), tr("Colours of the picture"), 2);
+    colormap_ = picker(tr("Colour map"), tr("Colours of the picture"));
     colormap_->addItems(Colormap::names());
     const auto button = [&](const QString& text, const QString& tip) {
         auto* made = new QToolButton(controls);

@@ -347,7 +347,10 @@ class TestWindow : public QObject {
     }
 
     void takesScreenshots() {
-        t->window().chat()->messages()->dismiss(); // what an earlier export said is not part of the picture below
+        t->window()
+            .chat()
+            ->messages()
+            ->dismiss(); // what an earlier export said is not part of the picture below
         QTest::qWait(100);
         GuiProbe& probe = WindowUnderTest::application().probe();
         probe.reset();
