@@ -5,6 +5,7 @@
 #include "engine/tokenizer/byte_alphabet.h"
 #include "engine/tokenizer/regex_syntax.h"
 #include "engine/tokenizer/unicode_properties.h"
+#include "engine/tokenizer/unicode_scripts.h"
 
 #include <algorithm>
 
@@ -188,6 +189,30 @@ void PretokenizerRun::apply(const FixedLengthStep& step, std::size_t) {
                 begin = at;
                 characters = 0;
             }
+        }
+    }
+    spans_.swap(next_spans_);
+}
+
+void PretokenizerRun::apply(const UnicodeScriptsStep&, std::size_t) {
+    next_spans_.clear();
+    for (const ByteRange& span : spans_) {
+        int script = 0; // of the piece that is open, 0: none is
+        std::size_t begin = span.begin;
+        for (std::size_t at = span.begin; at < span.end;) {
+            const Utf8Char c = decode_utf8(text_, at);
+            const int own = script_of(c.code_point);
+            if (own != 0 && own != script) {
+                if (script != 0) {
+                    next_spans_.push_back({begin, at});
+                }
+                begin = at;
+                script = own;
+            }
+            at += c.length;
+        }
+        if (script != 0) {
+            next_spans_.push_back({begin, span.end});
         }
     }
     spans_.swap(next_spans_);

@@ -50,7 +50,11 @@ struct FixedLengthStep {
     std::size_t length = 5;
 };
 
-using PretokenizerStep = std::variant<SplitStep, DigitsStep, ByteLevelStep, MetaspaceStep, FixedLengthStep>;
+/// UnicodeScripts: pieces of one script. A space goes with what is before it and is lost at the beginning.
+struct UnicodeScriptsStep {};
+
+using PretokenizerStep =
+    std::variant<SplitStep, DigitsStep, ByteLevelStep, MetaspaceStep, FixedLengthStep, UnicodeScriptsStep>;
 
 class Pretokenizer {
   public:
@@ -99,6 +103,7 @@ class PretokenizerRun {
     void apply(const ByteLevelStep& step, std::size_t index);
     void apply(const MetaspaceStep& step, std::size_t index);
     void apply(const FixedLengthStep& step, std::size_t index);
+    void apply(const UnicodeScriptsStep& step, std::size_t index);
     void split_by_pattern(std::size_t index, SplitBehavior behavior, bool invert);
     void keep_parts(SplitBehavior behavior);
 

@@ -96,6 +96,8 @@ void add_pretokenizer(const JsonView& part, std::vector<PretokenizerStep>& steps
         const auto length = part.find("length");
         steps.emplace_back(FixedLengthStep{length ? static_cast<std::size_t>(length->integer(1, 1'000'000))
                                                   : std::size_t{5}});
+    } else if (type == "UnicodeScripts") {
+        steps.emplace_back(UnicodeScriptsStep{});
     } else {
         unknown_type(part, "pre-tokenizer");
     }

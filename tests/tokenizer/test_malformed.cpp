@@ -147,7 +147,7 @@ class TestMalformed : public QObject {
         beyond(R"({"model": {"type": "Magic"}})");
         beyond(
             R"({"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Magic"}]}})");
-        beyond(R"({"pre_tokenizer": {"type": "UnicodeScripts"}})");
+        beyond(R"({"pre_tokenizer": {"type": "UnicodeScrolls"}})");
         beyond(R"({"pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "Sideways"}})");
         beyond(R"({"post_processor": {"type": "Whatever"}})");
         beyond(R"({"decoder": {"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "Magic"}]}})");
@@ -177,9 +177,9 @@ class TestMalformed : public QObject {
     void theTypeIsNamed() {
         Json file = whole();
         file["pre_tokenizer"] =
-            Json::parse(R"({"type": "Sequence", "pretokenizers": [{"type": "UnicodeScripts"}]})");
+            Json::parse(R"({"type": "Sequence", "pretokenizers": [{"type": "UnicodeScrolls"}]})");
         const std::string message = refusal_of(file.dump()).message;
-        QVERIFY2(message.find("UnicodeScripts") != std::string::npos, message.c_str());
+        QVERIFY2(message.find("UnicodeScrolls") != std::string::npos, message.c_str());
         QVERIFY2(message.find("pre_tokenizer.pretokenizers[0]") != std::string::npos, message.c_str());
     }
 

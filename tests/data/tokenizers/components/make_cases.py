@@ -129,7 +129,7 @@ def tokenizers():
         yield f"normalizer {name}", whole(bytes_model(), normalizer)
     pres = {
         "Whitespace": {"type": "Whitespace"}, "WhitespaceSplit": {"type": "WhitespaceSplit"}, "Bert": {"type": "BertPreTokenizer"},
-        "CharDelimiterSplit": {"type": "CharDelimiterSplit", "delimiter": "-"}, "FixedLength": {"type": "FixedLength", "length": 4},
+        "CharDelimiterSplit": {"type": "CharDelimiterSplit", "delimiter": "-"}, "FixedLength": {"type": "FixedLength", "length": 4}, "UnicodeScripts": {"type": "UnicodeScripts"},
         "Digits": {"type": "Digits", "individual_digits": True},
         "Sequence": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}]},
         "ByteLevel after": {"type": "Sequence", "pretokenizers": [{"type": "Whitespace"}, {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}]},
