@@ -1289,6 +1289,53 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
     </message>
 </context>
 <context>
+    <name>ergosphere::MemoryPage</name>
+    <message>
+        <source>unknown</source>
+        <translation>unbekannt</translation>
+    </message>
+    <message>
+        <source>Context in tokens</source>
+        <translation>Kontext in Tokens</translation>
+    </message>
+    <message>
+        <source> tokens</source>
+        <translation> Tokens</translation>
+    </message>
+    <message>
+        <source>For a context of</source>
+        <translation>Für einen Kontext von</translation>
+    </message>
+    <message>
+        <source>Load uses this context. A shorter one needs less memory; the weights are used in place, out of the file, as far as the backend can.</source>
+        <translation>Laden verwendet diesen Kontext. Ein kürzerer braucht weniger Speicher; die Gewichte werden an Ort und Stelle aus der Datei verwendet, soweit das Backend es kann.</translation>
+    </message>
+    <message>
+        <source>total</source>
+        <translation>zusammen</translation>
+    </message>
+    <message>
+        <source>can be had now</source>
+        <translation>jetzt verfügbar</translation>
+    </message>
+    <message>
+        <source>Memory for a context of %1 tokens</source>
+        <translation>Speicher für einen Kontext von %1 Token</translation>
+    </message>
+    <message>
+        <source>main memory</source>
+        <translation>Hauptspeicher</translation>
+    </message>
+    <message>
+        <source>%1: too little.</source>
+        <translation>%1: zu wenig.</translation>
+    </message>
+    <message>
+        <source>A context of %1 tokens would fit into main memory.</source>
+        <translation>Ein Kontext von %1 Token würde in den Hauptspeicher passen.</translation>
+    </message>
+</context>
+<context>
     <name>ergosphere::MessageBar</name>
     <message>
         <source>Copy</source>
@@ -1398,10 +1445,6 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
         <translation>Parameter</translation>
     </message>
     <message>
-        <source>Memory for a context of %1 tokens</source>
-        <translation>Speicher für einen Kontext von %1 Token</translation>
-    </message>
-    <message>
         <source>Worth knowing</source>
         <translation>Wissenswert</translation>
     </message>
@@ -1450,28 +1493,20 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
         <translation>wird gelesen …</translation>
     </message>
     <message>
-        <source>Context in tokens</source>
-        <translation>Kontext in Tokens</translation>
-    </message>
-    <message>
-        <source> tokens</source>
-        <translation> Tokens</translation>
-    </message>
-    <message>
-        <source>For a context of</source>
-        <translation>Für einen Kontext von</translation>
-    </message>
-    <message>
-        <source>Load uses this context. A shorter one needs less memory; the weights are used in place, out of the file, as far as the backend can.</source>
-        <translation>Laden verwendet diesen Kontext. Ein kürzerer braucht weniger Speicher; die Gewichte werden an Ort und Stelle aus der Datei verwendet, soweit das Backend es kann.</translation>
-    </message>
-    <message>
         <source>Memory</source>
         <translation>Speicher</translation>
     </message>
     <message>
         <source>It would run with these settings:</source>
         <translation>Es liefe mit diesen Einstellungen:</translation>
+    </message>
+    <message>
+        <source>These weights are called gravity, but their masses are not there. What is open already stays open.</source>
+        <translation>Diese Gewichte heißen Gravity, aber ihre Massen fehlen. Was offen ist, bleibt offen.</translation>
+    </message>
+    <message>
+        <source>Runs them under ordinary attention; weights adapted to gravity write nonsense then</source>
+        <translation>Rechnet mit gewöhnlicher Attention; an Gravity angepasste Gewichte schreiben dann Unsinn</translation>
     </message>
 </context>
 <context>

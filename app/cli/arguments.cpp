@@ -158,15 +158,24 @@ std::string read_text_file(const std::string& path, std::size_t limit) {
         throw Error(ErrorKind::io, "The file cannot be opened.", {.file = name});
     }
     const auto size = std::filesystem::file_size(path, problem);
-    if (!problem && size > limit) {
+    if (problem) { // a pipe or a device: nobody knows how much will come
+        limit = std::min(limit, std::size_t{64} << 20);
+    }
+    std::string text;
+    if (problem || size <= limit) {
+        std::vector<char> piece(std::size_t{1} << 16);
+        while (text.size() <= limit && (file.read(piece.data(), std::ssize(piece)), file.gcount() > 0)) {
+            text.append(piece.data(), static_cast<std::size_t>(file.gcount()));
+        }
+    }
+    if ((!problem && size > limit) || text.size() > limit) {
         throw Error(ErrorKind::io,
-                    "The file has " + std::to_string(size) + " bytes, more than the limit of " +
-                        std::to_string(limit) + ".",
+                    "The file has " +
+                        (problem ? "more bytes than" : std::to_string(size) + " bytes, more than") +
+                        " the limit of " + std::to_string(limit) + ".",
                     {.file = name});
     }
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
+    return text;
 }
 
 std::vector<std::int32_t> parse_ids(const std::string& text) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cstdio>
+#include <optional>
 
 namespace ergo::cli {
 
@@ -78,20 +79,26 @@ bool wants_tensors(const Arguments& arguments) {
 }
 
 std::string tensors_text(const Checkpoint& checkpoint, const Arguments& arguments, const Context& context) {
+    const bool as_json = arguments.has("--json");
     json list = json::array();
     std::string text;
     for (const Row& row : rows_of(checkpoint)) {
-        json item{{"name", printable(row.name)}, {"dtype", row.dtype}, {"shape", row.shape}};
-        text += printable(row.name) + "  " + row.dtype + "  " + to_string(row.shape);
+        std::optional<TensorStats> stats;
         if (row.tensor && arguments.has("--stats")) {
-            const TensorStats stats = stats_of(checkpoint, row, context);
-            item["stats"] = stats_json(stats);
-            text += stats_text(stats);
+            stats = stats_of(checkpoint, row, context);
         }
-        list.push_back(std::move(item));
-        text += "\n";
+        if (as_json) {
+            json item{{"name", printable(row.name)}, {"dtype", row.dtype}, {"shape", row.shape}};
+            if (stats) {
+                item["stats"] = stats_json(*stats);
+            }
+            list.push_back(std::move(item));
+        } else {
+            text += printable(row.name) + "  " + row.dtype + "  " + to_string(row.shape) +
+                    (stats ? stats_text(*stats) : "") + "\n";
+        }
     }
-    if (arguments.has("--json")) {
+    if (as_json) {
         json out{{"tensors", std::move(list)},
                  {"weight_files", checkpoint.weight_files()},
                  {"weight_bytes", checkpoint.weight_bytes()},

@@ -4,7 +4,9 @@
 #include "engine/base/error.h"
 #include "engine/generate/end_tokens.h"
 #include "engine/generate/generation.h"
+#include "engine/generate/memory_use.h"
 
+#include <chrono>
 #include <cstdio>
 
 namespace ergo::cli {
@@ -110,28 +112,30 @@ const char* reason_in_words(EventFinished::Reason reason) {
 } // namespace
 
 Syntax run_syntax() {
-    return {"run",
-            "Generates text, streaming to stdout; speed and context use go to stderr.\nCtrl-C stops cleanly.",
-            {"MODEL"},
-            with_model_options(
-                {{"-p", "TEXT", "the prompt"},
-                 {"--tokens", "IDS", "the prompt as token ids: 1,2,3 or @FILE"},
-                 {"--chat", "", "apply the model's chat format to the prompt"},
-                 {"--system", "TEXT", "system prompt, with --chat"},
-                 {"-n", "N", "write at most N tokens (default 256)"},
-                 {"--temperature", "T", "0 (default) is greedy"},
-                 {"--top-k", "K", "only the K likeliest tokens (0: off)"},
-                 {"--top-p", "P", "only the likeliest tokens that make up P (1: off)"},
-                 {"--min-p", "P", "only tokens with at least P times the likeliest's chance (0: off)"},
-                 {"--repeat-penalty", "R", "makes recent tokens less likely (1: off)"},
-                 {"--advised", "", "sample as the model's generation_config.json advises, where not said here"},
-                 {"--seed", "S", "same seed, same text (default 0)"},
-                 {"--stop", "S", "end when this text appears", true},
-                 {"--take", "PLACE=ID", "write this token at that place of the reply (0: its first)", true},
-                 {"--save-recipe", "FILE", "write the changes and the sampling of this run as a recipe"}})};
+    return {
+        "run",
+        "Generates text, streaming to stdout; speed and context use go to stderr.\nCtrl-C stops cleanly.",
+        {"MODEL"},
+        with_model_options(
+            {{"-p", "TEXT", "the prompt"},
+             {"--tokens", "IDS", "the prompt as token ids: 1,2,3 or @FILE"},
+             {"--chat", "", "apply the model's chat format to the prompt"},
+             {"--system", "TEXT", "system prompt, with --chat"},
+             {"-n", "N", "write at most N tokens (default 256)"},
+             {"--temperature", "T", "0 (default) is greedy"},
+             {"--top-k", "K", "only the K likeliest tokens (0: off)"},
+             {"--top-p", "P", "only the likeliest tokens that make up P (1: off)"},
+             {"--min-p", "P", "only tokens with at least P times the likeliest's chance (0: off)"},
+             {"--repeat-penalty", "R", "makes recent tokens less likely (1: off)"},
+             {"--advised", "", "sample as the model's generation_config.json advises, where not said here"},
+             {"--seed", "S", "same seed, same text (default 0)"},
+             {"--stop", "S", "end when this text appears", true},
+             {"--take", "PLACE=ID", "write this token at that place of the reply (0: its first)", true},
+             {"--save-recipe", "FILE", "write the changes and the sampling of this run as a recipe"}})};
 }
 
 int run_command(const Arguments& arguments, const Context& context) {
+    const auto begun = std::chrono::steady_clock::now();
     const auto opened = open_for(arguments, context);
     const GenerateRequest request = request_from(arguments, *opened);
     if (arguments.has("--save-recipe")) {
@@ -143,11 +147,15 @@ int run_command(const Arguments& arguments, const Context& context) {
     hooks.progress = progress_line();
     hooks.prompt = [&](const EventPrompt& event) { prompt = event; };
     bool first = true;
+    std::chrono::duration<double> waited{};
     hooks.token = [&](EventToken&& token) {
         if (opened->tokenizer) {
             print(token.text);
         } else {
             print((first ? "" : ",") + std::to_string(token.choice.id));
+        }
+        if (first) {
+            waited = std::chrono::steady_clock::now() - begun;
         }
         first = false;
     };
@@ -160,6 +168,13 @@ int run_command(const Arguments& arguments, const Context& context) {
         end.seconds > 0 ? static_cast<double>(end.tokens) / end.seconds : 0.0,
         static_cast<long long>(session.length()), static_cast<long long>(session.capacity()),
         reason_in_words(end.reason));
+    const MemoryUse use = memory_use();
+    const std::uint64_t planned = opened->memory.total() - opened->memory.item("capture");
+    std::fprintf(stderr,
+                 "first token %.2f s after the start · memory %s, and %s of mapped files; planned %s, %s of "
+                 "it mapped\n",
+                 waited.count(), bytes_text(use.own).c_str(), bytes_text(use.mapped).c_str(),
+                 bytes_text(planned).c_str(), bytes_text(opened->memory.in_place).c_str());
     return 0;
 }
 

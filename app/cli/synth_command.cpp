@@ -19,19 +19,24 @@ DType parse_dtype(const std::string& name) {
 } // namespace
 
 Syntax synth_syntax() {
-    std::string names;
-    for (const std::string& name : synth_names()) {
-        names += (names.empty() ? "" : ", ") + name;
-    }
+    const auto list = [](const std::vector<std::string>& all) {
+        std::string names;
+        for (const std::string& name : all) {
+            names += (names.empty() ? "" : ", ") + name;
+        }
+        return names;
+    };
     return {"synth",
             "Writes a random-weight checkpoint of an exact shape in the published layout.",
             {},
-            {{"--like", "NAME", "a published model: " + names},
+            {{"--like", "NAME", "a published model: " + list(synth_names())},
              {"--config", "FILE.json", "a config.json instead"},
              {"--preset", "NAME", "schema of the tensors (default: the one of --like, else moa-2026)"},
              {"--set", "knob.NAME=VALUE", "a semantic knob over the preset", true},
              {"--out", "DIR", "folder to write (made if absent)"},
-             {"--dtype", "D", "f32, bf16 or f16 (default: as published)"},
+             {"--as", "CONTAINER", "what to write: " + list(container_names()) + " (default: safetensors)"},
+             {"--shards", "N", "that many safetensors files and their index"},
+             {"--dtype", "D", "f32, bf16 or f16 (default: as published); for gguf also q8_0 and q4_0"},
              {"--seed", "S", "seed of the weights (default 1)"}}};
 }
 
@@ -52,9 +57,17 @@ int synth_command(const Arguments& arguments, const Context& context) {
         }
         request.knobs[assignment.substr(5, equals - 5)] = assignment.substr(equals + 1);
     }
-    request.dtype = arguments.has("--dtype") ? parse_dtype(arguments.text("--dtype")) : synth_dtype(request);
+    ContainerRequest stored;
+    stored.container = arguments.has("--as") ? arguments.text("--as") : "safetensors";
+    stored.shards = static_cast<int>(arguments.integer("--shards", 1, 1, 99999));
+    const std::string dtype = arguments.text("--dtype");
+    if (stored.container == "gguf") {
+        stored.dtype = dtype; // the numbers themselves are the same whatever they are rounded to
+    }
+    const bool blocks = stored.container == "gguf" && dtype.starts_with("q");
+    request.dtype = dtype.empty() || blocks ? synth_dtype(request) : parse_dtype(dtype);
     request.seed = static_cast<std::uint64_t>(arguments.integer("--seed", 1, 0, INT64_MAX));
-    synth(request, arguments.required("--out"), progress_line(), context.cancel);
+    synth(request, stored, arguments.required("--out"), progress_line(), context.cancel);
     return 0;
 }
 

@@ -12,18 +12,13 @@
 
 namespace ergosphere {
 
-std::vector<ergo::MemoryItem> memoryFor(const std::shared_ptr<const ergo::Model>& model,
-                                        std::int64_t context) {
-    const auto cpu = ergo::make_cpu_backend(1); // no helpers: only its arithmetic is wanted
-    return ergo::MemoryPlanner(model).plan(ergo::memory_host(*cpu), context).items;
-}
-
 namespace {
 
 void takeModel(std::shared_ptr<const ergo::Model> model, ModelHeaders& headers) {
     headers.info = model->info();
     headers.context = std::min(model->max_positions(), headers.info.context);
-    headers.memory = memoryFor(model, headers.context);
+    headers.planner = std::make_shared<ergo::MemoryPlanner>(model);
+    headers.hosts = {ergo::cpu_memory_host(1)}; // no helpers: only its arithmetic is wanted
     headers.model = std::move(model);
 }
 
@@ -33,14 +28,16 @@ void recognise(ModelHeaders& headers) {
         headers.opens = true;
     } catch (const ergo::Error& error) {
         headers.problem = QString::fromUtf8(error.what());
-        if (error.where().code != "M-EXTRA") {
+        if (error.where().code == "M-EXTRA") { // all that is wanted is there, and more
+            headers.insisting.allow_unused = true;
+        } else if (error.where().code == "G-MASS-NAME") {
+            headers.insisting.knobs["attention"] = "dot";
+        } else {
             return;
         }
-        try { // all that is wanted is there, and more
-            ergo::OpenOptions options;
-            options.allow_unused = true;
-            takeModel(ergo::open_model(headers.checkpoint, options), headers);
-            headers.opens_with_unused = true;
+        try {
+            takeModel(ergo::open_model(headers.checkpoint, headers.insisting), headers);
+            headers.opens_anyway = true;
         } catch (const ergo::Error&) { // the first report is the one that counts
         }
     }
@@ -76,6 +73,9 @@ void readMore(ModelHeaders& headers) {
         return;
     }
     headers.licence = ergo::find_licence(*headers.checkpoint);
+    if (headers.planner) {
+        headers.hosts = ergo::memory_hosts(1);
+    }
     try {
         if (const auto tokenizer = ergo::open_tokenizer(*headers.checkpoint)) {
             headers.tokenizer = QObject::tr("%1 · %2 tokens")

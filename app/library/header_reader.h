@@ -7,6 +7,7 @@
 #include "engine/base/error.h"
 #include "engine/checkpoint/digest.h"
 #include "engine/checkpoint/licence.h"
+#include "engine/generate/memory_plan.h"
 #include "engine/model/model.h"
 
 #include <QObject>
@@ -18,13 +19,15 @@ namespace ergosphere {
 struct ModelHeaders {
     QString source, name;
     bool opens = false;             ///< the model can be loaded as it is
-    bool opens_with_unused = false; ///< it could be if tensors that no role claims are left out
+    bool opens_anyway = false;      ///< it could be if a person insists
+    ergo::OpenOptions insisting;    ///< with what: tensors that no role claims left out, gravity given up
     ergo::ModelInfo info;           ///< when it opens, one way or the other
     bool more = false;              ///< tokenizer and licence have been read too
     QString tokenizer, chat_format; ///< "byte-level BPE · 32,000 tokens", "DiscoverLM"; empty: none
     QString tokenizer_problem;      ///< why there is none although files are there
     ergo::Licence licence;
-    std::vector<ergo::MemoryItem> memory;
+    std::shared_ptr<const ergo::MemoryPlanner> planner; ///< null without a model
+    std::vector<ergo::MemoryHost> hosts;                ///< the CPU; with `more`, every device
     std::int64_t context = 0;
     std::uint64_t weight_bytes = 0;
     std::vector<ergo::FileOnDisk> files;
@@ -36,15 +39,11 @@ struct ModelHeaders {
     std::shared_ptr<const TensorOutline> outline;       ///< null without a checkpoint
 };
 
-/// What `model` takes on the CPU with a context of so many tokens, item by item; capture as the lenses look.
-std::vector<ergo::MemoryItem> memoryFor(const std::shared_ptr<const ergo::Model>& model,
-                                        std::int64_t context);
-
 /// What the headers say. Any thread, throws nothing. Only compressed files take time; cancelled, they are a
 /// problem like another.
 ModelHeaders readHeaders(const QString& source, const ergo::Progress& progress = {},
                          const ergo::CancelToken& cancel = {});
-/// Adds tokenizer and licence.
+/// Adds tokenizer, licence and the devices beside the CPU.
 void readMore(ModelHeaders& headers);
 
 class HeaderReader : public QObject {

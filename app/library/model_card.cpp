@@ -2,6 +2,7 @@
 #include "app/library/model_card.h"
 
 #include "app/library/file_panel.h"
+#include "app/library/memory_page.h"
 #include "app/library/recent_models.h"
 #include "app/library/tensor_panel.h"
 #include "app/window/engine_text.h"
@@ -18,7 +19,6 @@
 #include <QPlainTextEdit>
 #include <QPushButton>
 #include <QScrollArea>
-#include <QSpinBox>
 #include <QTabWidget>
 #include <QTimer>
 #include <QVBoxLayout>
@@ -205,24 +205,25 @@ QString ModelCard::reportText() const {
     return report_;
 }
 
-void ModelCard::load(bool allow_unused) {
-    LoadChoice choice{allow_unused, 0};
-    if (context_ && context_->value() != own_context_) {
-        choice.context = context_->value();
-    }
+void ModelCard::load(const ergo::OpenOptions& insisting) {
+    const LoadChoice choice{insisting, memory_ ? memory_->context() : 0, checkpoint_};
     emit loadRequested(source_, choice);
     accept();
 }
 
 void ModelCard::fill(const ModelHeaders& headers) {
     progress_->finish();
+    checkpoint_ = headers.checkpoint;
     if (headers.opens) {
         subtitle_->setText(sentence(headers.info.why));
     } else {
-        subtitle_->setText(headers.opens_with_unused
-                               ? tr("This checkpoint holds tensors that the model does not use. What is open "
-                                    "already stays open.")
-                               : tr("This cannot be opened. What is open already stays open."));
+        subtitle_->setText(
+            !headers.opens_anyway ? tr("This cannot be opened. What is open already stays open.")
+            : headers.insisting.allow_unused
+                ? tr("This checkpoint holds tensors that the model does not use. What is open "
+                     "already stays open.")
+                : tr("These weights are called gravity, but their masses are not there. What is "
+                     "open already stays open."));
         fillReport(headers);
     }
     if (headers.model) {
@@ -261,16 +262,20 @@ void ModelCard::fillButtons(const ModelHeaders& headers) {
         go->setObjectName("load");
         go->setDefault(true);
         go->setFocus();
-        connect(go, &QPushButton::clicked, this, [this] { load(false); });
+        connect(go, &QPushButton::clicked, this, [this] { load({}); });
         buttons_->addButton(QDialogButtonBox::Cancel);
     } else {
-        if (headers.opens_with_unused) {
+        if (headers.opens_anyway) {
             auto* anyway = buttons_->addButton(tr("Load anyway"), QDialogButtonBox::AcceptRole);
             anyway->setObjectName("load_anyway");
             anyway->setToolTip(
-                tr("Leaves out the tensors that no role claims; the numbers may then be wrong"));
+                headers.insisting.allow_unused
+                    ? tr("Leaves out the tensors that no role claims; the numbers may then be wrong")
+                    : tr("Runs them under ordinary attention; weights adapted to gravity write nonsense "
+                         "then"));
             anyway->setAutoDefault(false);
-            connect(anyway, &QPushButton::clicked, this, [this] { load(true); });
+            connect(anyway, &QPushButton::clicked, this,
+                    [this, insisting = headers.insisting] { load(insisting); });
         }
         buttons_->addButton(QDialogButtonBox::Close)->setDefault(true);
     }
@@ -341,79 +346,9 @@ void ModelCard::fillOverview(const ModelHeaders& headers) {
 }
 
 void ModelCard::fillMemory(const ModelHeaders& headers) {
-    const QLocale locale;
-    auto* tab = new QWidget;
-    auto* column = new QVBoxLayout(tab);
-    column->setContentsMargins(0, 12, 0, 0);
-    column->setSpacing(8);
-    own_context_ = headers.context;
-    context_ = new QSpinBox;
-    context_->setObjectName("context");
-    context_->setAccessibleName(tr("Context in tokens"));
-    context_->setRange(1,
-                       int(std::min<qint64>(std::max<qint64>(1, headers.model->max_positions()), 1 << 30)));
-    context_->setValue(int(headers.context));
-    context_->setGroupSeparatorShown(true);
-    context_->setSuffix(tr(" tokens"));
-    auto* row = new QHBoxLayout;
-    auto* label = new QLabel(tr("For a context of"));
-    label->setBuddy(context_);
-    row->addWidget(label);
-    row->addWidget(context_);
-    row->addStretch();
-    column->addLayout(row);
-    auto* grid = new QGridLayout;
-    grid->setHorizontalSpacing(16);
-    grid->setVerticalSpacing(4);
-    grid->setColumnStretch(2, 1);
-    grid->setColumnMinimumWidth(0, 160);
-    std::vector<QLabel*> values;
-    const auto line = [&](const QString& name) {
-        auto* left = new QLabel(name);
-        left->setForegroundRole(QPalette::PlaceholderText);
-        auto* right = new QLabel;
-        right->setFont(monoFont());
-        right->setAccessibleName(name);
-        right->setTextInteractionFlags(Qt::TextSelectableByMouse);
-        const int at = grid->rowCount();
-        grid->addWidget(left, at, 0);
-        grid->addWidget(right, at, 1, Qt::AlignRight);
-        values.push_back(right);
-    };
-    for (const ergo::MemoryItem& item : headers.memory) {
-        line(engineText(item.what));
-    }
-    line(tr("total"));
-    column->addLayout(grid);
-    auto* note =
-        new QLabel(tr("Load uses this context. A shorter one needs less memory; the weights are used in "
-                      "place, out of the file, as far as the backend can."));
-    note->setWordWrap(true);
-    note->setForegroundRole(QPalette::PlaceholderText);
-    column->addWidget(note);
-    column->addStretch();
-    const auto plan = [values, model = headers.model](int positions) {
-        std::uint64_t total = 0;
-        std::size_t at = 0;
-        for (const ergo::MemoryItem& item : memoryFor(model, positions)) {
-            if (at + 1 < values.size()) {
-                values[at++]->setText(byteText(item.bytes));
-            }
-            total += item.bytes;
-        }
-        values.back()->setText(byteText(total));
-    };
-    plan(int(headers.context));
-    connect(context_, &QSpinBox::valueChanged, this, plan);
-    report_ +=
-        "\n" + tr("Memory for a context of %1 tokens").arg(locale.toString(qint64(headers.context))) + "\n";
-    std::uint64_t total = 0;
-    for (const ergo::MemoryItem& item : headers.memory) {
-        report_ += engineText(item.what) + ": " + byteText(item.bytes) + "\n";
-        total += item.bytes;
-    }
-    report_ += tr("total") + ": " + byteText(total) + "\n";
-    tabs_->addTab(tab, tr("Memory"));
+    memory_ = new MemoryPage(headers);
+    report_ += memory_->report();
+    tabs_->addTab(memory_, tr("Memory"));
 }
 
 void ModelCard::fillWhy(const ModelHeaders& headers) {
@@ -446,6 +381,9 @@ void ModelCard::fillMore(const ModelHeaders& headers) {
                                                                                 text(headers.licence.from)));
         report_ += "\n" + tr("Tokenizer") + ": " + tokenizer_->text() + "\n" + tr("Chat format") + ": " +
                    chat_format_->text() + "\n" + tr("Licence") + ": " + licence_->text() + "\n";
+    }
+    if (memory_) {
+        memory_->setHosts(headers.hosts);
     }
     known_licence_ = headers.licence;
     if (files_) {

@@ -10,20 +10,21 @@
 class QDialogButtonBox;
 class QLabel;
 class QPlainTextEdit;
-class QSpinBox;
 class QTabWidget;
 class QVBoxLayout;
 
 namespace ergosphere {
 
 class FilePanel;
+class MemoryPage;
 class ProgressRow;
 class TensorPanel;
 
 /// What is asked for with Load.
 struct LoadChoice {
-    bool allow_unused = false;
-    qint64 context = 0; ///< 0: the model's own
+    ergo::OpenOptions insisting;                        ///< unless it opens as it is
+    qint64 context = 0;                                 ///< 0: the model's own
+    std::shared_ptr<const ergo::Checkpoint> checkpoint; ///< open already; null: not yet
 };
 
 class ModelCard : public QDialog {
@@ -55,15 +56,15 @@ class ModelCard : public QDialog {
     void fillMemory(const ModelHeaders& headers);
     void fillWhy(const ModelHeaders& headers);
     void fillReport(const ModelHeaders& headers);
-    void load(bool allow_unused);
+    void load(const ergo::OpenOptions& insisting);
 
     QString source_, report_;
     HeaderReader reader_;
     QLabel *title_ = nullptr, *subtitle_ = nullptr;
     QTabWidget* tabs_ = nullptr;
     QLabel *tokenizer_ = nullptr, *chat_format_ = nullptr, *licence_ = nullptr;
-    QSpinBox* context_ = nullptr;
-    qint64 own_context_ = 0;
+    MemoryPage* memory_ = nullptr;
+    std::shared_ptr<const ergo::Checkpoint> checkpoint_;
     QPlainTextEdit *text_ = nullptr, *why_ = nullptr;
     TensorPanel* tensors_ = nullptr;
     FilePanel* files_ = nullptr;

@@ -353,8 +353,10 @@ ergo::OpenModelOptions MainWindow::openDefaults() const {
 
 void MainWindow::openModel(const QString& source, const LoadChoice& choice) {
     ergo::OpenModelOptions options = openDefaults();
-    options.model.allow_unused = choice.allow_unused;
+    options.model.allow_unused = choice.insisting.allow_unused;
+    options.model.knobs = choice.insisting.knobs;
     options.context = choice.context;
+    options.checkpoint = choice.checkpoint;
     chat_->messages()->dismiss();
     controller_->openModel(source, options);
 }

@@ -165,6 +165,9 @@ class CheckpointBuilder {
             c.typed_metadata_ = std::move(file.typed_metadata);
         }
         c.warnings_.insert(c.warnings_.end(), file.warnings.begin(), file.warnings.end());
+        if (file.refusal && !c.refusal_) {
+            c.refusal_ = std::make_shared<const Error>(*file.refusal);
+        }
         c.mappings_.insert(c.mappings_.end(), file.mappings.begin(), file.mappings.end());
         for (WeightEntry& entry : file.entries) {
             const auto [known, fresh] = owner_.emplace(entry.name, c.weight_files_.size() - 1);
@@ -260,6 +263,12 @@ const Tensor& Checkpoint::tensor(const std::string& name) const {
     throw Error(ErrorKind::mismatch,
                 "the model has no such tensor among its " + std::to_string(order_.size()) + ".",
                 {.code = "M-MISSING", .tensor = printable(name)});
+}
+
+void Checkpoint::check_runnable() const {
+    if (refusal_) {
+        throw *refusal_;
+    }
 }
 
 std::optional<std::string> Checkpoint::side_file(const std::string& name) const {

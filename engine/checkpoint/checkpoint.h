@@ -18,6 +18,7 @@
 
 namespace ergo {
 
+class Error;
 struct TorchFile;
 
 class Checkpoint {
@@ -86,6 +87,9 @@ class Checkpoint {
     bool complete() const { return complete_; }
     /// Sentences about things that are odd but harmless.
     const std::vector<std::string>& warnings() const { return warnings_; }
+    /// Throws what speaks against running a model that can be looked into: a GGUF file with an architecture
+    /// (F-ARCH) or a tensor type (GG-TYPE) that is only known by name.
+    void check_runnable() const;
     /// Throws Error(io, F-IO) when a weight file has been shortened, changed or damaged since it was opened;
     /// asks the file system.
     void check_unchanged() const;
@@ -110,6 +114,7 @@ class Checkpoint {
     std::uint64_t weight_bytes_ = 0;
     std::int64_t parameter_count_ = 0;
     bool complete_ = true;
+    std::shared_ptr<const Error> refusal_;
 };
 
 } // namespace ergo

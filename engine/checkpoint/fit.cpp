@@ -13,9 +13,10 @@ namespace ergo {
 namespace {
 
 constexpr std::size_t suggestions = 3;        // nearest names shown for one tensor
-constexpr std::size_t explained = 100;        // tensors that get suggestions
+constexpr std::size_t explained = 20;         // tensors that get suggestions
 constexpr std::size_t candidates_seen = 5000; // names compared for each
 constexpr std::size_t compared_length = 160;  // characters of a name that are compared
+constexpr std::size_t most_work = 20'000'000; // pairs of characters a report compares: a fraction of a second
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
     a = a.substr(0, compared_length);
@@ -39,7 +40,9 @@ struct Named {
 };
 
 /// Same shape first, then similar names; a name that shares less than half is no help.
-std::vector<std::string> nearest(const Named& wanted, const std::vector<Named>& candidates) {
+/// `work` is what is left to spend.
+std::vector<std::string> nearest(const Named& wanted, const std::vector<Named>& candidates,
+                                 std::size_t& work) {
     struct Scored {
         bool other_shape;
         std::size_t distance;
@@ -48,6 +51,12 @@ std::vector<std::string> nearest(const Named& wanted, const std::vector<Named>& 
     std::vector<Scored> scored;
     for (std::size_t i = 0; i < candidates.size() && i < candidates_seen; ++i) {
         const Named& c = candidates[i];
+        const std::size_t pairs =
+            std::min(wanted.name.size(), compared_length) * std::min(c.name.size(), compared_length);
+        if (pairs > work) {
+            break;
+        }
+        work -= pairs;
         const std::size_t distance = edit_distance(wanted.name, c.name);
         if (*c.shape == *wanted.shape || 2 * distance < wanted.name.size()) {
             scored.push_back({*c.shape != *wanted.shape, distance, c.name});
@@ -71,11 +80,12 @@ void explain(FitReport& report) {
     for (const auto& item : report.unexpected) {
         unclaimed.push_back({item.name, &item.shape});
     }
+    std::size_t work = most_work;
     for (std::size_t i = 0; i < absent.size() && i < explained; ++i) {
-        report.missing[i].nearest = nearest(absent[i], unclaimed);
+        report.missing[i].nearest = nearest(absent[i], unclaimed, work);
     }
     for (std::size_t i = 0; i < unclaimed.size() && i < explained; ++i) {
-        report.unexpected[i].nearest = nearest(unclaimed[i], absent);
+        report.unexpected[i].nearest = nearest(unclaimed[i], absent, work);
     }
 }
 

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -65,5 +66,16 @@ using GgufValue = std::variant<bool, std::uint32_t, std::int32_t, std::uint64_t,
 void write_gguf(const std::filesystem::path& path,
                 const std::vector<std::pair<std::string, GgufValue>>& metadata,
                 const std::vector<std::pair<std::string, Tensor>>& tensors);
+
+struct GgufPlace {
+    std::string name;
+    DType dtype = DType::f32;
+    Shape shape;
+};
+/// The same with `make(i)` asked for one tensor after the other, so that only one is in memory. Throws
+/// Error(usage) too when it is not of the type and shape announced.
+void write_gguf(const std::filesystem::path& path,
+                const std::vector<std::pair<std::string, GgufValue>>& metadata,
+                const std::vector<GgufPlace>& tensors, const std::function<Tensor(std::size_t)>& make);
 
 } // namespace ergo

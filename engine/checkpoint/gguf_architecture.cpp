@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace ergo {
 
@@ -107,6 +108,15 @@ GgufArchitecture GgufArchitecture::of(const TypedMetadata& metadata) {
     return parse(file->text(), std::string(file->path));
 }
 
+GgufArchitecture GgufArchitecture::named(std::string_view name) {
+    const EmbeddedFile* file = find_embedded(std::string(folder) + std::string(name) + ".json");
+    if (!file) {
+        throw Error(ErrorKind::unsupported, "no GGUF architecture is called '" + printable(name, 60) + "'.",
+                    {.code = "F-ARCH", .advice = "There are: " + known_architectures() + "."});
+    }
+    return parse(file->text(), std::string(file->path));
+}
+
 GgufArchitecture GgufArchitecture::parse(std::string_view text, const std::string& file_name) {
     const json document = parse_document(text, file_name);
     GgufArchitecture out;
@@ -115,6 +125,7 @@ GgufArchitecture GgufArchitecture::parse(std::string_view text, const std::strin
             throw Error(ErrorKind::unsupported, "this is no GGUF architecture of version 1.",
                         {.code = "F-CONFIG-VALUE", .file = file_name});
         }
+        out.name_ = document.at("architecture").get<std::string>();
         out.vocabulary_ = document.at("vocabulary").get<std::string>();
         out.names_ = document.at("tensors").get<decltype(out.names_)>();
         static constexpr std::pair<const char*, Member::Kind> kinds[] = {
@@ -154,6 +165,46 @@ std::string GgufArchitecture::checkpoint_name(std::string_view gguf_name) const 
         name.replace(at, block.size(), parts.number);
     }
     return name;
+}
+
+std::string GgufArchitecture::gguf_name(std::string_view checkpoint_name) const {
+    const Numbered parts = numbered(checkpoint_name);
+    for (const auto& [own, other] : names_) {
+        if (other == parts.pattern) {
+            std::string name = own;
+            if (const std::size_t at = name.find(block); at != std::string::npos) {
+                name.replace(at, block.size(), parts.number);
+            }
+            return name;
+        }
+    }
+    throw Error(ErrorKind::unsupported, "a GGUF file of the architecture " + name_ + " has no such tensor.",
+                {.code = "F-ARCH", .tensor = printable(checkpoint_name)});
+}
+
+std::vector<std::pair<std::string, GgufValue>>
+GgufArchitecture::metadata_of(std::string_view config_json) const {
+    json config = parse_document(config_json, "config.json");
+    std::vector<std::pair<std::string, GgufValue>> out{{"general.architecture", name_}};
+    for (const Member& member : members_) {
+        const json value = config.is_object() ? member_at(config, member.name) : json();
+        const bool whole = member.kind == Member::Kind::integer, number = member.kind == Member::Kind::number;
+        if ((whole || number) && value.is_null() && !member.optional) {
+            throw Error(ErrorKind::mismatch, "the key " + member.name + " is missing.",
+                        {.code = "F-CONFIG-MISSING", .file = "config.json"});
+        }
+        if (whole && value.is_number_unsigned() && value <= std::numeric_limits<std::uint32_t>::max()) {
+            out.emplace_back(member.source, value.get<std::uint32_t>());
+        } else if (number && value.is_number()) {
+            out.emplace_back(member.source, value.get<float>());
+        } else if ((whole || number || member.kind == Member::Kind::text) && !value.is_null()) {
+            throw Error(ErrorKind::mismatch,
+                        "the key " + member.name + " is " + printable(value.dump(), 40) +
+                            ", which a GGUF file cannot say.",
+                        {.code = "F-CONFIG-VALUE", .file = "config.json"});
+        }
+    }
+    return out;
 }
 
 std::string GgufArchitecture::config_json(const std::vector<GgufFile>& parts) const {

@@ -21,6 +21,16 @@ class GgufArchitecture {
     /// From a file such as those in resources/gguf. Throws Error(format, F-JSON or F-CONFIG-VALUE).
     static GgufArchitecture parse(std::string_view json, const std::string& file_name);
 
+    /// A known one by its name ("qwen2"). Throws Error(unsupported, F-ARCH).
+    static GgufArchitecture named(std::string_view name);
+
+    /// The other way round: a checkpoint's tensor in a GGUF file. Throws Error(unsupported, F-ARCH) for a
+    /// name that the architecture has no place for.
+    std::string gguf_name(std::string_view checkpoint_name) const;
+    /// Metadata that stands for a config.json, as config_json reads it. Throws Error(mismatch) with
+    /// F-CONFIG-MISSING or F-CONFIG-VALUE.
+    std::vector<std::pair<std::string, GgufValue>> metadata_of(std::string_view config_json) const;
+
     /// Name of a tensor in a checkpoint; its own when the architecture does not know it.
     std::string checkpoint_name(std::string_view gguf_name) const;
     /// Text of a config.json. `parts` are all files of the model, the first with the metadata. Throws
@@ -37,6 +47,7 @@ class GgufArchitecture {
         std::string unless;
         bool optional = false;
     };
+    std::string name_;
     std::map<std::string, std::string, std::less<>> names_;
     std::string vocabulary_;
     std::vector<Member> members_;

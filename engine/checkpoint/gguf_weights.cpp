@@ -23,7 +23,8 @@ std::map<std::string, std::string> for_people(const TypedMetadata& metadata) {
     return shown;
 }
 
-WeightFile weights_of(const GgufFile& part, const GgufArchitecture& architecture) {
+/// `architecture`: null when it is not known; names are then the file's own.
+WeightFile weights_of(const GgufFile& part, const GgufArchitecture* architecture) {
     WeightFile weights;
     weights.file_name = part.file_name;
     weights.kind = FileKind::gguf;
@@ -31,8 +32,16 @@ WeightFile weights_of(const GgufFile& part, const GgufArchitecture& architecture
     weights.warnings = part.warnings;
     weights.entries.reserve(part.entries.size());
     for (const GgufEntry& entry : part.entries) {
-        weights.entries.push_back({architecture.checkpoint_name(entry.name), std::string(entry.stored_type),
-                                   entry.shape, entry.end - entry.begin, part.tensor(entry)});
+        WeightEntry& made = weights.entries.emplace_back();
+        made.name = architecture ? architecture->checkpoint_name(entry.name) : entry.name;
+        made.stored_type = entry.stored_type;
+        made.shape = entry.shape;
+        made.bytes = entry.end - entry.begin;
+        try {
+            made.tensor = part.tensor(entry);
+        } catch (const Error& unreadable) { // can be named, counted and shown
+            weights.refusal = weights.refusal ? weights.refusal : unreadable;
+        }
     }
     return weights;
 }
@@ -45,14 +54,24 @@ std::vector<WeightFile> gguf_weights(const std::vector<std::shared_ptr<const Map
         files.push_back(read_gguf(part));
     }
     check_gguf_parts(files);
-    const GgufArchitecture architecture = GgufArchitecture::of(files.at(0).metadata);
+    std::optional<GgufArchitecture> architecture;
+    std::optional<Error> refusal;
+    try {
+        architecture = GgufArchitecture::of(files.at(0).metadata);
+    } catch (const Error& unknown) {
+        refusal = unknown;
+    }
     std::vector<WeightFile> weights;
     for (std::size_t i = 0; i < files.size(); ++i) {
-        weights.push_back(weights_of(files[i], architecture));
+        weights.push_back(weights_of(files[i], architecture ? &*architecture : nullptr));
         parts[i]->check_unchanged();
         weights.back().mappings.push_back(parts[i]);
     }
-    weights[0].side_files.emplace("config.json", architecture.config_json(files));
+    if (architecture) {
+        weights[0].side_files.emplace("config.json", architecture->config_json(files));
+    } else {
+        weights[0].refusal = refusal;
+    }
     weights[0].typed_metadata = files[0].metadata;
     return weights;
 }

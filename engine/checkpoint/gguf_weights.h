@@ -12,8 +12,8 @@
 namespace ergo {
 
 /// `parts` in order, the first with the metadata; it carries the config.json and the typed metadata of all.
-/// Throws Error with the codes of read_gguf, GG-SPLIT, GG-TYPE, GG-TOKENIZER, F-ARCH, F-CONFIG-MISSING,
-/// F-CONFIG-VALUE.
+/// An architecture or a tensor type that is only known by name becomes the `refusal` (F-ARCH, GG-TYPE).
+/// Throws Error with the codes of read_gguf, GG-SPLIT, GG-TOKENIZER, F-CONFIG-MISSING, F-CONFIG-VALUE.
 std::vector<WeightFile> gguf_weights(const std::vector<std::shared_ptr<const MappedFile>>& parts);
 
 } // namespace ergo

@@ -75,23 +75,24 @@ void put_value(Header& out, const GgufValue& value) {
         value);
 }
 
-std::uint64_t put_tensor(Header& out, const std::string& name, const Tensor& tensor, std::uint64_t offset) {
-    const auto type = gguf_type_of(tensor.dtype());
-    if (name.empty() || name.size() >= 64 || tensor.shape().size() > 4 || !type) {
+std::uint64_t put_tensor(Header& out, const GgufPlace& place, std::uint64_t offset) {
+    const auto& [name, dtype, shape] = place;
+    const auto type = gguf_type_of(dtype);
+    if (name.empty() || name.size() >= 64 || shape.size() > 4 || !type) {
         throw Error(ErrorKind::usage,
-                    "a tensor of shape " + to_string(tensor.shape()) + " and type " +
-                        std::string(dtype_name(tensor.dtype())) + " cannot be written under this name.",
+                    "a tensor of shape " + to_string(shape) + " and type " + std::string(dtype_name(dtype)) +
+                        " cannot be written under this name.",
                     {.tensor = printable(name),
                      .advice = "GGUF names have 1 to 63 bytes, its tensors at most 4 dimensions."});
     }
     out.text(name);
-    out.number(static_cast<std::uint32_t>(tensor.shape().size()));
-    for (std::size_t k = tensor.shape().size(); k-- > 0;) {
-        out.number(static_cast<std::uint64_t>(tensor.shape()[k]));
+    out.number(static_cast<std::uint32_t>(shape.size()));
+    for (std::size_t k = shape.size(); k-- > 0;) {
+        out.number(static_cast<std::uint64_t>(shape[k]));
     }
     out.number(*type);
     out.number(offset);
-    return offset + (tensor.bytes().size() + alignment - 1) / alignment * alignment;
+    return offset + (dtype_bytes(dtype, element_count(shape)) + alignment - 1) / alignment * alignment;
 }
 
 } // namespace
@@ -99,6 +100,16 @@ std::uint64_t put_tensor(Header& out, const std::string& name, const Tensor& ten
 void write_gguf(const std::filesystem::path& path,
                 const std::vector<std::pair<std::string, GgufValue>>& metadata,
                 const std::vector<std::pair<std::string, Tensor>>& tensors) {
+    std::vector<GgufPlace> places;
+    for (const auto& [name, tensor] : tensors) {
+        places.push_back({name, tensor.dtype(), tensor.shape()});
+    }
+    write_gguf(path, metadata, places, [&](std::size_t i) { return tensors[i].second; });
+}
+
+void write_gguf(const std::filesystem::path& path,
+                const std::vector<std::pair<std::string, GgufValue>>& metadata,
+                const std::vector<GgufPlace>& tensors, const std::function<Tensor(std::size_t)>& make) {
     Header header;
     header.bytes = "GGUF";
     header.number<std::uint32_t>(3);
@@ -109,8 +120,8 @@ void write_gguf(const std::filesystem::path& path,
         put_value(header, value);
     }
     std::uint64_t offset = 0;
-    for (const auto& [name, tensor] : tensors) {
-        offset = put_tensor(header, name, tensor, offset);
+    for (const GgufPlace& place : tensors) {
+        offset = put_tensor(header, place, offset);
     }
     AtomicFile file(path);
     file.write(header.bytes);
@@ -118,7 +129,12 @@ void write_gguf(const std::filesystem::path& path,
     const auto pad = [&] {
         file.write(std::string_view(zeros).substr(0, (alignment - file.size() % alignment) % alignment));
     };
-    for (const auto& [name, tensor] : tensors) {
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+        const Tensor tensor = make(i);
+        if (tensor.dtype() != tensors[i].dtype || tensor.shape() != tensors[i].shape) {
+            throw Error(ErrorKind::usage, "the tensor made is not the one announced.",
+                        {.tensor = printable(tensors[i].name)});
+        }
         pad();
         file.write(tensor.bytes());
     }

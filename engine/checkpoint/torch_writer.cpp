@@ -13,8 +13,8 @@ namespace ergo {
 
 namespace {
 
-constexpr std::size_t most_bytes = std::size_t{256} << 20; // well inside a zip without 64-bit records
-constexpr std::size_t alignment = 64;                      // of every record's bytes
+constexpr std::size_t most_bytes = (std::size_t{4} << 30) - (1 << 27); // inside a zip without 64-bit records
+constexpr std::size_t alignment = 64;                                  // of every record's bytes
 
 std::string little(std::uint64_t value, int bytes) {
     std::string out;
@@ -29,13 +29,10 @@ class Pickle {
   public:
     Pickle() { out_ = std::string("\x80\x02", 2) + global("collections", "OrderedDict") + ")R("; }
 
-    void add(const std::string& name, std::size_t record, const Shape& shape) {
-        std::int64_t count = 1;
-        for (const std::int64_t n : shape) {
-            count *= n;
-        }
+    void add(const std::string& name, std::size_t record, DType type, const Shape& shape) {
+        std::int64_t count = element_count(shape);
         out_ += text(name) + global("torch._utils", "_rebuild_tensor_v2") + "((" + text("storage") +
-                global("torch", "FloatStorage") + text(std::to_string(record)) + text("cpu") + number(count) +
+                global("torch", storage(type)) + text(std::to_string(record)) + text("cpu") + number(count) +
                 "tQ" + number(0) + "(";
         std::string strides = "(";
         for (std::size_t axis = 0; axis < shape.size(); ++axis) {
@@ -47,6 +44,14 @@ class Pickle {
     }
 
     std::string finish() { return out_ + "u."; }
+
+    /// nullptr for a type that this writer has no storage for.
+    static const char* storage(DType type) {
+        return type == DType::f32    ? "FloatStorage"
+               : type == DType::f16  ? "HalfStorage"
+               : type == DType::bf16 ? "BFloat16Storage"
+                                     : nullptr;
+    }
 
   private:
     static std::string global(const char* module, const char* name) {
@@ -99,10 +104,13 @@ class Zip {
 void check(const std::vector<std::pair<std::string, Tensor>>& tensors) {
     std::size_t bytes = 0;
     for (const auto& [name, tensor] : tensors) {
-        if (tensor.dtype() != DType::f32 || !is_valid_utf8(name)) {
+        if (!Pickle::storage(tensor.dtype()) || !is_valid_utf8(name)) {
             throw Error(ErrorKind::usage,
                         "'" + printable(name) + "' cannot be written into a PyTorch file: " +
-                            (tensor.dtype() != DType::f32 ? "it is not float32." : "its name is not UTF-8."));
+                            (is_valid_utf8(name)
+                                 ? "its elements are " + std::string(dtype_name(tensor.dtype())) +
+                                       ", not f32, f16 or bf16."
+                                 : "its name is not UTF-8."));
         }
         bytes += tensor.bytes().size() + name.size();
     }
@@ -119,7 +127,7 @@ void write_torch_file(const std::filesystem::path& path,
     check(tensors);
     Pickle pickle;
     for (std::size_t i = 0; i < tensors.size(); ++i) {
-        pickle.add(tensors[i].first, i, tensors[i].second.shape());
+        pickle.add(tensors[i].first, i, tensors[i].second.dtype(), tensors[i].second.shape());
     }
     AtomicFile file(path);
     Zip zip(file, path.stem().string());

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "engine/base/cancel.h"
+#include "engine/base/error.h"
 #include "engine/checkpoint/mapped_file.h"
 #include "engine/checkpoint/sniff.h"
 #include "engine/checkpoint/typed_metadata.h"
@@ -39,6 +40,7 @@ struct WeightFile {
     std::map<std::string, std::string> side_files;
     TypedMetadata typed_metadata; ///< of containers that have some: a tokenizer may lie in it
     std::vector<std::string> warnings;
+    std::optional<Error> refusal;                            ///< why the file can be looked into but not run
     std::vector<std::shared_ptr<const MappedFile>> mappings; ///< that tensors and metadata view
 };
 

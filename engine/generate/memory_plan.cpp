@@ -113,6 +113,10 @@ std::uint64_t available_memory() {
     return available;
 }
 
+std::uint64_t peak_memory() {
+    return number_in("/proc/self/status", "VmHWM:").value_or(0) * 1024;
+}
+
 MemoryHost memory_host(const Backend& backend) {
     const DeviceInfo info = backend.info();
     const std::uint64_t available = info.backend == "cpu" ? available_memory() : info.memory_bytes;
@@ -122,12 +126,17 @@ MemoryHost memory_host(const Backend& backend) {
             }};
 }
 
-std::vector<MemoryHost> memory_hosts(int threads) {
+MemoryHost cpu_memory_host(int threads) {
     const std::shared_ptr<Backend> cpu = make_cpu_backend(threads);
-    std::vector<MemoryHost> hosts{memory_host(*cpu)};
-    hosts[0].need = [cpu](const Tables& tables, std::int64_t capacity, std::span<const Plan* const> plans) {
+    MemoryHost host = memory_host(*cpu);
+    host.need = [cpu](const Tables& tables, std::int64_t capacity, std::span<const Plan* const> plans) {
         return cpu->need(tables, capacity, plans);
     };
+    return host;
+}
+
+std::vector<MemoryHost> memory_hosts(int threads) {
+    std::vector<MemoryHost> hosts{cpu_memory_host(threads)};
 #ifdef ERGO_HAS_VULKAN
     const std::vector<DeviceInfo> devices = vulkan_devices();
     for (std::size_t i = 0; i < devices.size(); ++i) {

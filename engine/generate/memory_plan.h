@@ -27,11 +27,17 @@ struct MemoryHost {
 
 /// The host of an opened backend; `backend` must outlive it.
 MemoryHost memory_host(const Backend& backend);
-/// The CPU with `threads` (0: one a core), then every usable Vulkan device. Opens no device.
+/// The CPU with `threads` (0: one a core).
+MemoryHost cpu_memory_host(int threads);
+/// The CPU, then every usable Vulkan device. Opens no device, but looking for them takes a while.
 std::vector<MemoryHost> memory_hosts(int threads);
 /// Bytes of main memory that programs can get now: what is free or can be freed, within the limit of the
 /// control group that this program runs in. 0 when the system does not say.
 std::uint64_t available_memory();
+
+/// The most memory this program has held so far, mapped files' pages included; 0 when the system does not
+/// say.
+std::uint64_t peak_memory();
 
 struct MemoryPlan {
     std::string backend, dtype; ///< dtype: of the weight matrices as run

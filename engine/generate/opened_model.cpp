@@ -126,6 +126,17 @@ std::vector<DeviceInfo> all_devices() {
 
 namespace {
 
+bool still_as_it_was(const std::shared_ptr<const Checkpoint>& checkpoint) {
+    try {
+        if (checkpoint) {
+            checkpoint->check_unchanged();
+        }
+        return checkpoint != nullptr;
+    } catch (const Error&) { // what stands there now is opened instead
+        return false;
+    }
+}
+
 /// Decides the context where nobody asked for one, and refuses what does not fit.
 void plan_memory(OpenedModel& opened, const OpenModelOptions& options) {
     const MemoryPlanner planner(opened.model);
@@ -159,7 +170,8 @@ std::shared_ptr<const OpenedModel> open_all(const std::string& source, const Ope
     auto opened = std::make_shared<OpenedModel>();
     opened->source = source;
     say(0, "reading headers");
-    opened->checkpoint = open_checkpoint(source, progress, cancel);
+    opened->checkpoint =
+        still_as_it_was(options.checkpoint) ? options.checkpoint : open_checkpoint(source, progress, cancel);
     say(1, "building the model");
     OpenOptions model_options = options.model;
     if (options.context > 0) {

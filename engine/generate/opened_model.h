@@ -21,6 +21,9 @@ struct OpenModelOptions {
     int threads = 0;              ///< 0: one a core
     std::int64_t context = 0;     ///< 0: the model's own, or the longest there is memory for
     bool watched = false;         ///< lenses will look: their memory counts
+    /// What open_checkpoint gave for the same source, so that a compressed file is decompressed once; null:
+    /// opened now.
+    std::shared_ptr<const Checkpoint> checkpoint{};
     OpenOptions model;
 };
 

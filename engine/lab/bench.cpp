@@ -2,13 +2,13 @@
 #include "engine/lab/bench.h"
 
 #include "engine/base/error.h"
+#include "engine/generate/memory_plan.h"
 #include "engine/generate/session.h"
 #include "engine/model/lens_set.h"
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <fstream>
 #include <thread>
 
 namespace ergo {
@@ -39,16 +39,6 @@ std::vector<std::int32_t> pseudo_tokens(std::int64_t count, std::int64_t vocabul
         id = static_cast<std::int32_t>(x % static_cast<std::uint64_t>(vocabulary));
     }
     return ids;
-}
-
-std::uint64_t peak_memory_bytes() {
-    std::ifstream status("/proc/self/status");
-    for (std::string line; std::getline(status, line);) {
-        if (line.starts_with("VmHWM:")) {
-            return std::strtoull(line.c_str() + 6, nullptr, 10) * 1024;
-        }
-    }
-    return 0;
 }
 
 std::vector<Subscription> subscriptions_for(const Model& model, const std::vector<std::string>& observe) {
@@ -215,7 +205,7 @@ BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const Be
     result.bytes_per_token = decode_tokens ? decode_bytes / decode_tokens : 0;
     result.weight_bytes_read = counters.weight_bytes_read;
     result.host_ops = counters.host_ops;
-    result.peak_memory = peak_memory_bytes();
+    result.peak_memory = peak_memory();
     const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     result.bandwidth =
         measure_read_bandwidth(request.threads > 0 ? request.threads : cores,

@@ -4,6 +4,7 @@
 #include "engine/base/error.h"
 #include "engine/base/half.h"
 #include "engine/checkpoint/safetensors_stream.h"
+#include "engine/generate/metadata_tokenizer.h"
 
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -119,7 +120,12 @@ fs::path checked_target(const fs::path& out, const Checkpoint& checkpoint) {
 }
 
 bool is_matrix(const std::string& name, const Tensor& tensor) {
-    return tensor.shape().size() == 2 && name.ends_with(".weight") && is_float(tensor.dtype());
+    return tensor.shape().size() == 2 && name.ends_with(".weight") && is_weight_type(tensor.dtype());
+}
+
+// Blocks of other formats (GGUF) have no place in a safetensors file.
+DType type_beside_matrices(const Tensor& tensor) {
+    return is_quantised(tensor.dtype()) ? DType::f32 : tensor.dtype();
 }
 
 std::vector<std::byte> encoded(const std::vector<float>& values, DType type) {
@@ -161,7 +167,8 @@ class Conversion {
         std::vector<SafetensorsStream::Entry> entries;
         for (const std::string& name : checkpoint_.order()) {
             const Tensor& tensor = checkpoint_.tensor(name); // refuses one that can only be inspected
-            entries.push_back({name, is_matrix(name, tensor) ? type_ : tensor.dtype(), tensor.shape()});
+            entries.push_back(
+                {name, is_matrix(name, tensor) ? type_ : type_beside_matrices(tensor), tensor.shape()});
         }
         SafetensorsStream stream(path, entries, {{"format", "pt"}});
         total_ = static_cast<double>(stream.data_bytes());
@@ -178,6 +185,12 @@ class Conversion {
                 write_file(folder / name,
                            std::string_view(name) == "config.json" ? with_dtype(*text, type_) : *text);
             }
+        }
+        const TypedMetadata& metadata = checkpoint_.typed_metadata();
+        if (const auto table = token_table_of(metadata); table && !checkpoint_.side_file("tokenizer.json")) {
+            const TokenizerFiles files = files_of(*table, metadata.file_name());
+            write_file(folder / "tokenizer.json", files.tokenizer_json);
+            write_file(folder / "tokenizer_config.json", files.config_json);
         }
         std::error_code ignored;
         const fs::path templates = checkpoint_.folder() / "additional_chat_templates";
@@ -212,7 +225,10 @@ class Conversion {
         constexpr std::size_t piece = std::size_t{4} << 20; // bytes, about
         const std::span<const std::byte> bytes = tensor.bytes();
         const bool same = entry.dtype == tensor.dtype();
-        const std::size_t rows = same ? bytes.size() : static_cast<std::size_t>(tensor.shape()[0]);
+        const bool in_rows = tensor.shape().size() >= 2;
+        const std::size_t rows = same      ? bytes.size()
+                                 : in_rows ? static_cast<std::size_t>(tensor.shape()[0])
+                                           : std::size_t{1};
         const std::size_t row_bytes = rows == 0 ? 0 : bytes.size() / rows;
         const std::size_t step = std::max<std::size_t>(1, piece / std::max<std::size_t>(1, row_bytes));
         for (std::size_t row = 0; row < rows; row += step) {
@@ -223,8 +239,11 @@ class Conversion {
                 stream.write(part);
                 advance(part.size(), entry.name);
             } else {
-                const Tensor slice(tensor.dtype(), {static_cast<std::int64_t>(count), tensor.shape()[1]},
-                                   part, nullptr);
+                Shape shape = tensor.shape();
+                if (in_rows) {
+                    shape[0] = static_cast<std::int64_t>(count);
+                }
+                const Tensor slice(tensor.dtype(), shape, part, nullptr);
                 const std::vector<std::byte> made = encoded(slice.to_floats(), entry.dtype);
                 stream.write(made);
                 advance(made.size(), entry.name);
@@ -244,6 +263,7 @@ class Conversion {
 void convert(const Checkpoint& checkpoint, const fs::path& out, const std::string& dtype,
              const Progress& progress, const CancelToken& cancel) {
     const DType type = parse_dtype(dtype);
+    checkpoint.check_runnable();
     PartialFolder folder(checked_target(out, checkpoint));
     Conversion conversion(checkpoint, type, progress, cancel);
     conversion.write_side_files(folder.path());

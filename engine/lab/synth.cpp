@@ -12,6 +12,8 @@
 #include "engine/model/moa/layout.h"
 #include "engine/model/moa/semantics.h"
 
+#include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <fstream>
 #include <functional>
@@ -187,6 +189,19 @@ class Weights {
     const std::vector<SchemaTensor>& claimed_;
 };
 
+/// The published spelling of a name, or what was given when there is none.
+SynthRequest spelled(SynthRequest request) {
+    const auto same = [](char a, char b) {
+        return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b));
+    };
+    for (const std::string& name : synth_names()) {
+        if (std::equal(name.begin(), name.end(), request.like.begin(), request.like.end(), same)) {
+            request.like = name;
+        }
+    }
+    return request;
+}
+
 std::string preset_of(const SynthRequest& request) {
     if (!request.preset.empty()) {
         return request.preset;
@@ -219,7 +234,8 @@ DType synth_dtype(const SynthRequest& request) {
     return !request.like.empty() && qwen2::can_synthesise(request) ? DType::bf16 : DType::f32;
 }
 
-Synthetic synthesise(const SynthRequest& request, const Progress& progress, const CancelToken& cancel) {
+Synthetic synthesise(const SynthRequest& given, const Progress& progress, const CancelToken& cancel) {
+    const SynthRequest request = spelled(given);
     if (request.dtype != DType::f32 && request.dtype != DType::bf16 && request.dtype != DType::f16) {
         throw Error(ErrorKind::usage, "a synthetic checkpoint is f32, bf16 or f16, not " +
                                           std::string(dtype_name(request.dtype)));
@@ -274,6 +290,39 @@ void synth(const SynthRequest& request, const std::filesystem::path& folder, con
         write_text(folder / "semantics.json", made.semantics);
     }
     write_safetensors(weights, made.tensors);
+}
+
+void synth(const SynthRequest& given, const ContainerRequest& stored, const std::filesystem::path& folder,
+           const Progress& progress, const CancelToken& cancel) {
+    namespace fs = std::filesystem;
+    const SynthRequest request = spelled(given);
+    if (stored.container == "safetensors" && stored.shards == 1) {
+        synth(request, folder, progress, cancel);
+        return;
+    }
+    std::error_code ignored;
+    if (fs::exists(folder, ignored) && !fs::is_empty(folder, ignored)) {
+        throw Error(ErrorKind::usage, "the folder holds something already",
+                    {.file = printable(folder.filename().string()), .advice = "Name another folder."});
+    }
+    struct Made { // the same model in one safetensors file, for as long as it is needed
+        ~Made() {
+            std::error_code failed;
+            fs::remove_all(path, failed);
+            fs::remove(path.parent_path(), failed); // only when nothing came of it
+        }
+        fs::path path;
+    } made{folder / "being-made"};
+    synth(request, made.path, progress, cancel);
+    write_container(*Checkpoint::open(made.path), folder, stored, progress, cancel);
+    const bool bare =
+        stored.container == "gguf" || (stored.container.starts_with("pt") && wants_kotodama(request));
+    for (const fs::directory_entry& entry : fs::directory_iterator(made.path)) {
+        const fs::path name = entry.path().filename();
+        if (name != "model.safetensors" && !(bare && name == "config.json")) {
+            fs::rename(entry.path(), folder / name);
+        }
+    }
 }
 
 } // namespace ergo

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "engine/base/cancel.h"
+#include "engine/lab/containers.h"
 #include "engine/tensor/tensor.h"
 
 #include <cstdint>
@@ -17,7 +18,8 @@
 namespace ergo {
 
 struct SynthRequest {
-    std::string like;   ///< a published name such as "DiscoverLM-70M" or "kotodama-108m"; empty: `config`
+    std::string like;   ///< a published name such as "DiscoverLM-70M" or "kotodama-108m", whatever its
+                        ///< case; empty: `config`
     std::string config; ///< text of a config.json, when `like` is empty
     std::string preset; ///< schema name; empty: the one of `like`, else the family's first
     std::map<std::string, std::string> knobs; ///< semantic knobs over the preset, name to JSON value
@@ -43,6 +45,12 @@ Synthetic synthesise(const SynthRequest& request, const Progress& progress = {},
 /// error.
 void synth(const SynthRequest& request, const std::filesystem::path& folder, const Progress& progress = {},
            const CancelToken& cancel = {});
+
+/// The same with the weights in another container or in several files; what stands beside them is what is
+/// published beside such a file (nothing beside GGUF and beside Kotodama's .pt). `folder` is new or empty.
+/// Throws too as write_container.
+void synth(const SynthRequest& request, const ContainerRequest& stored, const std::filesystem::path& folder,
+           const Progress& progress = {}, const CancelToken& cancel = {});
 
 /// The element type that a model of that name was published in; f32 for a config.json of one's own.
 DType synth_dtype(const SynthRequest& request);

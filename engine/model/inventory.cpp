@@ -41,7 +41,7 @@ std::string stored_types(const Checkpoint& checkpoint, const std::vector<SchemaT
 std::vector<MemoryItem> memory_items(const Tables& tables, const Plan& plan, std::int64_t positions) {
     std::uint64_t weights = 0, row = 0, scratch = 0;
     for (const WeightInfo& weight : tables.weights) {
-        weights += weight.tensor.bytes().size();
+        weights += weight.tensor.byte_size();
     }
     for (const StateInfo& state : tables.states) {
         row += static_cast<std::uint64_t>(state.width) * sizeof(float);

@@ -44,6 +44,7 @@ std::string description(const Checkpoint& checkpoint) {
 
 std::shared_ptr<const Model> open_model(std::shared_ptr<const Checkpoint> checkpoint,
                                         const OpenOptions& options) {
+    checkpoint->check_runnable();
     for (const Family& family : kFamilies) {
         if (family.recognises(*checkpoint)) {
             return family.open(std::move(checkpoint), options);
@@ -56,7 +57,7 @@ std::shared_ptr<const Model> open_model(std::shared_ptr<const Checkpoint> checkp
     throw Error(ErrorKind::unsupported,
                 "the model family is not known: found " + description(*checkpoint) +
                     "; supported: " + supported,
-                {.code = "MODEL-FAMILY"});
+                {.code = "MODEL-FAMILY", .advice = "Its tensors can be listed (ergo info --tensors)."});
 }
 
 } // namespace ergo

@@ -26,19 +26,21 @@ RotaryTables rotary_tables(double theta, std::int64_t dim, std::int64_t position
                     "Rotary tables for " + std::to_string(positions) + " positions would exceed 4 GiB.",
                     {.advice = "Ask for a smaller context."});
     }
-    const std::vector<float> frequencies = rotary_frequencies(theta, dim);
-    const auto half = frequencies.size(), count = static_cast<std::size_t>(positions);
-    std::vector<float> cosine(count * 2 * half), sine(cosine.size());
-    for (std::size_t t = 0; t < count; ++t) {
-        for (std::size_t j = 0; j < half; ++j) {
-            const float angle = static_cast<float>(t) * frequencies[j];
-            const std::size_t at = t * 2 * half + j;
-            cosine[at] = cosine[at + half] = std::cos(angle);
-            sine[at] = sine[at + half] = std::sin(angle);
+    auto tables = Tensor::made_later({positions, dim}, 2, [theta, dim, positions] {
+        const std::vector<float> frequencies = rotary_frequencies(theta, dim);
+        const auto half = frequencies.size(), count = static_cast<std::size_t>(positions);
+        std::vector<float> cosine(count * 2 * half), sine(cosine.size());
+        for (std::size_t t = 0; t < count; ++t) {
+            for (std::size_t j = 0; j < half; ++j) {
+                const float angle = static_cast<float>(t) * frequencies[j];
+                const std::size_t at = t * 2 * half + j;
+                cosine[at] = cosine[at + half] = std::cos(angle);
+                sine[at] = sine[at + half] = std::sin(angle);
+            }
         }
-    }
-    const Shape shape{positions, dim};
-    return {Tensor::from_floats(shape, std::move(cosine)), Tensor::from_floats(shape, std::move(sine))};
+        return std::vector{std::move(cosine), std::move(sine)};
+    });
+    return {std::move(tables[0]), std::move(tables[1])};
 }
 
 } // namespace ergo

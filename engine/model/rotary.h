@@ -16,7 +16,7 @@ std::vector<float> rotary_frequencies(double theta, std::int64_t dim);
 struct RotaryTables {
     Tensor cos, sin; // [positions, dim], each half the same: for half-split pairing
 };
-/// Throws Error(resources) when the tables would exceed 4 GiB.
+/// Worked out when they are first read. Throws Error(resources) when they would exceed 4 GiB.
 RotaryTables rotary_tables(double theta, std::int64_t dim, std::int64_t positions);
 
 } // namespace ergo

@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <limits>
+#include <mutex>
 
 namespace ergo {
 
@@ -62,6 +63,43 @@ Tensor Tensor::from_floats(Shape shape, std::vector<float> values) {
     return tensor;
 }
 
+struct Tensor::Later {
+    std::function<std::vector<std::vector<float>>()> make;
+    mutable std::once_flag once;
+    mutable std::vector<std::vector<float>> values;
+    std::vector<char> places; // [tensor], whose addresses tell them apart before there are numbers
+};
+
+std::vector<Tensor> Tensor::made_later(const Shape& shape, std::size_t count,
+                                       std::function<std::vector<std::vector<float>>()> make) {
+    const auto later = std::make_shared<Later>();
+    later->make = std::move(make);
+    later->places.resize(count);
+    std::vector<Tensor> tensors(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        tensors[i].shape_ = shape;
+        tensors[i].count_ = element_count(shape);
+        tensors[i].made_ = true;
+        tensors[i].later_ = later;
+        tensors[i].which_ = i;
+    }
+    return tensors;
+}
+
+std::span<const std::byte> Tensor::later_bytes() const {
+    std::call_once(later_->once, [this] { later_->values = later_->make(); });
+    const auto& values = later_->values.at(which_);
+    if (values.size() != static_cast<std::size_t>(count_)) {
+        throw Error(ErrorKind::usage, std::to_string(values.size()) + " numbers were made for the shape " +
+                                          to_string(shape_) + ".");
+    }
+    return std::as_bytes(std::span<const float>(values));
+}
+
+const void* Tensor::identity() const {
+    return later_ ? static_cast<const void*>(&later_->places[which_]) : bytes_.data();
+}
+
 std::vector<float> Tensor::to_floats() const {
     std::vector<float> out(static_cast<std::size_t>(count_));
     to_floats(0, out);
@@ -78,7 +116,7 @@ void Tensor::to_floats(std::int64_t first, std::span<float> out) const {
                                           std::to_string(together) + ".");
     }
     const std::span<const std::byte> from =
-        bytes_.subspan(dtype_bytes(type_, first), dtype_bytes(type_, count));
+        bytes().subspan(dtype_bytes(type_, first), dtype_bytes(type_, count));
     switch (type_) {
     case DType::f32:
         return convert<float>(from.data(), out, [](float v) { return v; });
@@ -98,14 +136,15 @@ void Tensor::to_floats(std::int64_t first, std::span<float> out) const {
 }
 
 bool Tensor::is_f32_view() const {
-    return type_ == DType::f32 && reinterpret_cast<std::uintptr_t>(bytes_.data()) % alignof(float) == 0;
+    return type_ == DType::f32 &&
+           (later_ || reinterpret_cast<std::uintptr_t>(bytes_.data()) % alignof(float) == 0);
 }
 
 std::span<const float> Tensor::f32() const {
     if (!is_f32_view()) {
         throw Error(ErrorKind::unsupported, "the tensor is not an aligned float32 view");
     }
-    return {reinterpret_cast<const float*>(bytes_.data()), static_cast<std::size_t>(count_)};
+    return {reinterpret_cast<const float*>(bytes().data()), static_cast<std::size_t>(count_)};
 }
 
 } // namespace ergo

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,13 +34,23 @@ class Tensor {
     /// Owned float32 tensor.
     static Tensor from_floats(Shape shape, std::vector<float> values);
 
+    /// `count` float32 tensors of one shape that `make` works out together, when the first of them is first
+    /// read and only once; until then they take no memory. Any thread may be the first.
+    static std::vector<Tensor> made_later(const Shape& shape, std::size_t count,
+                                          std::function<std::vector<std::vector<float>>()> make);
+
     DType dtype() const { return type_; }
     const Shape& shape() const { return shape_; }
     std::int64_t size() const { return count_; }
-    std::span<const std::byte> bytes() const { return bytes_; }
-    bool empty() const { return bytes_.empty(); }
-    /// True for numbers made by this program (from_floats), false for a view of a file or of the program
-    /// itself.
+    /// Works the numbers out if that has not been done yet (made_later).
+    std::span<const std::byte> bytes() const { return later_ ? later_bytes() : bytes_; }
+    /// bytes().size(), without working anything out.
+    std::uint64_t byte_size() const { return dtype_bytes(type_, count_); }
+    bool empty() const { return byte_size() == 0; }
+    /// The same for tensors that share their numbers.
+    const void* identity() const;
+    /// True for numbers made by this program (from_floats, made_later), false for a view of a file or of the
+    /// program itself.
     bool is_made() const { return made_; }
 
     /// The elements as float32, converted from any type a weight may have (any alignment).
@@ -53,12 +64,17 @@ class Tensor {
     bool is_f32_view() const;
 
   private:
+    struct Later;
+    std::span<const std::byte> later_bytes() const;
+
     DType type_ = DType::f32;
     Shape shape_;
     std::int64_t count_ = 0;
     std::span<const std::byte> bytes_;
     std::shared_ptr<const void> owner_;
     bool made_ = false;
+    std::shared_ptr<const Later> later_; // null: bytes_ are there
+    std::size_t which_ = 0;              // of the tensors that are made together
 };
 
 } // namespace ergo

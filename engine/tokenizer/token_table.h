@@ -38,4 +38,11 @@ struct TokenTable {
 /// Which tokens play a part, as a configuration file would say it. The ids are in range.
 TokenizerConfig config_of(const TokenTable& table);
 
+/// The same tokenizer as the two files of a model's folder: tokenizer.json and tokenizer_config.json.
+struct TokenizerFiles {
+    std::string tokenizer_json, config_json;
+};
+/// Throws as Tokenizer::from_table.
+TokenizerFiles files_of(const TokenTable& table, const std::string& file_name);
+
 } // namespace ergo

@@ -38,14 +38,11 @@ void check_post_processor(const Pipeline& pipeline, const std::string& file) {
 }
 
 // vocab.json and merges.txt do not say how a text is split before merging: that is known for these
-// `tokenizer_class`es only. The pattern is the published one, in the reference's syntax.
+// `tokenizer_class`es only.
 struct KnownClass {
     std::string_view name; // without the suffix "Fast"
     KnownSplit (*split)(bool add_prefix_space);
 };
-
-constexpr std::string_view single_digit_pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 const KnownClass& known_class(std::string_view name, const std::string& file) {
     static const KnownClass classes[] = {
@@ -162,6 +159,10 @@ Pipeline read_tokenizer_json(std::string_view text, const std::string& file) {
     return pipeline;
 }
 
+std::string_view single_digit_pattern() {
+    return R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+}
+
 KnownSplit gpt2_split(bool add_prefix_space) {
     return {Normalizer(), Pretokenizer({ByteLevelStep{add_prefix_space, true}})};
 }
@@ -169,7 +170,7 @@ KnownSplit gpt2_split(bool add_prefix_space) {
 KnownSplit single_digit_split(bool add_prefix_space) {
     std::vector<PretokenizerStep> steps;
     steps.emplace_back(
-        SplitStep{Regex(translate_regex(single_digit_pattern)), SplitBehavior::isolated, false});
+        SplitStep{Regex(translate_regex(single_digit_pattern())), SplitBehavior::isolated, false});
     steps.emplace_back(ByteLevelStep{add_prefix_space, false});
     return {Normalizer({FormStep{UnicodeForm::nfc}}), Pretokenizer(std::move(steps))};
 }

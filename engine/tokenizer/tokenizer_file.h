@@ -49,6 +49,8 @@ struct KnownSplit {
     Pretokenizer pretokenizer;
 };
 /// GPT-2's way, or the one with every digit by itself.
+/// The published pattern of single_digit_split, in the reference's syntax.
+std::string_view single_digit_pattern();
 KnownSplit gpt2_split(bool add_prefix_space);
 KnownSplit single_digit_split(bool add_prefix_space);
 

@@ -422,7 +422,16 @@ class TestGguf : public QObject {
         metadata(odd, 1);
         odd.metadata("general.name", "Odd").tensor("token_embd.weight", {256, 1}, 10, 0);
         write_bytes(path / "model.gguf", odd.data(84).bytes);
-        QCOMPARE(code_of([&] { Checkpoint::open(path); }), QString("GG-TYPE"));
+        const auto named_only = Checkpoint::open(path); // shown, never run
+        QCOMPARE(named_only->unreadable().at("model.embed_tokens.weight").stored_type, std::string("Q2_K"));
+        QCOMPARE(named_only->weight_bytes(), std::uint64_t{84});
+        QCOMPARE(code_of([&] { named_only->check_runnable(); }), QString("GG-TYPE"));
+        GgufBytes foreign;
+        foreign.header(1, 1).metadata("general.architecture", "llama");
+        write_bytes(path / "model.gguf", foreign.tensor("token_embd.weight", {2, 3}, 0, 0).data(24).bytes);
+        const auto other = Checkpoint::open(path);
+        QCOMPARE(other->order(), std::vector<std::string>{"token_embd.weight"});
+        QCOMPARE(code_of([&] { other->check_runnable(); }), QString("F-ARCH"));
         GgufBytes same;
         metadata(same, 2);
         same.metadata("general.name", "Twice");

@@ -6,6 +6,7 @@
 #include "engine/checkpoint/schema.h"
 #include "tests/checkpoint/support_files.h"
 
+#include <QElapsedTimer>
 #include <QFile>
 #include <QJsonArray>
 #include <QJsonDocument>
@@ -245,6 +246,19 @@ class TestSchema : public QObject {
         QVERIFY2(text.contains("expected [2, 3], found [3, 2]") && text.contains("Missing (1)"),
                  qPrintable(text));
         QCOMPARE(code_of([&] { RoleMap(claimed, *model); }), "M-MISSING");
+
+        // Thousands of long names on both sides: the report comes without suggestions rather than late.
+        std::vector<std::pair<std::string, Tensor>> many;
+        std::vector<SchemaTensor> wanted;
+        for (int i = 0; i < 5000; ++i) {
+            const std::string name(150, static_cast<char>('a' + i % 26));
+            many.emplace_back(name + std::to_string(i), Tensor::from_floats({0}, {}));
+            wanted.push_back({std::to_string(i) + name, {1}, std::to_string(i), ""});
+        }
+        QElapsedTimer clock;
+        clock.start();
+        QCOMPARE(fit(wanted, *Checkpoint::from_tensors("", "", many)).missing.size(), std::size_t{5000});
+        QVERIFY2(clock.elapsed() < 5000, QByteArray::number(clock.elapsed()));
         QCOMPARE(code_of([&] { RoleMap({claimed[2]}, *model, true); }), "M-SHAPE");
         QCOMPARE(code_of([&] { RoleMap({claimed[3]}, *model, true); }), "M-DTYPE");
         QCOMPARE(code_of([&] { RoleMap({claimed[0]}, *model); }), "M-EXTRA");

@@ -211,6 +211,8 @@ class ErgoTest : public QObject {
         const QString text = QStringLiteral("Solve -3x - 7 = 11 · naïve 模型 🙂");
         const Result ids = run_ergo({"tokenize", "demo:moa", text});
         QVERIFY2(ids.code == 0, ids.err);
+        const Result speed = run_ergo({"tokenize", "demo:moa", text, "--speed"});
+        QVERIFY2(speed.code == 0 && speed.out.contains(" MB/s on one core: "), speed.out + speed.err);
         const Result back = run_ergo({"detokenize", "demo:moa", QString(ids.out).trimmed()});
         QCOMPARE(QString::fromUtf8(back.out), text + "\n");
         const Result json = run_ergo({"tokenize", "demo:moa", "<|user|>hi", "--json"});
@@ -246,11 +248,22 @@ class ErgoTest : public QObject {
         }
     }
 
+    void endless_files_are_refused() {
+        for (const QStringList& words : {QStringList{"tokenize", "demo:moa", "-f", "/dev/zero"},
+                                         {"info", "/dev/zero"},
+                                         {"template", "demo:moa", "-f", "/dev/zero"},
+                                         {"synth", "--config", "/dev/zero", "--out", path("z")}}) {
+            const Result r = run_ergo(words);
+            QVERIFY2(r.code == 1 && !r.err.isEmpty(), words.join(' ').toUtf8());
+        }
+    }
+
     void it_solves_an_equation_and_says_how_fast() {
         const Result r = run_ergo({"run", "demo:moa", "--chat", "-p", "Solve 3x + 2 = 17"});
         QVERIFY2(r.code == 0, r.err);
         QVERIFY2(r.out.trimmed().endsWith("5"), r.out);
         QVERIFY2(r.err.contains("tokens/s") && r.err.contains("context"), r.err);
+        QVERIFY2(r.err.contains("first token ") && r.err.contains(" of mapped files; planned "), r.err);
     }
 
     void same_seed_same_text_whatever_the_threads() {

@@ -2,6 +2,7 @@
 #include "tests/fuzz/support_targets.h"
 
 #include "engine/base/error.h"
+#include "engine/checkpoint/gguf_weights.h"
 #include "engine/checkpoint/pickle.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/schema.h"
@@ -12,7 +13,14 @@
 #include "engine/checkpoint/zip_archive.h"
 #include "engine/checkpoint/zstd_file.h"
 #include "engine/checkpoint/zstd_frames.h"
+#include "engine/generate/generation_defaults.h"
+#include "engine/generate/memory_plan.h"
+#include "engine/generate/metadata_tokenizer.h"
+#include "engine/model/kotodama/config.h"
 #include "engine/model/moa/config.h"
+#include "engine/model/model.h"
+#include "engine/model/qwen2/config.h"
+#include "engine/model/qwen2/mass_source.h"
 #include "engine/template/template.h"
 #include "engine/tokenizer/tokenizer.h"
 
@@ -20,6 +28,8 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <set>
+#include <sstream>
 #include <string>
 
 namespace ergo::fuzz {
@@ -110,30 +120,103 @@ void zstd(Bytes bytes) {
     });
 }
 
-void config(Bytes bytes) {
-    guarded(
-        [&] { moa::Config::parse(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size())); });
-}
-
 std::string text_of(Bytes bytes) {
     return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
+/// There and back, so that what was read is also used.
+void use(const std::shared_ptr<const Tokenizer>& tokenizer) {
+    const ByteRange plain[] = {{3, 9}};
+    const Encoding made = tokenizer->encode_with_positions("Hello  wörld <s>\n日本 12", {true, true, plain});
+    StreamDecoder stream(tokenizer, false);
+    for (const std::int32_t id : made.ids) {
+        stream.push(id);
+    }
+    stream.finish();
+    tokenizer->decode(made.ids);
+}
+
+void gguf(Bytes bytes) {
+    guarded([&] {
+        const auto files = gguf_weights({map_descriptor(memory_file(bytes), "fuzz.gguf")});
+        for (const WeightFile& file : files) {
+            touch(file);
+            for (const WeightEntry& entry : file.entries) {
+                if (entry.tensor && is_weight_type(entry.tensor->dtype()) && entry.tensor->size() < 1 << 20) {
+                    entry.tensor->to_floats();
+                }
+            }
+        }
+        if (const auto table = token_table_of(files.at(0).typed_metadata)) {
+            use(Tokenizer::from_table(*table, "fuzz.gguf"));
+        }
+    });
+}
+
+/// gravity_mass_log.pt in whatever layout.
+void masses(Bytes bytes) {
+    guarded([&] {
+        const TorchFile file = read_torch_file(bytes, nullptr, "fuzz.pt");
+        qwen2::read_masses(qwen2::arrays_in(file.root), {3, 4, 2}, "fuzz.pt");
+    });
+}
+
+void config(Bytes bytes) {
+    const std::string text = text_of(bytes);
+    guarded([&] { moa::Config::parse(text); });
+    guarded([&] { kotodama::parse_config(text).published(); });
+    guarded([&] { qwen2::Config::parse(text).published("bfloat16"); });
+    guarded([&] { read_generation_config(text); });
+}
+
+/// A model that is all header: text of a config.json, then a line a tensor, "name F32 4 128"; its values are
+/// zeros that take no memory. Recognised, fitted to its schema and planned, never run.
+void model(Bytes bytes) {
+    constexpr std::size_t most = std::size_t{1} << 40;
+    static void* const zeros =
+        ::mmap(nullptr, most, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (zeros == MAP_FAILED) {
+        std::abort();
+    }
+    std::istringstream lines(text_of(bytes));
+    std::string config;
+    std::getline(lines, config);
+    guarded([&] {
+        std::vector<std::pair<std::string, Tensor>> tensors;
+        std::set<std::string> names;
+        for (std::string line; std::getline(lines, line);) {
+            std::istringstream words(line);
+            std::string name, type;
+            words >> name >> type;
+            Shape shape;
+            for (std::int64_t n = 0; words >> n;) {
+                shape.push_back(n);
+            }
+            const DType dtype = type == "BF16" ? DType::bf16 : type == "Q4_0" ? DType::q4_0 : DType::f32;
+            const std::uint64_t size = dtype_bytes(dtype, element_count(shape));
+            if (size <= most && names.insert(name).second) {
+                tensors.emplace_back(
+                    name, Tensor(dtype, shape, {static_cast<const std::byte*>(zeros), size}, nullptr));
+            }
+        }
+        const auto checkpoint = Checkpoint::from_tensors(config, "", tensors);
+        const auto opened = open_model(checkpoint, {});
+        const MemoryPlanner planner(opened);
+        for (const MemoryHost& host : memory_hosts(1)) {
+            planner.plan(host, opened->info().context).total();
+        }
+    });
+}
+
 void tokenizer(Bytes bytes) {
     const std::string text = text_of(bytes);
+    guarded([&] { use(Tokenizer::from_json(text, "", "tokenizer.json")); });
+    guarded([&] { use(Tokenizer::from_vocab_txt(text, "", "vocab.txt")); });
+    guarded([&] { use(Tokenizer::from_vocab_and_merges(text, "#version: 0.2\na b\n", "", "vocab.json")); });
     guarded([&] {
-        const auto tokenizer = Tokenizer::from_json(text, "", "tokenizer.json");
-        const ByteRange plain[] = {{3, 9}};
-        const Encoding made =
-            tokenizer->encode_with_positions("Hello  wörld <s>\n日本 12", {true, true, plain});
-        StreamDecoder stream(tokenizer, false);
-        for (const std::int32_t id : made.ids) {
-            stream.push(id);
-        }
-        stream.finish();
-        tokenizer->decode(made.ids);
+        use(Tokenizer::from_vocab_and_merges(R"({"a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4})", text, "",
+                                             "merges.txt"));
     });
-    guarded([&] { Tokenizer::from_vocab_txt(text, "", "vocab.txt"); });
     guarded([&] {
         Tokenizer::from_json(R"({"version": "1.0", "model": {"type": "WordLevel", "vocab": {"a": 0}}})", text,
                              "t");
@@ -168,6 +251,9 @@ constexpr Target all[] = {
     {"torch", torch},
     {"pickle", pickle},
     {"zstd", zstd},
+    {"gguf", gguf},
+    {"masses", masses},
+    {"model", model},
     {"config", config},
     {"tokenizer", tokenizer},
     {"template", chat_template},

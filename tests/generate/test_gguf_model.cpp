@@ -2,6 +2,7 @@
 // A GGUF file from end to end: the logits of its twin in safetensors, the ids of its twin's tokenizer.json.
 #include "engine/base/error.h"
 #include "engine/checkpoint/torch_writer.h"
+#include "engine/generate/metadata_tokenizer.h"
 #include "engine/generate/opened_model.h"
 #include "engine/generate/session.h"
 #include "tests/generate/support_gguf_model.h"
@@ -17,11 +18,13 @@ using namespace gguf_test;
 namespace {
 
 std::shared_ptr<const OpenedModel> open(const std::filesystem::path& source, const std::string& dtype = "",
-                                        const std::string& backend = "cpu") {
+                                        const std::string& backend = "cpu",
+                                        const std::string& attention = "auto") {
     OpenModelOptions options;
     options.backend = backend;
     options.threads = 1;
     options.model.dtype = dtype;
+    options.model.knobs = {{"attention", attention}};
     return open_all(source.string(), options, {}, {});
 }
 
@@ -158,10 +161,39 @@ class TestGgufModel : public QObject {
                  expected); // any part finds the others
     }
 
+    void its_tokenizer_can_be_written_down() {
+        write_twins(at("w"), at("w-twin"), all_q4_0);
+        const auto opened = open(at("w") / "model.gguf");
+        const auto table = token_table_of(opened->checkpoint->typed_metadata());
+        QVERIFY(table.has_value());
+        TokenTable started = *table;
+        started.add_bos = true;
+        started.bos = 1756;
+        for (const TokenTable& each : {*table, started}) {
+            const auto expected = Tokenizer::from_table(each, "model.gguf");
+            const TokenizerFiles files = files_of(each, "model.gguf");
+            const auto written =
+                Tokenizer::from_json(files.tokenizer_json, files.config_json, "tokenizer.json");
+            for (const char* text :
+                 {"Hello, w\u00f6rld 12!", "<|im_start|>user\nHi<|im_end|>", "\u65e5\u672c e\u0301  x", ""}) {
+                for (const bool special : {false, true}) {
+                    QCOMPARE(written->encode(text, {.add_special_tokens = special}),
+                             expected->encode(text, {.add_special_tokens = special}));
+                }
+            }
+            QCOMPARE(written->eos(), expected->eos());
+            QCOMPARE(written->chat_template(), expected->chat_template());
+            const std::vector<std::int32_t> ids{785, 1758, 435, 0, 1779};
+            QCOMPARE(written->decode(ids), expected->decode(ids));
+        }
+    }
+
     void masses_beside_it_make_it_gravity() {
         write_twins(at("gravity-tiny"), at("gravity-twin"), all_q8_0);
-        const auto plain = open(at("gravity-tiny") / "model.gguf", "f32");
-        QVERIFY(has_problem(*plain, "the name says gravity")); // and no masses yet
+        const std::filesystem::path file = at("gravity-tiny") / "model.gguf";
+        QCOMPARE(code_of([&] { open(file, "f32"); }), QString("G-MASS-NAME")); // no masses yet
+        const auto plain = open(file, "f32", "cpu", "dot");
+        QVERIFY(has_problem(*plain, "the name says gravity"));
         std::vector<std::pair<std::string, Tensor>> masses;
         const Sizes sizes;
         for (std::int64_t l = 0; l < sizes.layers; ++l) {

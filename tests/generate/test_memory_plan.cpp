@@ -147,6 +147,18 @@ class TestMemoryPlan : public QObject {
         check_taken(source.toStdString(), backend.toStdString(), dtype.toStdString());
     }
 
+    void nothing_is_made_before_the_plan() {
+        OpenOptions options;
+        options.context = 200'000; // its rotation tables take a hundred megabytes and more
+        const std::uint64_t before = anonymous_bytes();
+        const auto long_model = open_model(open_checkpoint(large_), options);
+        const MemoryPlan plan = MemoryPlanner(long_model).plan(cpu_memory_host(1), options.context);
+        const std::uint64_t tables =
+            plan.item("weights") - MemoryPlanner(model()).plan(cpu_memory_host(1), 256).item("weights");
+        QVERIFY2(tables > 100'000'000, QByteArray::number(qulonglong(tables)));
+        QVERIFY(anonymous_bytes() - before < tables / 4);
+    }
+
     void weights_follow_their_type() {
         const MemoryPlanner planner(model());
         const MemoryHost cpu = memory_hosts(1).at(0);

@@ -4,6 +4,7 @@
 #include "engine/base/error.h"
 #include "engine/generate/opened_model.h"
 #include "engine/lab/convert.h"
+#include "engine/lab/synth.h"
 #include "engine/lab/trace.h"
 
 #include <QTemporaryDir>
@@ -28,7 +29,7 @@ ergo::NpyArray logits(const std::string& source, const std::string& dtype) {
     options.threads = 1;
     options.model.dtype = dtype;
     const auto opened = ergo::open_all(source, options, {}, {});
-    return ergo::run_logits(*opened->model, *opened->backend, {70, 71, 72, 5, 300, 9}, false, {}, {});
+    return ergo::run_logits(*opened->model, *opened->backend, {70, 71, 72, 5, 130, 9}, false, {}, {});
 }
 
 bool same(const ergo::NpyArray& a, const ergo::NpyArray& b) {
@@ -130,6 +131,26 @@ class TestConvert : public QObject {
         QVERIFY(kind == ErrorKind::io);
         QVERIFY(nothingLeft());
         QVERIFY(kind_of([&] { convert(*demo_, "/proc/nowhere/z", "f32"); }) == ErrorKind::io);
+    }
+
+    void blocksBecomeNumbers() { // a quantised GGUF: its values as they run, without block types
+        ergo::SynthRequest request;
+        request.config = R"({"model_type": "qwen2", "hidden_size": 64, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 96, "vocab_size": 160,
+            "max_position_embeddings": 32, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
+            "tie_word_embeddings": false})";
+        ergo::synth(request, {"gguf", 1, "q4_0"}, path("blocks"));
+        const auto source = ergo::open_checkpoint(path("blocks").string());
+        convert(*source, path("numbers"), "f32");
+        const auto made = ergo::open_checkpoint(path("numbers").string());
+        QCOMPARE(made->tensors().size(), source->tensors().size());
+        for (const auto& [name, tensor] : source->tensors()) {
+            QVERIFY(made->tensor(name).dtype() == ergo::DType::f32);
+            QVERIFY(made->tensor(name).to_floats() == tensor.to_floats());
+        }
+        QVERIFY(same(logits(path("numbers").string(), "f32"), logits(path("blocks").string(), "f32")));
+        fs::remove_all(path("blocks"));
+        fs::remove_all(path("numbers"));
     }
 };
 

@@ -121,6 +121,11 @@ void TestMoaConfig::published_round_trip() {
         QVERIFY(back.warnings.empty());
         QCOMPARE(back.published(), c.published());
     }
+    const Config large = ergo::moa::published_config("MoA-100M");
+    const std::string odd = ergo::moa::published_oddity(large, 325'003'956);
+    QVERIFY(odd.find("185 M") != std::string::npos && odd.find("unexplained") != std::string::npos);
+    QVERIFY(ergo::moa::published_oddity(large, 325'003'955).empty());
+    QVERIFY(ergo::moa::published_oddity(ergo::moa::published_config("Discovery"), 325'003'956).empty());
     QVERIFY_EXCEPTION_THROWN(ergo::moa::published_config("MoA-1B"), ergo::Error);
 }
 

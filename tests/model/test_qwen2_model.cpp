@@ -114,8 +114,10 @@ void TestQwen2Model::verdicts() {
     QVERIFY(says(gravity.open()->info().problems, "model_type \"llama\""));
     // a name that promises gravity
     const Folder named(gravity_case, "none", "My-Gravity-2");
-    QVERIFY(says(named.open()->info().problems, "the name says gravity"));
-    QCOMPARE(named.open()->info().settings.at("law"), std::string("dot"));
+    QVERIFY(named.refusal(ergo::ErrorKind::mismatch).find("the name says gravity") != std::string::npos);
+    const auto insisted = named.open(knob("attention", "dot"));
+    QVERIFY(says(insisted->info().problems, "the name says gravity"));
+    QCOMPARE(insisted->info().settings.at("law"), std::string("dot"));
     QVERIFY(
         named.refusal(ergo::ErrorKind::mismatch, knob("attention", "gravity")).find("gravity_mass_log.pt") !=
         std::string::npos);

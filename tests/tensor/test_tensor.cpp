@@ -70,6 +70,31 @@ class TestTensor : public QObject {
         QVERIFY(refused([&] { odd.f32(); }, ErrorKind::unsupported));
     }
 
+    void makes_numbers_when_they_are_read() {
+        int made = 0;
+        const auto tensors = Tensor::made_later({2, 1}, 2, [&made] {
+            ++made;
+            return std::vector<std::vector<float>>{{1, 2}, {3, 4}};
+        });
+        QCOMPARE(tensors.size(), 2u);
+        const Tensor copy = tensors[1];
+        QVERIFY(copy.is_made() && copy.is_f32_view() && !copy.empty());
+        QCOMPARE(copy.byte_size(), std::uint64_t{8});
+        QCOMPARE(copy.shape(), (Shape{2, 1}));
+        QVERIFY(copy.identity() == tensors[1].identity() && copy.identity() != tensors[0].identity());
+        QCOMPARE(made, 0);
+        QCOMPARE(copy.f32()[1], 4.0f);
+        QCOMPARE(tensors[0].to_floats(), (std::vector<float>{1, 2}));
+        QCOMPARE(tensors[1].bytes().data(), copy.bytes().data());
+        QCOMPARE(made, 1);
+        const auto short_of_one = Tensor::made_later({3}, 1, [] {
+            return std::vector<std::vector<float>>{{1, 2}};
+        });
+        QVERIFY(refused([&] { short_of_one[0].bytes(); }, ErrorKind::usage));
+        const Tensor whole = Tensor::from_floats({1}, {5.0f});
+        QVERIFY(whole.identity() == Tensor(whole).identity());
+    }
+
     void keeps_its_storage() {
         Tensor copy;
         {

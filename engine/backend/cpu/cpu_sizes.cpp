@@ -16,17 +16,19 @@ std::uint64_t rounded(std::uint64_t bytes) {
     return (bytes + line - 1) / line * line;
 }
 
-using Source = std::tuple<const std::byte*, std::size_t, DType, DType>;
+using Source = std::tuple<const void*, std::uint64_t, DType, DType>;
 
 Source source_of(const WeightInfo& weight) {
-    const auto bytes = weight.tensor.bytes();
-    return {bytes.data(), bytes.size(), weight.tensor.dtype(), run_type(weight)};
+    const Tensor& tensor = weight.tensor;
+    return {tensor.identity(), tensor.byte_size(), tensor.dtype(), run_type(weight)};
 }
 
 bool must_copy(const WeightInfo& weight) {
-    const auto address = reinterpret_cast<std::uintptr_t>(weight.tensor.bytes().data());
     const DType type = run_type(weight);
-    return type != weight.tensor.dtype() || address % dtype_size(type) != 0;
+    if (type != weight.tensor.dtype() || weight.tensor.is_made()) {
+        return type != weight.tensor.dtype(); // what is made here lies where it should
+    }
+    return reinterpret_cast<std::uintptr_t>(weight.tensor.bytes().data()) % dtype_size(type) != 0;
 }
 
 std::uint64_t blocks_of(std::int64_t capacity) {
@@ -88,7 +90,7 @@ std::uint64_t made_bytes(const Tables& tables, const WeightLayout& layout) {
     std::uint64_t bytes = 0;
     for (std::size_t i = 0; i < tables.weights.size(); ++i) {
         if (tables.weights[i].tensor.is_made() && layout.places[i].original == i) {
-            bytes += tables.weights[i].tensor.bytes().size();
+            bytes += tables.weights[i].tensor.byte_size();
         }
     }
     return bytes;

@@ -57,12 +57,13 @@ class LayoutBuilder {
     }
 
     void rotation() {
-        RotaryTables at = rotary_tables(out_.positions, c_.head_dim, c_.rope_theta);
-        const Shape shape{out_.positions, c_.head_dim};
-        out_.rotation.cos =
-            out_.tables->add_weight("rope.cos", Tensor::from_floats(shape, std::move(at.cos)));
-        out_.rotation.sin =
-            out_.tables->add_weight("rope.sin", Tensor::from_floats(shape, std::move(at.sin)));
+        const std::int64_t positions = out_.positions, dim = c_.head_dim;
+        auto made = Tensor::made_later({positions, dim}, 2, [positions, dim, theta = c_.rope_theta] {
+            RotaryTables at = rotary_tables(positions, dim, theta);
+            return std::vector{std::move(at.cos), std::move(at.sin)};
+        });
+        out_.rotation.cos = out_.tables->add_weight("rope.cos", std::move(made[0]));
+        out_.rotation.sin = out_.tables->add_weight("rope.sin", std::move(made[1]));
         out_.rotation.pairing = Rotation::Pairing::half;
     }
 

@@ -342,6 +342,17 @@ std::vector<std::string> published_names() {
     return {"DiscoverLM-70M", "Discovery", "Discovered", "MoA-100M"};
 }
 
+std::string published_oddity(const Config& config, std::int64_t parameters) {
+    const Config known = published_config("MoA-100M");
+    const bool same = config.vocab_size == known.vocab_size && config.dim == known.dim &&
+                      config.num_layers == known.num_layers && config.attn_heads == known.attn_heads;
+    // Source: the model's card, and the size of its repository (MoA specification §1)
+    return same && parameters == 325'003'956
+               ? "this is the shape of MoA-100M, whose card claims about 185 M parameters; its files hold "
+                 "325,003,956, and the difference is unexplained"
+               : std::string();
+}
+
 // DiscoverLM-70M's card lists only part of the keys; the others are taken equal to Discovery's, which is what
 // the parameter totals say. The same holds for the keys that Discovered's commits do not show.
 Config published_config(const std::string& name) {

@@ -58,6 +58,14 @@ namespace {
 
 constexpr std::int64_t kMaxTableBytes = std::int64_t{8} << 30;
 
+std::vector<std::vector<float>> rounded(const RopeTables& at, bool with_gain) {
+    std::vector<std::vector<float>> out{{at.cos.begin(), at.cos.end()}, {at.sin.begin(), at.sin.end()}};
+    if (with_gain) {
+        out.emplace_back(at.gain.begin(), at.gain.end());
+    }
+    return out;
+}
+
 class LayoutBuilder {
   public:
     LayoutBuilder(const Config& config, const Semantics& semantics, const RoleMap& roles,
@@ -148,16 +156,14 @@ class LayoutBuilder {
         if (s_.rope_source == "none") {
             return;
         }
-        const auto at = rope.at(0, out_.positions);
-        const auto table = [&](const char* name, const std::vector<double>& values) {
-            return out_.tables->add_weight(
-                role + "." + name, Tensor::from_floats({out_.positions, part.dim},
-                                                       std::vector<float>(values.begin(), values.end())));
-        };
-        part.rotation.cos = table("cos", at.cos);
-        part.rotation.sin = table("sin", at.sin);
-        if (std::any_of(at.gain.begin(), at.gain.end(), [](double g) { return g != 1.0; })) {
-            part.rotation.gain = table("gain", at.gain);
+        const bool gained = rope.has_gain();
+        auto tables = Tensor::made_later(
+            {out_.positions, part.dim}, gained ? 3 : 2,
+            [rope, gained, positions = out_.positions] { return rounded(rope.at(0, positions), gained); });
+        part.rotation.cos = out_.tables->add_weight(role + ".cos", std::move(tables[0]));
+        part.rotation.sin = out_.tables->add_weight(role + ".sin", std::move(tables[1]));
+        if (gained) {
+            part.rotation.gain = out_.tables->add_weight(role + ".gain", std::move(tables[2]));
         }
         part.rotation.pairing =
             s_.rope_pairing == "half" ? Rotation::Pairing::half : Rotation::Pairing::interleaved;

@@ -22,7 +22,7 @@ constexpr std::int64_t kPromptChunk = 256; // rows that the memory estimate assu
 std::string dtypes_of(const Tables& tables) {
     std::map<std::string, std::uint64_t> bytes;
     for (const WeightInfo& weight : tables.weights) {
-        bytes[std::string(dtype_name(weight.type()))] += weight.tensor.bytes().size();
+        bytes[std::string(dtype_name(weight.type()))] += weight.tensor.byte_size();
     }
     std::vector<std::pair<std::uint64_t, std::string>> sorted;
     for (const auto& [name, size] : bytes) {
@@ -88,6 +88,9 @@ void MoaModel::describe(const Recognition& recognition) {
     for (const auto& each : recognition.report.unexpected) {
         info_.problems.push_back("the tensor " + printable(each.name) + " " + to_string(each.shape) +
                                  " is not used");
+    }
+    if (std::string oddity = published_oddity(c, info_.parameters); !oddity.empty()) {
+        info_.problems.push_back(std::move(oddity));
     }
     if (layout_.positions > c.max_position_embeddings) {
         info_.problems.push_back("the context of " + std::to_string(layout_.positions) +
@@ -248,7 +251,7 @@ std::vector<float> MoaModel::violations(const AttentionPart& attention, std::int
 std::vector<MemoryItem> MoaModel::memory(std::int64_t positions) const {
     std::uint64_t weights = 0, row = 0;
     for (const WeightInfo& weight : layout_.tables->weights) {
-        weights += weight.tensor.bytes().size();
+        weights += weight.tensor.byte_size();
     }
     for (const StateInfo& state : layout_.tables->states) {
         row += static_cast<std::uint64_t>(state.width) * sizeof(float);

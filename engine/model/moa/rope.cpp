@@ -92,6 +92,17 @@ std::int64_t Rope::limit() const {
     return source_ == "tables" ? rows_ : std::numeric_limits<std::int64_t>::max();
 }
 
+bool Rope::has_gain() const {
+    const auto any = [](const auto& values, double usual) {
+        return std::any_of(values.begin(), values.end(), [usual](double v) { return v != usual; });
+    };
+    if (!gained_ || source_ == "none") {
+        return false;
+    }
+    return source_ == "tables" ? any(parts_.gain, 1.0)
+                               : any(parts_.energy_coef, 0.0) || energy_min_ > 1 || energy_max_ < 1;
+}
+
 void Rope::widen(const std::vector<double>& pairs, std::int64_t count, std::vector<double>& out) const {
     const std::size_t half = index(dim_ / 2);
     out.resize(index(count * dim_));

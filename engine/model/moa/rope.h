@@ -36,6 +36,8 @@ class Rope {
     std::int64_t dim() const { return dim_; }
     /// Positions there are: the stored rows for rope_source = tables, else without limit (INT64_MAX).
     std::int64_t limit() const;
+    /// False when the value gain is 1 at every position.
+    bool has_gain() const;
     /// Throws Error(usage) beyond limit().
     RopeTables at(std::int64_t begin, std::int64_t count) const;
 

@@ -178,7 +178,9 @@ Value value_of(const std::string& name, const Json& json, const std::string& ori
 } // namespace
 
 void Semantics::apply(const Variables& knobs, const std::string& origin) {
-    for (const auto& [key, value] : knobs) {
+    for (const auto& knob : knobs) {
+        const std::string& key = knob.first;
+        const Value& value = knob.second;
         bool known = false;
         each_knob(*this, [&](const char* name, auto& member, auto allowed) {
             if (key == name) {

@@ -120,7 +120,12 @@ std::int64_t context_of(const Config& config, const OpenOptions& options) {
                                : std::min(config.max_position_embeddings, default_positions);
 }
 
-bool names_gravity(std::string name) {
+/// Is the model called so, by its folder or by the file itself?
+bool names_gravity(const Checkpoint& checkpoint) {
+    std::string name = checkpoint.display_name();
+    if (const auto own = checkpoint.metadata().find("general.name"); own != checkpoint.metadata().end()) {
+        name += " " + own->second;
+    }
     std::transform(name.begin(), name.end(), name.begin(),
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     return name.find("gravity") != std::string::npos;
@@ -136,6 +141,9 @@ MassSource choose_law(const Checkpoint& checkpoint, const Config& config, const 
             problems.push_back("these weights have gravity masses (" + source.origin +
                                ") but run under dot-product attention, as knob.attention = dot asks: "
                                "expect nonsense");
+        } else if (names_gravity(checkpoint)) {
+            problems.push_back("the name says gravity, but the model runs under dot-product attention, as "
+                               "knob.attention = dot asks: weights adapted to gravity write nonsense then");
         }
         return source;
     }
@@ -149,10 +157,15 @@ MassSource choose_law(const Checkpoint& checkpoint, const Config& config, const 
                         " beside the weights and no tensor gravity_mass_log among them.",
                     {.code = "G-MASS", .advice = "Put gravity_mass_log.pt into the model's folder."});
     }
-    if (names_gravity(checkpoint.display_name())) {
-        problems.push_back(
-            "the name says gravity, but there are no masses (no gravity_mass_log.pt): ordinary "
-            "attention on weights adapted to gravity gives nonsense");
+    if (names_gravity(checkpoint)) {
+        throw Error(
+            ErrorKind::mismatch,
+            "the name says gravity, but there are no masses (no " + std::string(mass_file) +
+                " beside the weights, no tensor gravity_mass_log among them), and ordinary attention on "
+                "weights adapted to gravity gives nonsense.",
+            {.code = "G-MASS-NAME",
+             .advice = "Put gravity_mass_log.pt into the model's folder, or insist on ordinary attention "
+                       "with --set knob.attention=dot."});
     }
     return source;
 }
