@@ -123,7 +123,7 @@ void MemoryPage::plan() {
         const ergo::MemoryPlan plan = planner_->plan(hosts_[h], context_->value());
         std::size_t at = 0;
         for (const ergo::MemoryItem& item : plan.items) {
-            values_[h][at++]->setText(byteText(item.bytes));
+            values_[h][at++]->setText(item.bytes == 0 ? QString("0") : byteText(item.bytes));
         }
         values_[h][at++]->setText(byteText(plan.total()));
         values_[h][at]->setText(availableText(hosts_[h]));

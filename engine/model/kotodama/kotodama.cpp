@@ -54,7 +54,8 @@ std::int64_t context_of(const Config& config, const OpenOptions& options) {
 
 std::string why(const Config& config, const std::string& schema, std::size_t tensors, bool configured) {
     std::string text =
-        "all " + std::to_string(tensors) + " tensors of schema " + schema +
+        std::string(config.assumed.empty() ? "certain" : "likely") + ": all " + std::to_string(tensors) +
+        " tensors of schema " + schema +
         " are there, a depth router's query and gain in front of every attention and MLP among "
         "them; sizes from tensor shapes" +
         (configured ? " and config.json" : "");

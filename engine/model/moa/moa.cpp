@@ -32,7 +32,8 @@ struct Candidate {
 
 /// Presets first, in the order of their age, then schemas the user added.
 std::vector<Schema> family_schemas(const std::string& folder) {
-    std::vector<Schema> all = builtin_schemas(folder.empty() ? user_schema_folder() : checked_schema_folder(folder));
+    std::vector<Schema> all =
+        builtin_schemas(folder.empty() ? user_schema_folder() : checked_schema_folder(folder));
     std::vector<Schema> ours;
     for (const std::string& name : preset_names()) {
         for (const Schema& each : all) {
@@ -169,11 +170,12 @@ std::shared_ptr<const Model> open(std::shared_ptr<const Checkpoint> checkpoint, 
     }
     const RoleMap roles(chosen.claimed, *checkpoint, options.allow_unused);
     const std::int64_t positions = context_of(config, chosen.semantics, options);
-    std::string why = "all " + std::to_string(chosen.claimed.size()) + " tensors of schema " + chosen.schema +
+    const bool stated = !checkpoint->semantics_json().empty();
+    std::string why = std::string(stated ? "certain" : "likely") + ": all " +
+                      std::to_string(chosen.claimed.size()) + " tensors of schema " + chosen.schema +
                       " are there, with the shapes that config.json implies";
-    if (!checkpoint->semantics_json().empty()) {
-        why += "; semantics.json sets the knobs";
-    }
+    why += stated ? "; semantics.json sets the knobs"
+                  : "; what the published definition leaves open is read as the schema's preset has it";
     Recognition recognition{chosen.schema, why, std::move(chosen.claimed), std::move(chosen.report)};
     Layout layout = make_layout(config, chosen.semantics, roles, positions);
     convert_matrices(*layout.tables, options.dtype);
