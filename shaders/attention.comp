@@ -1,119 +1,49 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #version 460
-// Attention, streaming: one workgroup a row and query head walks the keys in blocks, with a running maximum and sum.
-#include "attention.glsl"
+// Attention, streaming: one workgroup a row and query head walks the keys in blocks, with a running maximum and
+// sum. Where PARTS is more than 1, as many workgroups share the keys of a row and attention_join.comp follows.
+#include "attention_walk.glsl"
 
-// A workgroup covers the value columns SPLIT times, each part summing every SPLIT-th key of a block.
-const uint COLUMNS = VALUE_DIM < GROUP ? VALUE_DIM : GROUP;
-const uint SPLIT = GROUP / COLUMNS;
-const uint SLOTS = (VALUE_DIM + GROUP - 1) / GROUP; // columns an invocation owns
-shared float weights[GROUP];
-
-// Running softmax of a row.
-struct Softmax {
-    float maximum;
-    float sum;      // of exp(logit - maximum)
-    float moment;   // of exp(logit - maximum) * (logit - maximum), for the entropy
-    float kept;
-};
-float sums[SLOTS]; // this invocation's share of the weighted values
-
-void add_values(uint first_key, uint count, float decay, uint head) {
-    const uint column = gl_LocalInvocationID.x % COLUMNS, part = gl_LocalInvocationID.x / COLUMNS;
-    const uint value_head = head * VALUE_HEADS / HEADS;
-    for (uint s = 0; s < SLOTS; ++s) {
-        sums[s] *= decay;
-        const uint c = s * GROUP + column;
-        if (part >= SPLIT || c >= VALUE_DIM) {
-            continue;
-        }
-        for (uint i = part; i < count; i += SPLIT) {
-            sums[s] += weights[i] * push.values.at[((first_key + i) * VALUE_HEADS + value_head) * VALUE_DIM + c];
-        }
+void write_part(Query q, Softmax soft, uint part) {
+    const uint at = part_at(q, part);
+    Floats parts = push.capture.parts;
+    if (gl_LocalInvocationID.x == 0) {
+        parts.at[at] = soft.maximum;
+        parts.at[at + 1] = soft.sum;
+        parts.at[at + 2] = soft.moment;
+        parts.at[at + 3] = soft.kept;
     }
-}
-
-Softmax walk(Query q, bool fell_back) {
-    Softmax soft = Softmax(-INFINITY, 0, 0, 0);
     for (uint s = 0; s < SLOTS; ++s) {
-        sums[s] = 0;
-    }
-    const uint begin = fell_back && FALLBACK == 1 ? q.position : first_candidate(q.position);
-    for (uint first = begin; first <= q.position; first += GROUP) {
-        const uint key = first + gl_LocalInvocationID.x;
-        const bool kept = is_kept(q, key, fell_back);
-        const float logit = kept ? logit_of(q, key, score_of(q, key)) : -INFINITY;
-        const float maximum = max(soft.maximum, max_over_group(logit));
-        if (maximum == -INFINITY) {
-            continue; // nothing kept so far
-        }
-        const float lag = kept ? logit - maximum : 0;
-        const float weight = kept ? exp(lag) : 0;
-        weights[gl_LocalInvocationID.x] = weight;
-        const vec4 added = sum_over_group(vec4(weight, weight * lag, kept ? 1 : 0, 0));
-        const float drop = soft.sum > 0 ? soft.maximum - maximum : 0;
-        const float decay = soft.sum > 0 ? exp(drop) : 0;
-        soft.moment = decay * (soft.moment + drop * soft.sum) + added.y;
-        soft.sum = decay * soft.sum + added.x;
-        soft.kept += added.z;
-        soft.maximum = maximum;
-        add_values(first, min(GROUP, q.position + 1 - first), decay, q.head);
-        barrier();
-    }
-    return soft;
-}
-
-void write_output(Query q, float sum) {
-    const float on = push.mask == NONE ? 1 : push.header.step.params.at[push.mask + q.head];
-    const float factor = sum > 0 ? on / sum : 0;
-    const uint to = (row_in(push.header, q.row, 0) * HEADS + q.head) * VALUE_DIM;
-    for (uint s = 0; s < SLOTS; ++s) {
-        // The parts of a column meet in shared memory.
-        weights[gl_LocalInvocationID.x] = sums[s];
-        barrier();
+        const float y = column_sum(s);
         const uint c = s * GROUP + gl_LocalInvocationID.x;
         if (gl_LocalInvocationID.x < COLUMNS && c < VALUE_DIM) {
-            float y = 0;
-            for (uint part = 0; part < SPLIT; ++part) {
-                y += weights[part * COLUMNS + gl_LocalInvocationID.x];
-            }
-            push.to.at[to + c] = on == 0 ? 0 : y * factor;
+            parts.at[at + 4 + c] = y;
         }
-        barrier();
-    }
-}
-
-void write_capture(Query q, Softmax soft, bool fell_back) {
-    Capture capture = push.capture;
-    const uint at = q.row * HEADS + q.head;
-    const float maximum = soft.kept > 0 ? soft.maximum : 0;
-    capture.state.at[at * 3] = maximum;
-    capture.state.at[at * 3 + 1] = soft.sum;
-    capture.state.at[at * 3 + 2] = fell_back ? 1 : 0;
-    if ((capture.present & 1) != 0) {
-        capture.maximum.at[at] = maximum;
-    }
-    if ((capture.present & 2) != 0) {
-        capture.sum.at[at] = soft.sum;
-    }
-    if ((capture.present & 4) != 0) {
-        capture.kept.at[at] = soft.kept;
-    }
-    if ((capture.present & 8) != 0) {
-        capture.entropy.at[at] = soft.sum > 0 ? log(soft.sum) - soft.moment / soft.sum : 0;
     }
 }
 
 void main() {
-    const uint row = gl_WorkGroupID.y, head = gl_WorkGroupID.x;
+    const uint row = gl_WorkGroupID.y, head = gl_WorkGroupID.x, part = gl_WorkGroupID.z;
     if (row >= row_count(push.header) || !needed(push.header, row)) {
         return;
     }
+    const uint parts = part_count(position_of(push.header, row));
+    if (part >= parts) {
+        return;
+    }
+    note_use(push.header);
     const Query q = load_query(row, head);
-    Softmax soft = walk(q, false);
+    const uint begin = first_candidate(q.position), end = q.position + 1;
+    if (parts > 1) {
+        const uint length = ((end - begin + parts - 1) / parts + GROUP - 1) / GROUP * GROUP;
+        const uint first = min(end, begin + part * length);
+        write_part(q, walk(q, false, first, min(end, first + length)), part);
+        return;
+    }
+    Softmax soft = walk(q, false, begin, end);
     const bool fell_back = MODE == 1 && FALLBACK != 2 && soft.kept == 0;
     if (fell_back) {
-        soft = walk(q, true);
+        soft = walk_back(q);
     }
     write_output(q, soft.sum);
     if (CAPTURED && gl_LocalInvocationID.x == 0) {

@@ -19,6 +19,9 @@ layout(constant_id = 11) const bool RADIUS_PER_HEAD = false;
 layout(constant_id = 12) const bool CAPTURED = false; // `capture` is there
 layout(constant_id = 13) const bool CLAMP = true;        // gravity: the squared distance is never below 0
 layout(constant_id = 14) const bool SQUARED_MASS = true; // gravity
+layout(constant_id = 15) const uint PARTS = 1; // workgroups that may share a row; `capture.parts` is there above 1
+
+const uint PART_KEYS = 256; // fewer are not worth a workgroup; mirrors part_keys in ops_attention.cpp
 
 // Addresses of row captures, each or none (its bit in `present` is 0). Mirrors Capture in ops_attention.cpp.
 layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer Capture {
@@ -30,7 +33,8 @@ layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer Cap
     Floats scores;  // bit 5
     Floats top_keys;    // bit 6: [rows, heads * 8]
     Floats top_weights; // bit 7
-    Floats state;   // always: [rows, heads, 3]: maximum, sum, 1 when the row fell back
+    Floats state;   // when CAPTURED: [rows, heads, 3]: maximum, sum, 1 when the row fell back
+    Floats parts;   // when PARTS > 1: [rows, heads, PARTS, 4 + value_dim]: maximum, sum, moment, kept, weighted values
     uint present;
     uint wanted_count;
     uint wanted[];  // heads of logits and scores
@@ -57,8 +61,9 @@ layout(push_constant) uniform Push {
     float distance_scale;
 } push;
 
-shared float query[DIM]; // times the diagonal's root
-shared float root[DIM];
+const uint DIM_QUADS = (DIM + 3) / 4;
+shared vec4 query[DIM_QUADS]; // times the diagonal's root; zeros behind the last component
+shared vec4 root[DIM_QUADS];
 
 // The query's part of a score and of the ball test.
 struct Query {
@@ -78,15 +83,21 @@ Query load_query(uint row, uint head) {
     q.row = row;
     q.position = position_of(push.header, row);
     q.head = head;
-    for (uint c = gl_LocalInvocationID.x; c < DIM; c += GROUP) {
-        const uint diagonal = push.diagonal + (DIAGONAL_PER_HEAD ? head * DIM : 0) + c;
-        root[c] = push.diagonal == NONE ? 1 : diagonal_root(params.at[diagonal]);
-        query[c] = push.query.at[(row_in(push.header, row, 1) * HEADS + head) * DIM + c] * root[c];
+    for (uint i = gl_LocalInvocationID.x; i < DIM_QUADS; i += GROUP) {
+        vec4 roots = vec4(0), points = vec4(0);
+        for (uint c = 4 * i; c < min(4 * i + 4, DIM); ++c) {
+            const uint diagonal = push.diagonal + (DIAGONAL_PER_HEAD ? head * DIM : 0) + c;
+            const float one = push.diagonal == NONE ? 1 : diagonal_root(params.at[diagonal]);
+            roots[c % 4] = one;
+            points[c % 4] = push.query.at[(row_in(push.header, row, 1) * HEADS + head) * DIM + c] * one;
+        }
+        root[i] = roots;
+        query[i] = points;
     }
     barrier();
     q.square = 0;
-    for (uint c = 0; c < DIM; ++c) {
-        q.square += query[c] * query[c];
+    for (uint i = 0; i < DIM_QUADS; ++i) {
+        q.square += dot(query[i], query[i]);
     }
     q.alpha = (push.alpha == NONE ? 1 : params.at[push.alpha + head]) * push.scale;
     q.strength = 0;
@@ -106,17 +117,38 @@ Query load_query(uint row, uint head) {
     return q;
 }
 
+// Workgroups that share a row at `position`.
+uint part_count(uint position) { return min(PARTS, position / PART_KEYS + 1); }
+
+// Where a part of a row stands in `capture.parts`.
+uint part_at(Query q, uint part) { return ((q.row * HEADS + q.head) * PARTS + part) * (4 + VALUE_DIM); }
+
+// Components 4 i … of the key that begins at `first`; zeros behind its last.
+vec4 key_quad(uint first, uint i) {
+    if (DIM % 4 == 0) {
+        return Quads(push.keys).at[first / 4 + i];
+    }
+    vec4 k = vec4(0);
+    for (uint c = 4 * i; c < min(4 * i + 4, DIM); ++c) {
+        k[c % 4] = push.keys.at[first + c];
+    }
+    return k;
+}
+
+float across(vec4 v) { return (v.x + v.y) + (v.z + v.w); }
+
 float score_of(Query q, uint key) {
     const uint first = (key * KEY_HEADS + q.head * KEY_HEADS / HEADS) * DIM;
     // The distance by differences: as cheap here as |q|^2 + |k|^2 - 2 q.k, and exact near 0 where that cancels.
-    float product = 0, square = 0, distance = 0;
-    for (uint c = 0; c < DIM; ++c) {
-        const float k = push.keys.at[first + c] * root[c];
-        const float difference = query[c] - k;
-        product += query[c] * k;
-        square += k * k;
-        distance += difference * difference;
+    vec4 products = vec4(0), squares = vec4(0), distances = vec4(0);
+    for (uint i = 0; i < DIM_QUADS; ++i) {
+        const vec4 k = key_quad(first, i) * root[i];
+        const vec4 difference = query[i] - k;
+        products += query[i] * k;
+        squares += k * k;
+        distances += difference * difference;
     }
+    const float product = across(products), square = across(squares), distance = across(distances);
     if (SCORE == 0) {
         return product;
     }

@@ -16,7 +16,7 @@ layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer St
     uint position; // of row 0
     uint rows;
     Floats params; // the executor's parameters
-    Words usage;   // one word an op: 1 when the op's weights were read in this step
+    Words usage;   // one word an op: 1 when it was needed in this step
     uint ids[];    // [rows]
 };
 
@@ -50,7 +50,7 @@ bool needed(Header h, uint r) {
     return h.shares_width == 0 || h.shares.at[row_in(h, r, 30) * h.shares_width + h.path] != 0;
 }
 
-// Tells the host that this op's weights were read; every writer writes the same.
+// Tells the host that this op was needed; every writer writes the same.
 void note_use(Header h) {
     if (gl_WorkGroupID.x == 0 && gl_LocalInvocationIndex == 0) {
         h.step.usage.at[h.slot] = 1;

@@ -24,6 +24,7 @@ void main() {
     if (r >= row_count(push.header) || c >= push.width || !needed(push.header, r)) {
         return;
     }
+    note_use(push.header);
     float y = activate(ACTIVATION, push.a.at[row_in(push.header, r, 1) * push.a_width + push.a_offset + c]);
     if (GATED) {
         y *= push.b.at[row_in(push.header, r, 2) * push.b_width + push.b_offset + c];

@@ -29,6 +29,7 @@ void main() {
     if (r >= row_count(push.header) || column >= push.heads * push.dim || !needed(push.header, r)) {
         return;
     }
+    note_use(push.header);
     const uint h = column / push.dim, c = column % push.dim;
     const uint t = position_of(push.header, r);
     const uint from = (row_in(push.header, r, 1) * push.heads_in + (push.heads_in == 1 ? 0 : h)) * push.dim;

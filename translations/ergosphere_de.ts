@@ -389,6 +389,117 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
     </message>
 </context>
 <context>
+    <name>ergosphere::BackendPopup</name>
+    <message>
+        <source>discrete GPU</source>
+        <translation>eigenständige Grafikkarte</translation>
+    </message>
+    <message>
+        <source>integrated GPU</source>
+        <translation>eingebaute Grafikeinheit</translation>
+    </message>
+    <message>
+        <source>GPU of a virtual machine</source>
+        <translation>Grafikeinheit einer virtuellen Maschine</translation>
+    </message>
+    <message>
+        <source>software device, slow, for tests</source>
+        <translation>Gerät aus Software, langsam, für Tests</translation>
+    </message>
+    <message>
+        <source>processor</source>
+        <translation>Prozessor</translation>
+    </message>
+    <message>
+        <source>device of another kind</source>
+        <translation>Gerät anderer Art</translation>
+    </message>
+    <message>
+        <source>Backend</source>
+        <translation>Backend</translation>
+    </message>
+    <message>
+        <source>Run it on, from the next token:</source>
+        <translation>Ab dem nächsten Token rechnet:</translation>
+    </message>
+    <message>
+        <source>Looking for devices…</source>
+        <translation>Geräte werden gesucht …</translation>
+    </message>
+    <message>
+        <source>Diagnostics and timings…</source>
+        <translation>Diagnose und Zeiten …</translation>
+    </message>
+    <message>
+        <source>Kind</source>
+        <translation>Art</translation>
+    </message>
+    <message>
+        <source>Driver</source>
+        <translation>Treiber</translation>
+    </message>
+    <message>
+        <source>Memory</source>
+        <translation>Speicher</translation>
+    </message>
+    <message>
+        <source>%1, %2 of it free</source>
+        <translation>%1, davon %2 frei</translation>
+    </message>
+    <message>
+        <source>Taken by the model</source>
+        <translation>Vom Modell belegt</translation>
+    </message>
+    <message>
+        <source>Features</source>
+        <translation>Fähigkeiten</translation>
+    </message>
+    <message>
+        <source>Why this one</source>
+        <translation>Warum dieses</translation>
+    </message>
+    <message>
+        <source>Choose by itself</source>
+        <translation>Von selbst wählen</translation>
+    </message>
+    <message>
+        <source>A GPU with room for the model, else the CPU</source>
+        <translation>Eine Grafikkarte mit Platz für das Modell, sonst die CPU</translation>
+    </message>
+    <message>
+        <source>CPU</source>
+        <translation>CPU</translation>
+    </message>
+    <message>
+        <source>%1 is only taken by name (%2)</source>
+        <translation>%1 wird nur auf Wunsch genommen (%2)</translation>
+    </message>
+    <message>
+        <source>%1 cannot be used (%2)</source>
+        <translation>%1 ist nicht brauchbar (%2)</translation>
+    </message>
+    <message>
+        <source>%1 has no room (%2 needed for %3 tokens, %4 there)</source>
+        <translation>%1 hat keinen Platz (nötig sind %2 für %3 Token, da sind %4)</translation>
+    </message>
+    <message>
+        <source>There is no Vulkan device on this machine.</source>
+        <translation>Auf diesem Rechner ist kein Vulkan-Gerät.</translation>
+    </message>
+    <message>
+        <source>It was asked for by name.</source>
+        <translation>Es wurde so verlangt.</translation>
+    </message>
+    <message>
+        <source>%1 has room for it (%2).</source>
+        <translation>%1 hat Platz dafür (%2).</translation>
+    </message>
+    <message>
+        <source>No GPU is taken: %1.</source>
+        <translation>Keine Grafikkarte: %1.</translation>
+    </message>
+</context>
+<context>
     <name>ergosphere::BackgroundJob</name>
     <message>
         <source>There is not enough memory for this.</source>
@@ -578,6 +689,81 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
     <message>
         <source>%1, token by token</source>
         <translation>%1, Token für Token</translation>
+    </message>
+</context>
+<context>
+    <name>ergosphere::DeveloperDialog</name>
+    <message>
+        <source>Backend diagnostics</source>
+        <translation>Diagnose des Backends</translation>
+    </message>
+    <message>
+        <source>One kernel after the other</source>
+        <translation>Ein Kernel nach dem anderen</translation>
+    </message>
+    <message>
+        <source>Every kernel waits for the one before: does a wrong number go away?</source>
+        <translation>Jeder Kernel wartet auf den vorigen: Verschwindet eine falsche Zahl?</translation>
+    </message>
+    <message>
+        <source>One kernel an operation</source>
+        <translation>Ein Kernel je Rechenschritt</translation>
+    </message>
+    <message>
+        <source>Operations are computed as the plan has them, none split or joined</source>
+        <translation>Die Rechenschritte laufen wie im Plan, keiner geteilt oder zusammengelegt</translation>
+    </message>
+    <message>
+        <source>Validation layer</source>
+        <translation>Prüfschicht</translation>
+    </message>
+    <message>
+        <source>The Khronos validation layer checks every call; needs to be installed</source>
+        <translation>Die Prüfschicht von Khronos prüft jeden Aufruf; sie muss installiert sein</translation>
+    </message>
+    <message>
+        <source>Operation</source>
+        <translation>Rechenschritt</translation>
+    </message>
+    <message>
+        <source>Kernel</source>
+        <translation>Rechenkern</translation>
+    </message>
+    <message>
+        <source>µs a token</source>
+        <translation>µs je Token</translation>
+    </message>
+    <message>
+        <source>Share</source>
+        <translation>Anteil</translation>
+    </message>
+    <message>
+        <source>Time of every operation of a token, slowest first</source>
+        <translation>Zeit jedes Rechenschritts eines Tokens, der langsamste zuerst</translation>
+    </message>
+    <message>
+        <source>The validation layer has said nothing.</source>
+        <translation>Die Prüfschicht hat nichts gemeldet.</translation>
+    </message>
+    <message>
+        <source>Messages of the validation layer</source>
+        <translation>Meldungen der Prüfschicht</translation>
+    </message>
+    <message>
+        <source>No model is open</source>
+        <translation>Kein Modell ist offen</translation>
+    </message>
+    <message>
+        <source>Switches take effect on the next token. While this page is open every operation is timed, one after the other, which is slower than running freely.</source>
+        <translation>Die Schalter wirken ab dem nächsten Token. Solange diese Seite offen ist, wird jeder Rechenschritt einzeln gemessen; das ist langsamer als der freie Lauf.</translation>
+    </message>
+    <message>
+        <source>The switches are for Vulkan devices; the model runs on the CPU.</source>
+        <translation>Die Schalter gelten für Vulkan-Geräte; das Modell rechnet auf der CPU.</translation>
+    </message>
+    <message>
+        <source>%1 %</source>
+        <translation>%1 %</translation>
     </message>
 </context>
 <context>
@@ -1257,6 +1443,18 @@ Open a model first.</source>
     <message>
         <source>There is not enough memory for a picture of this size; choose a smaller one.</source>
         <translation>Für ein Bild dieser Größe reicht der Speicher nicht; wählen Sie ein kleineres.</translation>
+    </message>
+    <message>
+        <source>Backend &amp;diagnostics</source>
+        <translation>&amp;Diagnose des Backends</translation>
+    </message>
+    <message>
+        <source>The graphics device failed; the CPU goes on from the same token.</source>
+        <translation>Das Grafikgerät ist ausgefallen; die CPU macht beim selben Token weiter.</translation>
+    </message>
+    <message>
+        <source>The model now runs on %1.</source>
+        <translation>Das Modell rechnet jetzt auf %1.</translation>
     </message>
 </context>
 <context>
@@ -2136,6 +2334,10 @@ von %4 bis %5, %6 Werte, %7 Nullen</translation>
     <message>
         <source>Also open</source>
         <translation>Ebenfalls offen</translation>
+    </message>
+    <message>
+        <source>Backend: %1</source>
+        <translation>Backend: %1</translation>
     </message>
 </context>
 <context>

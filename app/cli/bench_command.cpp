@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <sstream>
 
@@ -14,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-json to_json(const BenchResult& r, bool observed) {
+json to_json(const BenchResult& r, const OpenedModel& opened, bool observed) {
     json out{{"prompt_tokens_per_second", r.prompt_tokens_per_second},
              {"generate_tokens_per_second", r.generate_tokens_per_second},
              {"bytes_per_token", r.bytes_per_token},
@@ -22,7 +23,25 @@ json to_json(const BenchResult& r, bool observed) {
              {"bandwidth_share", r.bandwidth_share},
              {"peak_memory", r.peak_memory},
              {"weight_bytes_read", r.weight_bytes_read},
-             {"host_ops", r.host_ops}};
+             {"host_ops", r.host_ops},
+             {"backend", opened.choice.backend},
+             {"backend_reason", opened.choice.reason},
+             {"device", opened.backend->info().name},
+             {"driver", opened.backend->info().driver}};
+    if (r.dispatches_per_token > 0) { // on a device
+        out["dispatches_per_token"] = r.dispatches_per_token;
+        out["submissions_per_token"] = r.submissions_per_token;
+        out["bytes_moved_per_token"] = r.bytes_moved_per_token;
+    }
+    if (!r.ops.empty()) {
+        out["ops"] = json::array();
+        for (const BenchOp& op : r.ops) {
+            out["ops"].push_back({{"name", op.name},
+                                  {"kernel", op.kernel},
+                                  {"microseconds", op.seconds * 1e6},
+                                  {"share", op.share}});
+        }
+    }
     if (observed) {
         out["unobserved_tokens_per_second"] = r.unobserved_tokens_per_second;
         out["observed_share"] = r.observed_share;
@@ -37,20 +56,41 @@ std::string row(const char* name, double value, const char* unit, int digits) {
     return text;
 }
 
-std::string table(const BenchResult& r, bool observed) {
+/// The ops that take longest, a token.
+std::string slowest(const BenchResult& r) {
+    constexpr std::size_t shown = 12;
+    std::string out = r.ops.empty() ? "" : "\nslowest ops of a token, timed one after the other:\n";
+    for (std::size_t i = 0; i < std::min(shown, r.ops.size()); ++i) {
+        char text[160];
+        std::snprintf(text, sizeof text, "%-40s %-14s %9.1f us %5.1f %%\n", r.ops[i].name.c_str(),
+                      r.ops[i].kernel.c_str(), 1e6 * r.ops[i].seconds, 100 * r.ops[i].share);
+        out += text;
+    }
+    return out;
+}
+
+std::string table(const BenchResult& r, const OpenedModel& opened, bool observed) {
     constexpr double giga = 1e9, mebi = 1 << 20;
-    std::string out = row("prompt", r.prompt_tokens_per_second, "tokens/s", 1) +
+    std::string out = "backend                      " + opened.choice.backend + ": " +
+                      opened.backend->info().name + "\n" +
+                      row("prompt", r.prompt_tokens_per_second, "tokens/s", 1) +
                       row("generation", r.generate_tokens_per_second, "tokens/s", 1);
     if (observed) {
         out += row("generation, not observed", r.unobserved_tokens_per_second, "tokens/s", 1) +
                row("observed / not observed", 100 * r.observed_share, "%", 1) +
                row("captured", static_cast<double>(r.captured_bytes_per_token) / 1e3, "kB a token", 1);
     }
-    return out + row("weights read", static_cast<double>(r.bytes_per_token) / 1e6, "MB a token", 2) +
+    if (r.dispatches_per_token > 0) {
+        out += row("kernels", r.dispatches_per_token, "a token", 0) +
+               row("submissions", r.submissions_per_token, "a token", 1) +
+               row("moved by kernels", r.bytes_moved_per_token / 1e6, "MB a token", 2);
+    }
+    out += row("weights read", static_cast<double>(r.bytes_per_token) / 1e6, "MB a token", 2) +
            row("memory bandwidth", r.bandwidth / giga, "GB/s (measured)", 1) +
            row("share used", 100 * r.bandwidth_share, "%", 1) +
            row("peak memory", static_cast<double>(r.peak_memory) / mebi, "MiB", 1) +
            row("operations on the host", static_cast<double>(r.host_ops), "", 0);
+    return out + slowest(r);
 }
 
 std::string comparison(const json& now, const json& before) {
@@ -77,6 +117,7 @@ Syntax bench_syntax() {
                  {"-t", "THREADS", "the same as --threads"},
                  {"--observe", "LIST", "observables to capture, with globs; 'lenses': what the window shows"},
                  {"--repetitions", "R", "counted rounds (default 3); medians are printed"},
+                 {"--ops", "", "time every op (needs a device with a clock) and list the slowest"},
                  {"--compare", "FILE", "an earlier --json output to compare with"},
                  {"--json", "", "print one JSON object"}})};
 }
@@ -89,6 +130,7 @@ int bench_command(const Arguments& arguments, const Context& context) {
     request.generate = arguments.integer("-n", 64, 0, 1 << 24);
     request.repetitions = arguments.integer("--repetitions", 3, 1, 1000);
     request.threads = options.threads;
+    request.time_ops = arguments.has("--ops");
     std::istringstream list(arguments.text("--observe"));
     for (std::string pattern; std::getline(list, pattern, ',');) {
         request.observe.push_back(pattern);
@@ -103,11 +145,12 @@ int bench_command(const Arguments& arguments, const Context& context) {
     }
     const auto opened = open_all(*arguments.positional(0), options, progress_line(), context.cancel);
     const BenchResult result = run_bench(opened, request, progress_line(), context.cancel);
-    const json now = to_json(result, !request.observe.empty());
+    const json now = to_json(result, *opened, !request.observe.empty());
     if (arguments.has("--json")) {
         print(now.dump(1) + "\n");
     } else {
-        print(table(result, !request.observe.empty()) + (before.is_object() ? comparison(now, before) : ""));
+        print(table(result, *opened, !request.observe.empty()) +
+              (before.is_object() ? comparison(now, before) : ""));
     }
     return 0;
 }
@@ -123,7 +166,9 @@ int devices_command(const Arguments& arguments, const Context&) {
     json list = json::array();
     std::string text;
     int vulkan = 0;
-    for (const DeviceInfo& device : all_devices()) {
+    const std::vector<DeviceInfo> devices = all_devices();
+    const BackendChoice choice = choose_backend(std::span(devices).subspan(1), {}); // the first is the CPU
+    for (const DeviceInfo& device : devices) {
         const std::string name =
             device.backend == "vulkan" ? "vulkan:" + std::to_string(vulkan++) : device.backend;
         list.push_back({{"backend", name},
@@ -131,14 +176,20 @@ int devices_command(const Arguments& arguments, const Context&) {
                         {"driver", device.driver},
                         {"memory", device.memory_bytes},
                         {"features", device.features},
+                        {"available", device.available_bytes},
+                        {"kind", device_kind_text(device.kind)},
+                        {"usable", device.unusable.empty()},
+                        {"auto", name == choice.backend},
                         {"software", device.software}});
         char memory[32];
         std::snprintf(memory, sizeof memory, "%.1f GiB",
                       static_cast<double>(device.memory_bytes) / (1 << 30));
         text += name + "\t" + device.name + "\t" + memory + (device.software ? "\tsoftware, for tests" : "") +
-                "\n";
+                (device.unusable.empty() ? "" : "\tunusable: " + device.unusable) + "\n";
     }
-    print(arguments.has("--json") ? json{{"devices", list}}.dump(1) + "\n" : text);
+    text += "auto takes " + choice.backend + ": " + choice.reason + "\n";
+    const json out{{"devices", list}, {"auto", choice.backend}, {"auto_reason", choice.reason}};
+    print(arguments.has("--json") ? out.dump(1) + "\n" : text);
     return 0;
 }
 

@@ -24,6 +24,7 @@ struct Opened {
     std::vector<std::string> problems; ///< of the model, its tokenizer, chat template and generation defaults
     std::int64_t context = 0;
     std::vector<MemoryPlan> memory; ///< by backend, then weight type: as opened first
+    BackendChoice choice;           ///< of --backend auto
 };
 
 /// Every backend of this machine with the weights as asked for and in the other types.
@@ -55,6 +56,7 @@ Opened open_headers(const Arguments& arguments, const Context& context) {
     opened.context = options.context > 0
                          ? options.context
                          : std::min(opened.model->max_positions(), opened.model->info().context);
+    opened.choice = choose_auto(MemoryPlanner(opened.model), opened.context, options, options.context > 0);
     opened.memory = plan_all(opened.model, opened.context, options.threads);
     opened.problems = opened.model->info().problems;
     const auto add = [&](const std::vector<std::string>& more) {
@@ -109,6 +111,7 @@ json info_json(const Opened& opened) {
         out["components"][name] = count;
     }
     out["chat_format"] = opened.chat ? json(opened.chat->name()) : json(nullptr);
+    out["auto"] = {{"backend", opened.choice.backend}, {"reason", opened.choice.reason}};
     out["memory"] = {{"context", opened.context}};
     for (const MemoryPlan& plan : opened.memory) {
         json items = {{"total", plan.total()},
@@ -196,6 +199,7 @@ std::string info_text(const Opened& opened) {
         line("file", file.name + ", " + mebibytes(file.bytes) + " MiB");
     }
     out += memory_text(opened);
+    line("auto takes", opened.choice.backend + ": " + opened.choice.reason);
     for (const std::string& problem : opened.problems) {
         line("problem", problem);
     }

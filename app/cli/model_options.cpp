@@ -4,18 +4,26 @@
 
 #include <unistd.h>
 
+#include <charconv>
 #include <cstdio>
+#include <sstream>
 
 namespace ergo::cli {
 
 std::vector<Option> model_options() {
     return {
-        {"--backend", "NAME", "auto, cpu, vulkan or vulkan:N (default auto: a GPU if there is one)"},
+        {"--backend", "NAME",
+         "auto, cpu, vulkan or vulkan:N (default auto: a discrete or integrated GPU with room for the model, "
+         "else the CPU; vulkan takes any device)"},
         {"--threads", "N", "CPU threads (default: one a core)"},
         {"--dtype", "D", "run the weight matrices as checkpoint (default), f32, bf16 or f16"},
         {"--context", "N", "positions to make room for (default: the model's own)"},
         {"--schemas", "DIR", "folder with further schemas (default: ~/.config/ergosphere/schemas)"},
         {"--allow-unused", "", "accept tensors that no role claims"},
+        {"--diagnose", "LIST",
+         "for a Vulkan device, separated by commas: serialise (kernels one after the other), no-fusion (one "
+         "kernel an op), validation (the validation layer; what it says goes to stderr), lose-at=N and "
+         "no-memory-at=N (the device fails after N steps, on purpose)"},
         {"--set", "NAME=VALUE",
          "change the model for this run: knob.NAME=VALUE for a semantic knob, else a parameter's name with "
          "globs and "
@@ -39,6 +47,42 @@ std::vector<Option> with_model_options(std::vector<Option> own) {
     return own;
 }
 
+namespace {
+
+DeviceFault fault_from(DeviceFault::Kind kind, const std::string& number) {
+    DeviceFault fault{kind, 0};
+    const auto [stop, problem] = std::from_chars(number.data(), number.data() + number.size(), fault.at_step);
+    if (problem != std::errc{} || stop != number.data() + number.size()) {
+        throw UsageError("--diagnose: '" + printable(number) + "' is not a number of steps.");
+    }
+    return fault;
+}
+
+Diagnostics diagnostics_from(const std::string& list) {
+    Diagnostics wanted;
+    std::istringstream words(list);
+    for (std::string word; std::getline(words, word, ',');) {
+        if (word == "serialise") {
+            wanted.serialise = true;
+        } else if (word == "no-fusion") {
+            wanted.no_fusion = true;
+        } else if (word == "validation") {
+            wanted.validation = true;
+        } else if (word.starts_with("lose-at=")) {
+            wanted.fault = fault_from(DeviceFault::Kind::lost, word.substr(8));
+        } else if (word.starts_with("no-memory-at=")) {
+            wanted.fault = fault_from(DeviceFault::Kind::out_of_memory, word.substr(13));
+        } else {
+            throw UsageError("--diagnose knows serialise, no-fusion, validation, lose-at=N and "
+                             "no-memory-at=N, not '" +
+                             printable(word) + "'.");
+        }
+    }
+    return wanted;
+}
+
+} // namespace
+
 OpenModelOptions parse_model_options(const Arguments& arguments) {
     OpenModelOptions options;
     options.backend = arguments.text("--backend", "auto");
@@ -47,6 +91,10 @@ OpenModelOptions parse_model_options(const Arguments& arguments) {
     options.model.dtype = arguments.text("--dtype");
     options.model.schemas = arguments.text("--schemas");
     options.model.allow_unused = arguments.has("--allow-unused");
+    options.diagnostics = diagnostics_from(arguments.text("--diagnose"));
+    options.on_validation = [](const std::string& message) {
+        std::fprintf(stderr, "ergo: validation: %s\n", message.c_str());
+    };
     apply_settings(recipe_of(arguments).set, options.model);
     apply_settings(arguments.all("--set"), options.model);
     return options;

@@ -142,6 +142,9 @@ int run_command(const Arguments& arguments, const Context& context) {
         save_recipe(arguments, request.sampling);
     }
     Session session(opened);
+    session.on_fallback([](const std::shared_ptr<const OpenedModel>&, const std::string& why) {
+        std::fprintf(stderr, "\nergo: %s\n", why.c_str());
+    });
     GenerationHooks hooks;
     EventPrompt prompt;
     hooks.progress = progress_line();

@@ -339,9 +339,11 @@ void ConversationController::drain() {
     last_drain_.restart();
     for (const auto& seat : seats_) {
         std::vector<ergo::Event> events = seat->worker->take_events();
-        if (seat.get() == seat_) { // what the others still had to say is of the past
-            for (ergo::Event& event : events) {
+        for (ergo::Event& event : events) {
+            if (seat.get() == seat_) {
                 std::visit([this](auto& e) { handle(e); }, event);
+            } else if (auto* moved = std::get_if<ergo::EventMoved>(&event)) {
+                seat->opened = moved->model; // else what the others still had to say is of the past
             }
         }
     }

@@ -57,6 +57,12 @@ class ConversationController : public QObject {
     double tokensPerSecond() const { return tokens_per_second_; }
     std::size_t droppedFrames() const { return seat_->worker->dropped_frames(); }
 
+    /// The shown model runs there from the next token on; ends with backendChanged() or failed().
+    void useBackend(const QString& backend, const ergo::Diagnostics& diagnostics);
+    /// Whether the shown model's ops are timed.
+    void timeOps(bool timed);
+    std::vector<ergo::OpTime> opTimes() const;
+
     /// How models are opened that stored conversations need.
     void setOpenDefaults(const ergo::OpenModelOptions& options) { defaults_ = options; }
     /// Used from the next reply on.
@@ -89,6 +95,8 @@ class ConversationController : public QObject {
     void stateChanged();
     void modelOpened();   ///< another model is shown
     void modelsChanged(); ///< what is open
+    /// opened() runs elsewhere now; `fallback`: because a device failed.
+    void backendChanged(const QString& why, bool fallback);
     void openFailed(const QString& source, const QString& text);
     /// Something else went wrong; one text for people.
     void failed(const QString& text);
@@ -128,6 +136,7 @@ class ConversationController : public QObject {
     void handle(ergo::EventToken& event);
     void handle(ergo::EventFinished& event);
     void handle(ergo::EventFailed& event);
+    void handle(ergo::EventMoved& event);
     void prepare(bool reply);
     void prepared(std::uint64_t job, bool reply, Prompt prompt);
     void show(Prompt prompt);
@@ -152,6 +161,7 @@ class ConversationController : public QObject {
     quint64 regenerations_ = 0;
     ReplyStats prompt_stats_;
     int held_ = 0;
+    bool timed_ = false;      ///< ops
     bool generating_ = false; ///< the worker has the request and has not said that it is done
     qint64 written_ = 0;
     double tokens_per_second_ = 0;

@@ -17,7 +17,8 @@ namespace {
 bool sameOptions(const ergo::OpenModelOptions& a, const ergo::OpenModelOptions& b) {
     return a.backend == b.backend && a.threads == b.threads && a.context == b.context &&
            a.model.allow_unused == b.model.allow_unused && a.model.dtype == b.model.dtype &&
-           a.model.knobs == b.model.knobs && a.model.interventions == b.model.interventions;
+           a.model.knobs == b.model.knobs && a.model.interventions == b.model.interventions &&
+           a.diagnostics == b.diagnostics;
 }
 
 } // namespace
@@ -94,6 +95,7 @@ void ConversationController::showModel(const QString& source) {
 // Stops what the shown model still does and puts its conversation away.
 void ConversationController::leave() {
     abandon();
+    seat_->worker->time_ops(false);
     ++job_;
     seat_->worker->stop();
     seat_->conversation = conversation_;
@@ -125,6 +127,7 @@ void ConversationController::show(Seat* seat) {
         return;
     }
     opened_ = seat->opened;
+    seat->worker->time_ops(timed_);
     const Conversation conversation = std::exchange(seat->conversation, {});
     const quint64 tag = std::exchange(seat->tag, 0);
     clearConversation();

@@ -15,6 +15,7 @@
 #include "app/library/library_panel.h"
 #include "app/library/model_card.h"
 #include "app/window/application.h"
+#include "app/window/developer_dialog.h"
 #include "app/window/message_bar.h"
 #include "app/window/preferences.h"
 #include "app/window/top_bar.h"
@@ -39,7 +40,8 @@ constexpr int layout_version = 1;
 MainWindow::MainWindow(Preferences* preferences, const Options& options)
     : preferences_(preferences), options_(options), recent_(preferences->settings()),
       document_(new TranscriptDocument(this)), data_(new LensData(this)), selection_(new Selection(this)),
-      controller_(new ConversationController(document_, data_, selection_, this)) {
+      controller_(new ConversationController(document_, data_, selection_, this)),
+      validation_log_(std::make_shared<ValidationLog>()) {
     setObjectName("main_window");
     setWindowTitle("Ergosphere");
     setAcceptDrops(true);
@@ -72,6 +74,7 @@ MainWindow::MainWindow(Preferences* preferences, const Options& options)
     buildActions();
     connectController();
     connectLibrary();
+    connectBackend();
     if (auto* application = qobject_cast<Application*>(qApp)) {
         connect(application, &Application::unexpected, this, [this](const QString& text) {
             chat_->messages()->showError(tr("Something went wrong inside the program: %1").arg(text));
@@ -348,6 +351,9 @@ ergo::OpenModelOptions MainWindow::openDefaults() const {
     options.backend = (options_.backend.isEmpty() ? preferences_->backend() : options_.backend).toStdString();
     options.threads = options_.threads < 0 ? preferences_->threads() : options_.threads;
     options.watched = true;
+    options.on_validation = [log = validation_log_](const std::string& message) {
+        log->add(QString::fromStdString(message));
+    };
     return options;
 }
 

@@ -28,6 +28,7 @@ class DropOverlay;
 class LibraryPanel;
 class Preferences;
 class TopBar;
+class ValidationLog;
 
 class MainWindow : public QMainWindow {
     Q_OBJECT
@@ -72,6 +73,8 @@ class MainWindow : public QMainWindow {
     void buildActions();
     void connectController();
     void connectLibrary();
+    void connectBackend();
+    void showDeveloper();
     QAction* action(QMenu* menu, const QString& text, const QKeySequence& key, std::function<void()> act);
     void defaultLayout();
     void nameTabBars();
@@ -103,6 +106,7 @@ class MainWindow : public QMainWindow {
     Selection* selection_;
     ConversationController* controller_;
     ChatArchive* archive_ = nullptr;
+    std::shared_ptr<ValidationLog> validation_log_; ///< the engine's threads write to it
     TopBar* top_;
     ChatPanel* chat_;
     LibraryPanel* library_;

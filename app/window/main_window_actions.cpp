@@ -105,6 +105,7 @@ void MainWindow::buildActions() {
 
     QMenu* help = menuBar()->addMenu(tr("&Help"));
     action(help, tr("&Shortcuts and gestures"), QKeySequence("F1"), [this] { showShortcuts(); });
+    action(help, tr("Backend &diagnostics"), {}, [this] { showDeveloper(); })->setObjectName("diagnostics");
     action(help, tr("&About Ergosphere"), {}, [this] { about(); });
 }
 

@@ -2,6 +2,7 @@
 #include "app/window/top_bar.h"
 
 #include "app/library/model_card.h"
+#include "app/window/backend_popup.h"
 #include "app/window/engine_text.h"
 #include "app/window/progress_row.h"
 #include "app/window/theme.h"
@@ -94,7 +95,6 @@ TopBar::TopBar(QWidget* parent) : QWidget(parent) {
     model_->setFont(strong);
     backend_ = chip("backend_chip", this);
     backend_->setForegroundRole(QPalette::PlaceholderText);
-    backend_->setFocusPolicy(Qt::NoFocus);
     speed_ = new QLabel(this);
     speed_->setObjectName("speed");
     speed_->setFont(monoFont(11));
@@ -117,6 +117,7 @@ TopBar::TopBar(QWidget* parent) : QWidget(parent) {
     row->addWidget(meter_);
 
     connect(model_, &QToolButton::clicked, this, [this] { opened_ ? showPopup() : emit openRequested(); });
+    connect(backend_, &QToolButton::clicked, this, [this] { emit backendRequested(backend_); });
     connect(progress_, &ProgressRow::cancelRequested, this, &TopBar::cancelRequested);
     setModel(nullptr);
 }
@@ -136,12 +137,16 @@ void TopBar::setModel(std::shared_ptr<const ergo::OpenedModel> opened) {
     model_->setToolTip(sentence(info.why));
     model_->setAccessibleName(tr("Model: %1").arg(QString::fromStdString(info.name)));
     const ergo::DeviceInfo device = opened_->backend->info();
-    backend_->setText(device.backend == "cpu" ? tr("CPU") : QString::fromStdString(device.backend));
+    const QString name = device.backend == "cpu"      ? tr("CPU")
+                         : device.backend == "vulkan" ? QStringLiteral("Vulkan")
+                                                      : QString::fromStdString(device.backend);
+    backend_->setText(QString("%1 %2").arg(name, QChar(0x25BE)));
+    backend_->setAccessibleName(tr("Backend: %1").arg(name));
     QString tip = QString::fromStdString(device.name);
     if (!device.driver.empty()) {
         tip += "\n" + QString::fromStdString(device.driver);
     }
-    backend_->setToolTip(tip);
+    backend_->setToolTip(tip + "\n" + choiceText(opened_->choice));
     backend_->show();
 }
 

@@ -58,6 +58,7 @@ class TopBar : public QWidget {
   signals:
     void openRequested();
     void cardRequested();
+    void backendRequested(QWidget* chip);
     void modelChosen(const QString& source);
     void modelClosed(const QString& source);
     void cancelRequested();

@@ -15,20 +15,43 @@
 
 namespace ergo {
 
+enum class DeviceKind : std::uint8_t {
+    cpu,            ///< the CPU backend itself
+    discrete_gpu,   ///< memory of its own
+    integrated_gpu, ///< shares main memory
+    virtual_gpu,    ///< a GPU as a virtual machine sees it
+    software,       ///< a Vulkan driver that computes on the CPU: for tests
+    other,
+};
+
 struct DeviceInfo {
     std::string backend; ///< "cpu" or "vulkan"
     std::string name;    ///< "AMD EPYC, 2 threads, AVX-512"
     std::string driver;
     std::uint64_t memory_bytes = 0;
+    std::uint64_t available_bytes = 0; ///< of them free now; 0: the device does not say
     std::vector<std::string> features;
     bool software = false; ///< a software Vulkan device
+    DeviceKind kind = DeviceKind::cpu;
+    std::string unusable{}; ///< why its backend cannot use it; empty: it can
 };
 
-/// Weights read and rows evaluated since the executor was made: proves that skipped paths are skipped.
+/// What was done since the executor was made: proves that skipped paths are skipped.
 struct Counters {
     std::uint64_t weight_bytes_read = 0;
     std::uint64_t forward_passes = 0;
-    std::uint64_t host_ops = 0;
+    std::uint64_t host_ops = 0;    ///< ops of a plan computed by the host for a device
+    std::uint64_t dispatches = 0;  ///< kernels started on a device
+    std::uint64_t submissions = 0; ///< times a device was given work
+    std::uint64_t bytes_moved = 0; ///< weights, cached positions and buffers that kernels read and wrote
+};
+
+/// What one op of a plan took, summed over the runs that were timed.
+struct OpTime {
+    std::string name;   ///< Op::name
+    std::string kernel; ///< what computed it, for people
+    std::uint64_t runs = 0;
+    double seconds = 0;
 };
 
 /// A plan made ready for one executor. Owned by the caller, must not outlive its executor.
@@ -37,6 +60,8 @@ class Program {
     virtual ~Program() = default;
     /// Memory it holds (scratch).
     virtual MemoryNeed taken() const = 0;
+    /// In the plan's order; empty unless the executor was told to time ops before it prepared the program.
+    virtual std::vector<OpTime> op_times() const { return {}; }
 };
 
 /// A session's state, backend-neutral: [states][position * width]. For branches, a switch of backend, a lost
@@ -69,6 +94,10 @@ class Executor {
     virtual std::vector<float> read_state(StateId state, std::int64_t length) = 0;
     virtual StateSnapshot export_state(std::int64_t length) = 0;
     virtual void import_state(const StateSnapshot& snapshot) = 0;
+
+    /// Whether programs prepared from now on measure how long each op takes (which may slow them down). A
+    /// backend that cannot measure leaves their times empty.
+    virtual void time_ops(bool) {}
 
     virtual std::int64_t capacity() const = 0; ///< positions
     virtual Counters counters() const = 0;

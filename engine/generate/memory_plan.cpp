@@ -78,6 +78,11 @@ std::string run_types(const Tables& tables, const ModelInfo& info) {
     return rounded == tables.weights.end() ? info.dtype : std::string(dtype_name(*rounded->run_as));
 }
 
+/// Bytes that can be had on a device now, as far as it says.
+std::uint64_t memory_of(const DeviceInfo& device) {
+    return device.available_bytes ? device.available_bytes : device.memory_bytes;
+}
+
 std::string grouped(std::int64_t n) {
     std::string digits = std::to_string(n);
     for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) {
@@ -119,7 +124,7 @@ std::uint64_t peak_memory() {
 
 MemoryHost memory_host(const Backend& backend) {
     const DeviceInfo info = backend.info();
-    const std::uint64_t available = info.backend == "cpu" ? available_memory() : info.memory_bytes;
+    const std::uint64_t available = info.backend == "cpu" ? available_memory() : memory_of(info);
     return {info.backend, info.name, available,
             [&backend](const Tables& tables, std::int64_t capacity, std::span<const Plan* const> plans) {
                 return backend.need(tables, capacity, plans);
@@ -140,10 +145,9 @@ std::vector<MemoryHost> memory_hosts(int threads) {
 #ifdef ERGO_HAS_VULKAN
     const std::vector<DeviceInfo> devices = vulkan_devices();
     for (std::size_t i = 0; i < devices.size(); ++i) {
-        const bool unusable = !devices[i].features.empty() && devices[i].features[0].starts_with("unusable");
-        if (!unusable) {
+        if (devices[i].unusable.empty()) {
             hosts.push_back(
-                {"vulkan:" + std::to_string(i), devices[i].name, devices[i].memory_bytes, vulkan_need});
+                {"vulkan:" + std::to_string(i), devices[i].name, memory_of(devices[i]), vulkan_need});
         }
     }
 #endif

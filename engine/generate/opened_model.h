@@ -4,12 +4,16 @@
 #pragma once
 
 #include "engine/backend/backend.h"
+#include "engine/backend/diagnostics.h"
+#include "engine/base/error.h"
+#include "engine/generate/backend_choice.h"
 #include "engine/generate/chat_format.h"
 #include "engine/generate/generation_defaults.h"
 #include "engine/generate/memory_plan.h"
 #include "engine/model/model.h"
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +29,9 @@ struct OpenModelOptions {
     /// opened now.
     std::shared_ptr<const Checkpoint> checkpoint{};
     OpenOptions model;
+    Diagnostics diagnostics;
+    /// Receives what the validation layer says, from any thread that uses the backend.
+    std::function<void(const std::string& message)> on_validation;
 };
 
 struct OpenedModel {
@@ -35,6 +42,8 @@ struct OpenedModel {
     std::optional<ChatFormat> chat;             ///< set when there is a tokenizer
     GenerationDefaults defaults;                ///< what generation_config.json advises
     std::string card;                           ///< the model's README, if it has one
+    OpenModelOptions options;                   ///< as it was opened
+    BackendChoice choice;                       ///< the backend's name, and why this one
     std::shared_ptr<Backend> backend;
     std::shared_ptr<LoadedModel> loaded;
     std::int64_t context = 0;       ///< positions a session gets
@@ -57,8 +66,30 @@ std::shared_ptr<const Tokenizer> open_tokenizer(const Checkpoint& checkpoint);
 std::shared_ptr<const OpenedModel> open_all(const std::string& source, const OpenModelOptions& options,
                                             const Progress& progress, const CancelToken& cancel);
 
-/// "auto", "cpu", "vulkan", "vulkan:N". Throws Error(usage or device).
+/// Where a model shall run.
+struct BackendWish {
+    std::string backend; ///< auto, cpu, vulkan, vulkan:N
+    Diagnostics diagnostics{};
+};
+
+/// The same model with the same context on another backend: its weights are loaded there, nothing else is
+/// done again. `why` becomes the reason of the choice; empty: that of choosing, or of having been named.
+std::shared_ptr<const OpenedModel> open_elsewhere(const OpenedModel& opened, const BackendWish& wish,
+                                                  const std::string& why, const Progress& progress,
+                                                  const CancelToken& cancel);
+
+/// "auto" (whatever GPU there is, as no model is asked about), "cpu", "vulkan" (any device, GPUs first),
+/// "vulkan:N". Of `options` the threads and what concerns devices count. Throws Error(usage or device).
+std::shared_ptr<Backend> make_backend(const std::string& name, const OpenModelOptions& options);
 std::shared_ptr<Backend> make_backend(const std::string& name, int threads);
+
+/// What "auto" means for a model with `context` positions, which a smaller one may replace unless it is
+/// fixed.
+BackendChoice choose_auto(const MemoryPlanner& planner, std::int64_t context, const OpenModelOptions& options,
+                          bool fixed_context);
+
+/// Whether an error of a backend is its device's or driver's, so that another backend may do better.
+bool is_device_failure(const Error& error);
 
 /// Every device found, the CPU first.
 std::vector<DeviceInfo> all_devices();

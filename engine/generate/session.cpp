@@ -24,6 +24,10 @@ Capture make_capture(Executor& executor, Program& program, const ModelPlan::Outp
             std::move(reading.values)};
 }
 
+bool can_fall_back(const OpenedModel& opened, const Error& error) {
+    return opened.backend->info().backend != "cpu" && is_device_failure(error);
+}
+
 } // namespace
 
 /// A plan for one phase with its program.
@@ -58,11 +62,16 @@ struct Session::Runner {
         }
     }
 
-    void take_params(const Runner& other) {
-        for (std::size_t i = 0; i < model.tables()->params.size(); ++i) {
-            const ParamId param{static_cast<std::int32_t>(i)};
-            executor->set_param(param, other.executor->param(param));
+    void take_params(const std::map<std::int32_t, std::vector<float>>& values) {
+        for (const auto& [param, value] : values) {
+            executor->set_param(ParamId{param}, value);
         }
+    }
+
+    void time_ops(bool timed) {
+        executor->time_ops(timed);
+        decode = {};
+        prompt = {};
     }
 
     /// Runs `ids` at `position` and hands the captures out. Returns a view of the last row's logits.
@@ -108,8 +117,13 @@ struct Session::Runner {
 };
 
 Session::Session(std::shared_ptr<const OpenedModel> opened)
-    : opened_(std::move(opened)), runner_(std::make_unique<Runner>(*opened_, opened_->context)),
-      id_(next_session_id()) {}
+    : opened_(std::move(opened)), id_(next_session_id()) {
+    try {
+        runner_ = std::make_unique<Runner>(*opened_, opened_->context);
+    } catch (const Error& error) {
+        fall_back(error, {});
+    }
+}
 
 Session::~Session() = default;
 
@@ -145,7 +159,7 @@ void Session::set_tokens(std::span<const std::int32_t> ids, const Progress& prog
         cancel.check();
         const std::int64_t at = length(), rows = std::min(prompt_rows, total - at);
         const auto chunk = ids.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(rows));
-        const auto logits = runner_->step(at, chunk, id_, recomputed, runner_->sink, cancel);
+        const auto logits = step(at, chunk, recomputed, cancel);
         log_.insert(log_.end(), chunk.begin(), chunk.end());
         logits_.assign(logits.begin(), logits.end());
         if (progress) {
@@ -163,9 +177,99 @@ void Session::decode(std::int32_t id, const CancelToken& cancel) {
     if (id < 0 || id >= opened_->model->info().vocabulary) {
         throw Error(ErrorKind::usage, "Token id " + std::to_string(id) + " is not in the vocabulary.");
     }
-    const auto logits = runner_->step(length(), {&id, 1}, id_, false, runner_->sink, cancel);
+    const auto logits = step(length(), {&id, 1}, false, cancel);
     log_.push_back(id);
     logits_.assign(logits.begin(), logits.end());
+}
+
+std::span<const float> Session::step(std::int64_t position, std::span<const std::int32_t> ids,
+                                     bool recomputed, const CancelToken& cancel) {
+    try {
+        return runner_->step(position, ids, id_, recomputed, runner_->sink, cancel);
+    } catch (const Error& error) {
+        fall_back(error, cancel); // or throws it again
+    }
+    return runner_->step(position, ids, id_, recomputed, runner_->sink, cancel);
+}
+
+void Session::fall_back(const Error& error, const CancelToken& cancel) {
+    if (!can_fall_back(*opened_, error)) {
+        throw Error(error);
+    }
+    const std::string why =
+        "The CPU goes on, because " + opened_->backend->info().name + " failed: " + error.message() + ".";
+    std::shared_ptr<const OpenedModel> cpu;
+    try {
+        cpu = open_elsewhere(*opened_, {"cpu"}, why, {}, cancel);
+    } catch (const Error& second) {
+        if (second.kind() == ErrorKind::cancelled) {
+            throw;
+        }
+        throw Error(error.kind(), error.message() + ", and the CPU cannot go on either: " + second.message(),
+                    {.code = "V-NO-FALLBACK", .advice = second.where().advice});
+    }
+    carry_over(std::move(cpu), error.kind() != ErrorKind::device, {}, cancel);
+    if (fell_back_) {
+        fell_back_(opened_, why);
+    } else {
+        fallback_reason_ = why;
+    }
+}
+
+void Session::on_fallback(MoveSink sink) {
+    fell_back_ = std::move(sink);
+    if (fell_back_ && !fallback_reason_.empty()) {
+        fell_back_(opened_, std::exchange(fallback_reason_, {}));
+    }
+}
+
+void Session::move_to(std::shared_ptr<const OpenedModel> other, const Progress& progress,
+                      const CancelToken& cancel) {
+    if (other->context != opened_->context) {
+        throw Error(ErrorKind::usage, "A session of " + std::to_string(opened_->context) +
+                                          " positions cannot move to a model opened with " +
+                                          std::to_string(other->context) + ".");
+    }
+    carry_over(std::move(other), true, progress, cancel);
+}
+
+// `readable`: the old backend may still give away what it remembers; else the log is run again.
+void Session::carry_over(std::shared_ptr<const OpenedModel> other, bool readable, const Progress& progress,
+                         const CancelToken& cancel) {
+    auto next = std::make_unique<Runner>(*other, other->context);
+    next->take_params(params_);
+    next->executor->time_ops(timed_);
+    bool carried = log_.empty();
+    if (runner_) {
+        next->subscriptions = runner_->subscriptions;
+        next->sink = runner_->sink;
+        if (readable && !carried) {
+            try {
+                next->executor->import_state(runner_->executor->export_state(length()));
+                carried = true;
+            } catch (const std::exception&) {
+                carried = false; // it cannot be read after all
+            }
+        }
+    }
+    runner_ = std::move(next); // the old one goes before its model
+    opened_ = std::move(other);
+    try {
+        for (std::int64_t at = 0; !carried && at < length();) {
+            cancel.check();
+            const std::int64_t rows = std::min(prompt_rows, length() - at);
+            const auto chunk =
+                std::span(log_).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(rows));
+            runner_->step(at, chunk, id_, true, {}, cancel);
+            at += rows;
+            if (progress) {
+                progress(static_cast<double>(at), static_cast<double>(length()), "reading the conversation");
+            }
+        }
+    } catch (...) {
+        rewind(0); // nothing is remembered that could be relied on
+        throw;
+    }
 }
 
 void Session::rewind(std::int64_t to) {
@@ -181,7 +285,8 @@ std::unique_ptr<Session> Session::branch(std::int64_t at) const {
                                           " tokens cannot branch at " + std::to_string(at) + ".");
     }
     auto other = std::make_unique<Session>(opened_);
-    other->runner_->take_params(*runner_);
+    other->params_ = params_;
+    other->runner_->take_params(params_);
     other->runner_->executor->import_state(runner_->executor->export_state(at));
     other->log_.assign(log_.begin(), log_.begin() + at);
     if (at == length()) {
@@ -195,9 +300,23 @@ void Session::recapture(const std::vector<Subscription>& subscriptions, const Fr
     if (log_.empty()) {
         return;
     }
+    try {
+        recapture_on(*opened_, subscriptions, sink, progress, cancel);
+    } catch (const Error& error) {
+        if (!can_fall_back(*opened_, error)) {
+            throw;
+        }
+        // Where a second executor had no room, the first may well go on.
+        recapture_on(*open_elsewhere(*opened_, {"cpu"}, {}, progress, cancel), subscriptions, sink, progress,
+                     cancel);
+    }
+}
+
+void Session::recapture_on(const OpenedModel& where, const std::vector<Subscription>& subscriptions,
+                           const FrameSink& sink, const Progress& progress, const CancelToken& cancel) {
     // The second pass runs with the parameters the session has now; that is what "recomputed" says.
-    Runner second(*opened_, opened_->context);
-    second.take_params(*runner_);
+    Runner second(where, where.context);
+    second.take_params(params_);
     second.set_subscriptions(subscriptions);
     for (std::int64_t at = 0; at < length(); at += prompt_rows) {
         cancel.check();
@@ -212,10 +331,21 @@ void Session::recapture(const std::vector<Subscription>& subscriptions, const Fr
 
 void Session::set_param(ParamId param, std::span<const float> values) {
     runner_->executor->set_param(param, values);
+    params_[param.index].assign(values.begin(), values.end());
 }
 
 MemoryNeed Session::taken() const {
     return runner_->taken();
+}
+
+void Session::time_ops(bool timed) {
+    timed_ = timed;
+    runner_->time_ops(timed);
+}
+
+std::vector<OpTime> Session::op_times(bool prompt) const {
+    const Prepared& phase = prompt ? runner_->prompt : runner_->decode;
+    return phase.program ? phase.program->op_times() : std::vector<OpTime>{};
 }
 
 Counters Session::counters() const {

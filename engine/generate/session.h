@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// One token log on one model: prefill in chunks, cached decoding, rewind, taps. Owned and used by one thread.
+// One token log on one model: prefill in chunks, cached decoding, rewind, taps. Where a device fails in the
+// middle of it, the CPU goes on with the same tokens. Owned and used by one thread.
 #pragma once
 
 #include "engine/generate/frame.h"
 #include "engine/generate/opened_model.h"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <vector>
@@ -19,6 +21,9 @@ inline constexpr std::int64_t prompt_rows = 64;
 class Session {
   public:
     using FrameSink = std::function<void(Frame&&)>;
+    /// The model as it goes on, and why it does so there: one or two sentences.
+    using MoveSink =
+        std::function<void(const std::shared_ptr<const OpenedModel>& now, const std::string& why)>;
 
     explicit Session(std::shared_ptr<const OpenedModel> opened);
     ~Session();
@@ -29,6 +34,18 @@ class Session {
     std::int64_t length() const { return static_cast<std::int64_t>(log_.size()); }
     std::int64_t capacity() const;
     std::uint64_t id() const { return id_; }
+    /// The model on the backend that runs it now.
+    const std::shared_ptr<const OpenedModel>& opened() const { return opened_; }
+
+    /// Called on this thread when a backend other than the CPU was lost, ran out of memory or could not do an
+    /// op and the CPU has taken over; at once if it happened before. Nothing of the log is lost by it.
+    void on_fallback(MoveSink sink);
+
+    /// Goes on there from the next step: `other` is the same model with the same context (open_elsewhere).
+    /// What is remembered is carried over, or run again where the old backend cannot give it any more. When
+    /// that is cancelled, the log holds what was run.
+    void move_to(std::shared_ptr<const OpenedModel> other, const Progress& progress,
+                 const CancelToken& cancel);
 
     /// What later steps capture, and where frames go (called on this thread, right after each step).
     void subscribe(std::vector<Subscription> subscriptions, FrameSink sink);
@@ -62,17 +79,35 @@ class Session {
     /// Interventions on values; take effect on the next step.
     void set_param(ParamId param, std::span<const float> values);
 
+    /// Of the backend in use, since the session is on it.
     Counters counters() const;
+    /// From the next plan that is prepared on, or not any more: how long ops take (OpTime). Plans in use are
+    /// prepared again.
+    void time_ops(bool timed);
+    /// Of single tokens, or of prompts.
+    std::vector<OpTime> op_times(bool prompt) const;
     /// Memory it holds now (cache and scratch), without the weights.
     MemoryNeed taken() const;
 
   private:
     struct Prepared;
     struct Runner;
+    std::span<const float> step(std::int64_t position, std::span<const std::int32_t> ids, bool recomputed,
+                                const CancelToken& cancel);
+    void fall_back(const Error& error, const CancelToken& cancel);
+    void carry_over(std::shared_ptr<const OpenedModel> other, bool readable, const Progress& progress,
+                    const CancelToken& cancel);
+    void recapture_on(const OpenedModel& where, const std::vector<Subscription>& subscriptions,
+                      const FrameSink& sink, const Progress& progress, const CancelToken& cancel);
+
     std::shared_ptr<const OpenedModel> opened_;
     std::unique_ptr<Runner> runner_;
     std::vector<std::int32_t> log_;
     std::vector<float> logits_;
+    std::map<std::int32_t, std::vector<float>> params_; // set by set_param
+    MoveSink fell_back_;
+    bool timed_ = false;
+    std::string fallback_reason_; // empty: none happened, or it has been told
     std::uint64_t id_ = 0;
 };
 

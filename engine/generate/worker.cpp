@@ -71,6 +71,27 @@ class Worker::Impl {
         changed_.notify_all();
     }
 
+    void use_backend(BackendWish wish) {
+        const std::lock_guard lock(mutex_);
+        wish_ = std::move(wish);
+        if (looking_back_) {
+            current_.cancel();
+        }
+        changed_.notify_all();
+    }
+
+    void time_ops(bool timed) {
+        const std::lock_guard lock(mutex_);
+        timing_wanted_ = timed;
+        timing_changed_ = true;
+        op_times_.clear();
+    }
+
+    std::vector<OpTime> op_times() const {
+        const std::lock_guard lock(mutex_);
+        return op_times_;
+    }
+
     void stop() {
         const std::lock_guard lock(mutex_);
         commands_.clear();
@@ -94,11 +115,12 @@ class Worker::Impl {
     void loop() {
         for (;;) {
             std::optional<Command> command;
-            bool look_back = false;
+            bool look_back = false, move = false;
             {
                 std::unique_lock lock(mutex_);
                 changed_.wait(lock, [this] {
-                    return quit_ || !commands_.empty() || (session_ && (observe_changed_ || frames_missing_));
+                    return quit_ || !commands_.empty() ||
+                           (session_ && (observe_changed_ || frames_missing_ || wish_));
                 });
                 if (quit_) {
                     return;
@@ -109,11 +131,16 @@ class Worker::Impl {
                     commands_.pop_front();
                     looking_back_ = std::holds_alternative<CommandRead>(*command);
                     busy_.store(true, std::memory_order_release);
+                } else if (wish_) {
+                    move = true;
+                    busy_.store(true, std::memory_order_release);
                 } else {
                     look_back = recapturing_ = looking_back_ = true;
                 }
             }
-            if (look_back) {
+            if (move) {
+                refresh_backend();
+            } else if (look_back) {
                 guarded("capture", [this] { recapture(); });
             } else {
                 run(*command);
@@ -133,6 +160,7 @@ class Worker::Impl {
                 opened_ = std::move(opened);
                 apply_subscriptions();
                 emit(EventOpened{opened_});
+                prepare_session();
             });
         } else if (auto* request = std::get_if<GenerateRequest>(&command)) {
             const bool done = guarded("generate", [&] { generate(*request); });
@@ -148,6 +176,7 @@ class Worker::Impl {
             guarded("forget", [&] {
                 session_ = std::make_unique<Session>(opened_);
                 apply_subscriptions();
+                prepare_session();
             });
         }
     }
@@ -159,10 +188,18 @@ class Worker::Impl {
         GenerationHooks hooks;
         hooks.prompt = [this](const EventPrompt& e) { emit(e); };
         hooks.token = [this](EventToken&& e) { emit(std::move(e)); };
-        hooks.between = [this] { refresh_subscriptions(); };
+        hooks.between = [this] {
+            refresh_backend();
+            refresh_subscriptions();
+            publish_times(false);
+        };
         hooks.progress = progress();
+        refresh_backend();
         refresh_subscriptions();
-        emit(generate_reply(*session_, *opened_, request, hooks, current_));
+        const std::shared_ptr<const OpenedModel> opened = opened_; // another may take its place meanwhile
+        const EventFinished finished = generate_reply(*session_, *opened, request, hooks, current_);
+        publish_times(true);
+        emit(finished);
     }
 
     void read(const CommandRead& command) {
@@ -185,6 +222,49 @@ class Worker::Impl {
         }
         patient_ = false;
         emit(EventPrompt{command.tag, session_->length(), known, 0});
+    }
+
+    // ---- backends
+    // ---------------------------------------------------------------------------------------
+    void prepare_session() {
+        session_->on_fallback([this](const std::shared_ptr<const OpenedModel>& now, const std::string& why) {
+            opened_ = now;
+            emit(EventMoved{now, why, true});
+        });
+        const std::lock_guard lock(mutex_);
+        timing_changed_ = timing_wanted_;
+    }
+
+    void refresh_backend() {
+        std::optional<BackendWish> wish;
+        std::optional<bool> timed;
+        {
+            const std::lock_guard lock(mutex_);
+            wish = std::exchange(wish_, std::nullopt);
+            if (wish || std::exchange(timing_changed_, false)) {
+                timed = timing_wanted_;
+            }
+        }
+        if (wish) {
+            guarded("change the backend", [&] {
+                auto other = open_elsewhere(*opened_, *wish, {}, progress(), current_);
+                session_->move_to(other, progress(), current_);
+                opened_ = std::move(other);
+                emit(EventMoved{opened_, opened_->choice.reason, false});
+            });
+        }
+        if (timed) {
+            session_->time_ops(*timed);
+        }
+    }
+
+    void publish_times(bool now) {
+        const auto clock = std::chrono::steady_clock::now();
+        const std::lock_guard lock(mutex_);
+        if (timing_wanted_ && (now || clock - published_ > std::chrono::milliseconds(500))) {
+            op_times_ = session_->op_times(false);
+            published_ = clock;
+        }
     }
 
     void recapture() {
@@ -305,11 +385,14 @@ class Worker::Impl {
     std::atomic<std::size_t> dropped_{0};
     SpscRing<Frame> frames_;
 
-    std::mutex mutex_; // guards the next block
+    mutable std::mutex mutex_; // guards the next block
     std::condition_variable changed_;
     std::deque<Command> commands_;
     std::vector<Event> events_;
     std::vector<Observe> wanted_;
+    std::optional<BackendWish> wish_;
+    bool timing_wanted_ = false, timing_changed_ = false;
+    std::vector<OpTime> op_times_;
     CancelToken current_;
     bool observe_changed_ = false, quit_ = false;
     bool recapturing_ = false; // a second pass over the log
@@ -322,7 +405,8 @@ class Worker::Impl {
     std::unique_ptr<Session> session_;
     bool frames_missing_ = false;
     bool patient_ = false; // frames wait for the reader
-    std::thread thread_;   // last: it uses everything above
+    std::chrono::steady_clock::time_point published_{};
+    std::thread thread_; // last: it uses everything above
 };
 
 Worker::Worker(std::function<void()> wake) : impl_(std::make_unique<Impl>(std::move(wake))) {}
@@ -339,6 +423,15 @@ void Worker::observe(std::vector<Observe> wanted) {
 }
 void Worker::read(std::uint64_t tag, std::vector<std::int32_t> ids) {
     impl_->enqueue(CommandRead{tag, std::move(ids)});
+}
+void Worker::use_backend(BackendWish wish) {
+    impl_->use_backend(std::move(wish));
+}
+void Worker::time_ops(bool timed) {
+    impl_->time_ops(timed);
+}
+std::vector<OpTime> Worker::op_times() const {
+    return impl_->op_times();
 }
 void Worker::forget() {
     impl_->enqueue(CommandForget{});

@@ -73,7 +73,13 @@ struct EventFailed { ///< of open or generate; the worker lives on
     std::string text; ///< complete, for people
     std::string what; ///< "open demo:moa", "generate"
 };
-using Event = std::variant<EventProgress, EventOpened, EventPrompt, EventToken, EventFinished, EventFailed>;
+struct EventMoved { ///< the open model goes on on another backend, with all that it remembers
+    std::shared_ptr<const OpenedModel> model;
+    std::string why;       ///< for people
+    bool fallback = false; ///< nobody asked for it: a device failed
+};
+using Event =
+    std::variant<EventProgress, EventOpened, EventPrompt, EventToken, EventFinished, EventFailed, EventMoved>;
 
 class Worker {
   public:
@@ -91,6 +97,12 @@ class Worker {
     /// and a reply goes on from there. Looking back never keeps a person waiting: any later command
     /// interrupts it, and what was read by then stays. Ends with EventPrompt.
     void read(std::uint64_t tag, std::vector<std::int32_t> ids);
+    /// From the next token on the open model runs there, with the tokens and parameters it has; ends with
+    /// EventMoved, or with EventFailed and everything as it was.
+    void use_backend(BackendWish wish);
+    /// Measures what ops take from the next step on; op_times() has them after each reply and meanwhile.
+    void time_ops(bool timed);
+    std::vector<OpTime> op_times() const;
     void forget(); ///< drops the token log
     void stop();
 

@@ -109,6 +109,29 @@ Generation generate_in_turn(Session& plain, Session* watched, const std::vector<
     return g;
 }
 
+std::vector<BenchOp> time_ops(Session& session, const std::vector<std::int32_t>& prompt,
+                              const std::vector<std::int32_t>& next, const CancelToken& cancel) {
+    session.time_ops(true);
+    session.rewind(0);
+    session.set_tokens(prompt, {}, cancel);
+    for (const std::int32_t id : next) {
+        session.decode(id, cancel);
+    }
+    std::vector<BenchOp> ops;
+    double total = 0;
+    for (const OpTime& op : session.op_times(false)) {
+        ops.push_back({op.name, op.kernel, op.runs ? op.seconds / static_cast<double>(op.runs) : 0, 0});
+        total += ops.back().seconds;
+    }
+    session.time_ops(false);
+    for (BenchOp& op : ops) {
+        op.share = total > 0 ? op.seconds / total : 0;
+    }
+    std::stable_sort(ops.begin(), ops.end(),
+                     [](const BenchOp& a, const BenchOp& b) { return a.seconds > b.seconds; });
+    return ops;
+}
+
 } // namespace
 
 double measure_read_bandwidth(int threads, std::size_t bytes) {
@@ -166,7 +189,7 @@ BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const Be
 
     BenchResult result;
     std::vector<double> prompt_rates, observed, unobserved, ratios;
-    std::uint64_t decode_bytes = 0, decode_tokens = 0;
+    std::uint64_t decode_bytes = 0, decode_tokens = 0, dispatches = 0, submissions = 0, moved = 0;
     for (std::int64_t r = 0; r <= request.repetitions; ++r) { // the first round warms up and is not counted
         cancel.check();
         if (progress) {
@@ -185,7 +208,11 @@ BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const Be
         if (r == 0) {
             continue;
         }
-        decode_bytes += plain.counters().weight_bytes_read - before.weight_bytes_read;
+        const Counters after = plain.counters();
+        decode_bytes += after.weight_bytes_read - before.weight_bytes_read;
+        dispatches += after.dispatches - before.dispatches;
+        submissions += after.submissions - before.submissions;
+        moved += after.bytes_moved - before.bytes_moved;
         decode_tokens += next.size();
         prompt_rates.push_back(static_cast<double>(depth) / prompt_seconds);
         if (!next.empty()) {
@@ -205,6 +232,15 @@ BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const Be
     result.bytes_per_token = decode_tokens ? decode_bytes / decode_tokens : 0;
     result.weight_bytes_read = counters.weight_bytes_read;
     result.host_ops = counters.host_ops;
+    if (decode_tokens > 0) {
+        const auto tokens = static_cast<double>(decode_tokens);
+        result.dispatches_per_token = static_cast<double>(dispatches) / tokens;
+        result.submissions_per_token = static_cast<double>(submissions) / tokens;
+        result.bytes_moved_per_token = static_cast<double>(moved) / tokens;
+    }
+    if (request.time_ops && !next.empty()) {
+        result.ops = time_ops(plain, prompt, next, cancel);
+    }
     result.peak_memory = peak_memory();
     const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     result.bandwidth =

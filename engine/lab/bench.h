@@ -16,7 +16,15 @@ struct BenchRequest {
     std::int64_t repetitions = 3;
     int threads = 0; ///< for the bandwidth measurement; 0: one a core
     std::vector<std::string>
-        observe; ///< globs of observables; "lenses": what the window's lenses subscribe to
+        observe;           ///< globs of observables; "lenses": what the window's lenses subscribe to
+    bool time_ops = false; ///< a further round, not counted, in which every op is timed
+};
+
+/// One op of a plan for a single token.
+struct BenchOp {
+    std::string name, kernel;
+    double seconds = 0; ///< a token
+    double share = 0;   ///< of all ops
 };
 
 /// Medians over the repetitions.
@@ -32,6 +40,9 @@ struct BenchResult {
     std::uint64_t peak_memory = 0;       ///< of the process, bytes
     std::uint64_t weight_bytes_read = 0; ///< in all
     std::uint64_t host_ops = 0;
+    double dispatches_per_token = 0, submissions_per_token = 0; ///< 0 on the CPU
+    double bytes_moved_per_token = 0; ///< weights, cached positions and buffers; 0 on the CPU
+    std::vector<BenchOp> ops;         ///< slowest first; empty unless timed
 };
 
 BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const BenchRequest& request,

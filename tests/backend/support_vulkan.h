@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -26,6 +27,14 @@ inline int software_device() {
     const auto found =
         std::find_if(devices.begin(), devices.end(), [](const auto& device) { return device.software; });
     return found == devices.end() ? -1 : static_cast<int>(found - devices.begin());
+}
+
+/// With the validation layer on; `sink` receives what it says.
+inline VulkanOptions validated(std::function<void(const std::string&)> sink) {
+    VulkanOptions options;
+    options.validation = true;
+    options.on_validation = std::move(sink);
+    return options;
 }
 
 /// Reproducible numbers in (-1, 1).

@@ -19,8 +19,7 @@ class TestVulkanKotodama : public QObject {
         QVERIFY2(device_ >= 0, ergo::test::no_driver);
         cpu_ = ergo::make_cpu_backend(2);
         vulkan_ = ergo::make_vulkan_backend(
-            device_,
-            {.validation = true, .on_validation = [this](const std::string& m) { messages_.push_back(m); }});
+            device_, ergo::test::validated([this](const std::string& m) { messages_.push_back(m); }));
     }
 
     void agree_data() {

@@ -399,10 +399,8 @@ class TestVulkanSeam : public QObject {
         const Variant v = variants()[static_cast<std::size_t>(variant)];
         const Built built = Builder(v, max_rows).build();
         std::vector<std::string> messages;
-        VulkanOptions options{
-            .validation = true,
-            .on_validation = [&](const std::string& message) { messages.push_back(message); },
-            .always_stage = stage};
+        VulkanOptions options = validated([&](const std::string& message) { messages.push_back(message); });
+        options.always_stage = stage;
         {
             Machine cpu(make_cpu_backend(2), built.tables, built.plan, capacity);
             Machine gpu(make_vulkan_backend(device_, options), built.tables, built.plan, capacity);

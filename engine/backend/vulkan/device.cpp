@@ -4,6 +4,7 @@
 #include "engine/base/error.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -13,17 +14,44 @@ namespace {
 
 constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
 
-std::uint32_t compute_family(const InstanceFunctions& functions, VkPhysicalDevice device) {
+struct ComputeFamily {
+    std::uint32_t index = none, timestamp_bits = 0;
+};
+
+ComputeFamily compute_family(const InstanceFunctions& functions, VkPhysicalDevice device) {
     std::uint32_t count = 0;
     functions.vkGetPhysicalDeviceQueueFamilyProperties(device, &count, nullptr);
     std::vector<VkQueueFamilyProperties> families(count);
     functions.vkGetPhysicalDeviceQueueFamilyProperties(device, &count, families.data());
     for (std::uint32_t i = 0; i < count; ++i) {
         if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) {
-            return i;
+            return {i, families[i].timestampValidBits};
         }
     }
-    return none;
+    return {};
+}
+
+/// The driver's own cache id, and everything else that says which driver compiled a kernel for which device.
+std::string cache_key(const VkPhysicalDeviceProperties& properties) {
+    std::string key;
+    for (const std::uint32_t number :
+         {properties.vendorID, properties.deviceID, properties.driverVersion, properties.apiVersion}) {
+        key += std::to_string(number) + "-";
+    }
+    constexpr char digits[] = "0123456789abcdef";
+    for (const std::uint8_t byte : properties.pipelineCacheUUID) {
+        key += {digits[byte >> 4], digits[byte & 15u]};
+    }
+    return key;
+}
+
+std::array<std::byte, 32> cache_header(const VkPhysicalDeviceProperties& properties) {
+    const std::array<std::uint32_t, 4> numbers{32, VK_PIPELINE_CACHE_HEADER_VERSION_ONE, properties.vendorID,
+                                               properties.deviceID};
+    std::array<std::byte, 32> header{};
+    std::memcpy(header.data(), numbers.data(), sizeof numbers);
+    std::memcpy(header.data() + sizeof numbers, properties.pipelineCacheUUID, VK_UUID_SIZE);
+    return header;
 }
 
 std::string version_text(std::uint32_t version) {
@@ -57,22 +85,97 @@ void inspect_12(const InstanceFunctions& functions, VkPhysicalDevice device, Dev
     constexpr VkSubgroupFeatureFlags operations =
         VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
     if (!features12.bufferDeviceAddress) {
-        traits.unusable = "no buffer device addresses";
+        traits.info.unusable = "no buffer device addresses";
     } else if (!features12.timelineSemaphore) {
-        traits.unusable = "no timeline semaphores";
+        traits.info.unusable = "no timeline semaphores";
     } else if ((properties11.subgroupSupportedOperations & operations) != operations ||
                !(properties11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT)) {
-        traits.unusable = "no subgroup arithmetic in compute shaders";
+        traits.info.unusable = "no subgroup arithmetic in compute shaders";
+    }
+}
+
+DeviceKind kind_of(VkPhysicalDeviceType type) {
+    switch (type) {
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+        return DeviceKind::discrete_gpu;
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+        return DeviceKind::integrated_gpu;
+    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:
+        return DeviceKind::virtual_gpu;
+    case VK_PHYSICAL_DEVICE_TYPE_CPU:
+        return DeviceKind::software;
+    default:
+        return DeviceKind::other;
+    }
+}
+
+bool has_extension(const InstanceFunctions& functions, VkPhysicalDevice device, std::string_view name) {
+    std::uint32_t count = 0;
+    if (functions.vkEnumerateDeviceExtensionProperties(device, nullptr, &count, nullptr) != VK_SUCCESS) {
+        return false;
+    }
+    std::vector<VkExtensionProperties> found(count);
+    if (functions.vkEnumerateDeviceExtensionProperties(device, nullptr, &count, found.data()) < 0) {
+        return false;
+    }
+    return std::any_of(found.begin(), found.end(),
+                       [&](const auto& extension) { return extension.extensionName == name; });
+}
+
+/// Heaps and types, and what is free of the largest heap of the device's own.
+void inspect_memory(const InstanceFunctions& functions, VkPhysicalDevice device, DeviceTraits& traits) {
+    const bool budgeted = has_extension(functions, device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget{};
+    budget.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT;
+    VkPhysicalDeviceMemoryProperties2 memory{};
+    memory.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2;
+    memory.pNext = budgeted ? &budget : nullptr;
+    functions.vkGetPhysicalDeviceMemoryProperties2(device, &memory);
+    traits.memory = memory.memoryProperties;
+    for (std::uint32_t i = 0; i < traits.memory.memoryHeapCount; ++i) {
+        const VkMemoryHeap& heap = traits.memory.memoryHeaps[i];
+        if ((heap.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) && heap.size > traits.info.memory_bytes) {
+            traits.info.memory_bytes = heap.size;
+            const VkDeviceSize all = budget.heapBudget[i], used = budget.heapUsage[i];
+            traits.info.available_bytes = budgeted && all > used ? std::min(heap.size, all - used) : 0;
+        }
+    }
+}
+
+/// Where a driver chooses the subgroup size kernel by kernel, it is held to the one that it announces.
+void inspect_subgroups(const InstanceFunctions& functions, VkPhysicalDevice device, DeviceTraits& traits) {
+    if (!has_extension(functions, device, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
+        return;
+    }
+    VkPhysicalDeviceSubgroupSizeControlPropertiesEXT sizes{};
+    sizes.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES_EXT;
+    VkPhysicalDeviceProperties2 properties{};
+    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    properties.pNext = &sizes;
+    functions.vkGetPhysicalDeviceProperties2(device, &properties);
+    VkPhysicalDeviceSubgroupSizeControlFeaturesEXT control{};
+    control.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
+    VkPhysicalDeviceFeatures2 features{};
+    features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+    features.pNext = &control;
+    functions.vkGetPhysicalDeviceFeatures2(device, &features);
+    const std::uint32_t size = std::clamp(traits.subgroup_size, sizes.minSubgroupSize,
+                                          std::max(sizes.minSubgroupSize, sizes.maxSubgroupSize));
+    constexpr std::uint32_t most_invocations = 128; // of any kernel's workgroup
+    if (control.subgroupSizeControl && (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+        size > 0 && sizes.maxComputeWorkgroupSubgroups >= (most_invocations + size - 1) / size) {
+        traits.fixed_subgroup_size = traits.subgroup_size = size;
+        traits.info.features.push_back("subgroup size control");
     }
 }
 
 int rank(const DeviceTraits& traits) {
-    switch (traits.type) {
-    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+    switch (traits.info.kind) {
+    case DeviceKind::discrete_gpu:
         return 0;
-    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+    case DeviceKind::integrated_gpu:
         return 1;
-    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:
+    case DeviceKind::virtual_gpu:
         return 2;
     default:
         return 3;
@@ -91,7 +194,7 @@ std::size_t choose(const std::vector<DeviceTraits>& all, int index) {
     }
     std::size_t best = all.size();
     for (std::size_t i = 0; i < all.size(); ++i) {
-        if (all[i].unusable.empty() && rank(all[i]) < 3 &&
+        if (all[i].info.unusable.empty() && rank(all[i]) < 3 &&
             (best == all.size() || rank(all[i]) < rank(all[best]))) {
             best = i;
         }
@@ -113,35 +216,36 @@ DeviceTraits inspect(const Instance& instance, VkPhysicalDevice device) {
     DeviceTraits traits;
     VkPhysicalDeviceProperties properties{};
     functions.vkGetPhysicalDeviceProperties(device, &properties);
-    functions.vkGetPhysicalDeviceMemoryProperties(device, &traits.memory);
     traits.limits = properties.limits;
-    traits.type = properties.deviceType;
     traits.info.backend = "vulkan";
     traits.info.name = properties.deviceName;
-    traits.info.software = properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
-    for (std::uint32_t i = 0; i < traits.memory.memoryHeapCount; ++i) {
-        if (traits.memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) {
-            traits.info.memory_bytes =
-                std::max<std::uint64_t>(traits.info.memory_bytes, traits.memory.memoryHeaps[i].size);
-        }
+    traits.info.kind = kind_of(properties.deviceType);
+    traits.info.software = traits.info.kind == DeviceKind::software;
+    traits.cache_key = cache_key(properties);
+    traits.cache_header = cache_header(properties);
+    if (properties.apiVersion >= VK_API_VERSION_1_1) {
+        inspect_memory(functions, device, traits);
     }
     traits.info.features.push_back("Vulkan " + version_text(properties.apiVersion));
-    traits.queue_family = compute_family(functions, device);
+    const ComputeFamily family = compute_family(functions, device);
+    traits.queue_family = family.index;
+    traits.timestamp_bits = family.timestamp_bits;
     if (properties.apiVersion < VK_API_VERSION_1_2) {
-        traits.unusable = "Vulkan " + version_text(properties.apiVersion) + ", 1.2 is needed";
+        traits.info.unusable = "Vulkan " + version_text(properties.apiVersion) + ", 1.2 is needed";
     } else if (traits.queue_family == none) {
-        traits.unusable = "no compute queue";
+        traits.info.unusable = "no compute queue";
     } else {
         inspect_12(functions, device, traits);
+        inspect_subgroups(functions, device, traits);
     }
-    if (!traits.unusable.empty()) {
-        traits.info.features.insert(traits.info.features.begin(), "unusable: " + traits.unusable);
+    if (!traits.info.unusable.empty()) {
+        traits.info.features.insert(traits.info.features.begin(), "unusable: " + traits.info.unusable);
     }
     return traits;
 }
 
 Device::Device(const VulkanOptions& options, int index)
-    : instance_(std::make_unique<Instance>(options)), always_stage_(options.always_stage) {
+    : instance_(std::make_unique<Instance>(options)), options_(options) {
     const auto physical = instance_->physical_devices();
     std::vector<DeviceTraits> all;
     for (const VkPhysicalDevice device : physical) {
@@ -149,8 +253,8 @@ Device::Device(const VulkanOptions& options, int index)
     }
     const std::size_t chosen = choose(all, index);
     traits_ = all[chosen];
-    if (!traits_.unusable.empty()) {
-        throw Error(ErrorKind::unsupported, traits_.info.name + " cannot be used: " + traits_.unusable,
+    if (!traits_.info.unusable.empty()) {
+        throw Error(ErrorKind::unsupported, traits_.info.name + " cannot be used: " + traits_.info.unusable,
                     {.code = "V-FEATURE", .advice = "update its driver, or use the CPU"});
     }
     const float priority = 1;
@@ -163,9 +267,18 @@ Device::Device(const VulkanOptions& options, int index)
     features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
     features.bufferDeviceAddress = VK_TRUE;
     features.timelineSemaphore = VK_TRUE;
+    VkPhysicalDeviceSubgroupSizeControlFeaturesEXT control{};
+    control.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
+    control.subgroupSizeControl = VK_TRUE;
+    const char* const control_name = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
     VkDeviceCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
     info.pNext = &features;
+    if (traits_.fixed_subgroup_size) {
+        features.pNext = &control;
+        info.enabledExtensionCount = 1;
+        info.ppEnabledExtensionNames = &control_name;
+    }
     info.queueCreateInfoCount = 1;
     info.pQueueCreateInfos = &queue;
     VkDevice made = VK_NULL_HANDLE;
@@ -177,7 +290,14 @@ Device::Device(const VulkanOptions& options, int index)
     functions_.vkGetDeviceQueue(made, traits_.queue_family, 0, &queue_);
 }
 
+void Device::check_there() const {
+    if (lost_.load(std::memory_order_relaxed)) {
+        check(VK_ERROR_DEVICE_LOST, "giving work to " + traits_.info.name);
+    }
+}
+
 void Device::submit(VkCommandBuffer commands, VkSemaphore semaphore, std::uint64_t value) const {
+    check_there();
     VkTimelineSemaphoreSubmitInfo timeline{};
     timeline.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
     timeline.signalSemaphoreValueCount = 1;

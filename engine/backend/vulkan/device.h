@@ -7,6 +7,9 @@
 #include "engine/backend/vulkan/instance.h"
 #include "engine/backend/vulkan/owned.h"
 
+#include <array>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -22,8 +25,14 @@ struct DeviceTraits {
     std::uint64_t max_allocation = 0; ///< bytes of one VkDeviceMemory
     std::uint32_t subgroup_size = 0;
     std::uint32_t queue_family = 0;
-    VkPhysicalDeviceType type = VK_PHYSICAL_DEVICE_TYPE_OTHER;
-    std::string unusable; ///< why this backend cannot use it; empty: it can
+    std::uint32_t timestamp_bits = 0; ///< of the queue's clock; 0: it has none
+    /// All kernels run with this many invocations a subgroup where the driver lets one ask; 0: its own
+    /// choice.
+    std::uint32_t fixed_subgroup_size = 0;
+    /// What a driver's compiled kernels depend on: vendor, device, driver and the layout of its own cache.
+    std::string cache_key;
+    /// With what its own cache begins: VkPipelineCacheHeaderVersionOne.
+    std::array<std::byte, 32> cache_header{};
 };
 
 DeviceTraits inspect(const Instance& instance, VkPhysicalDevice device);
@@ -41,7 +50,11 @@ class Device {
     VkDevice get() const { return device_.get(); }
     const DeviceFunctions& functions() const { return functions_; }
     const DeviceTraits& traits() const { return traits_; }
-    bool always_stage() const { return always_stage_; }
+    const VulkanOptions& options() const { return options_; }
+    /// Whether the device is gone (or a fault says so): nothing is given to it any more.
+    void lose() const { lost_.store(true, std::memory_order_relaxed); }
+    /// Throws Error(device, V-LOST) when it is gone.
+    void check_there() const;
 
     /// Submits `commands`, signalling `semaphore` with `value`.
     void submit(VkCommandBuffer commands, VkSemaphore semaphore, std::uint64_t value) const;
@@ -52,7 +65,8 @@ class Device {
     std::unique_ptr<VkDevice_T, DestroyDevice> device_; // whoever submitted work has waited for it
     DeviceFunctions functions_;
     VkQueue queue_ = VK_NULL_HANDLE;
-    bool always_stage_ = false;
+    VulkanOptions options_;
+    mutable std::atomic<bool> lost_{false};
     mutable std::mutex queue_mutex_;
 };
 

@@ -22,17 +22,20 @@ std::uint32_t Groups::count(std::uint64_t rows, std::uint64_t keys) const {
     switch (of) {
     case Of::rows:
         return static_cast<std::uint32_t>((rows + size - 1) / size);
-    case Of::keys:
-        return static_cast<std::uint32_t>((keys + size - 1) / size);
+    case Of::keys: {
+        const auto count = static_cast<std::uint32_t>((keys + size - 1) / size);
+        return most ? std::min(count, most) : count;
+    }
     default:
         return size;
     }
 }
 
 Encoder::Encoder(const DeviceTraits& device, const Plan& plan, Weights& weights, const SessionMemory& session,
-                 VkDeviceAddress step, const std::vector<Slice>& buffers, Arena& arguments, Arena& scratch)
+                 VkDeviceAddress step, const std::vector<Slice>& buffers, Arena& arguments, Arena& scratch,
+                 bool serialise, bool as_planned)
     : device_(device), plan_(plan), weights_(weights), session_(session), step_(step), buffers_(buffers),
-      arguments_(arguments), scratch_(scratch) {}
+      arguments_(arguments), scratch_(scratch), serialise_(serialise), as_planned_(as_planned) {}
 
 void Encoder::encode() {
     for (const Op& op : plan_.ops) {
@@ -59,6 +62,13 @@ VkDeviceAddress Encoder::access(BufferId id, bool writes) {
     const VkDeviceAddress address = peek(id);
     if (id) {
         note(address, writes);
+        const BufferInfo& buffer = plan_.buffers[static_cast<std::size_t>(id.index)];
+        const auto bytes = static_cast<std::uint64_t>(buffer.width) * sizeof(float);
+        OpUse uncounted;
+        OpUse& use = counting_ ? uses_.back() : uncounted;
+        (buffer.extent == BufferInfo::Extent::last_row    ? use.moved_fixed
+         : buffer.extent == BufferInfo::Extent::rows_keys ? use.moved_a_row_key
+                                                          : use.moved_a_row) += bytes;
     }
     return address;
 }
@@ -69,6 +79,10 @@ VkDeviceAddress Encoder::access(StateId id, bool writes) {
     }
     const VkDeviceAddress address = session_.state(id).address;
     note(address, writes);
+    if (counting_) {
+        OpUse& use = uses_.back();
+        (writes ? use.moved_a_row : use.moved_a_key) += std::uint64_t{width(id)} * sizeof(float);
+    }
     return address;
 }
 
@@ -166,8 +180,9 @@ Groups Encoder::row_groups(BufferId out, std::uint32_t per) const {
 }
 
 void Encoder::add(Dispatch dispatch) {
-    dispatch.waits =
-        any_of(reads_, writes_since_) || any_of(writes_, writes_since_) || any_of(writes_, reads_since_);
+    dispatch.op = static_cast<std::uint32_t>(uses_.size() - 1);
+    dispatch.waits = serialise_ || any_of(reads_, writes_since_) || any_of(writes_, writes_since_) ||
+                     any_of(writes_, reads_since_);
     if (dispatch.waits) {
         reads_since_.clear();
         writes_since_.clear();
@@ -177,6 +192,7 @@ void Encoder::add(Dispatch dispatch) {
     reads_.clear();
     writes_.clear();
     dispatches_.push_back(std::move(dispatch));
+    counting_ = true;
 }
 
 } // namespace ergo::vulkan

@@ -8,6 +8,7 @@
 #include "engine/backend/vulkan/session_memory.h"
 #include "engine/backend/vulkan/weights.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <initializer_list>
@@ -32,12 +33,13 @@ struct Groups {
     enum class Of : std::uint8_t { fixed, rows, keys };
     Of of = Of::fixed;
     std::uint32_t size = 1;
+    std::uint32_t most = 0; ///< groups at most; 0: any number
 
     static Groups fixed(std::uint64_t count) { return {Of::fixed, static_cast<std::uint32_t>(count)}; }
     /// Enough for `count` items of `per` a group.
     static Groups cover(std::uint64_t count, std::uint32_t per) { return fixed((count + per - 1) / per); }
     static Groups rows(std::uint32_t per = 1) { return {Of::rows, per}; }
-    static Groups keys(std::uint32_t per) { return {Of::keys, per}; }
+    static Groups keys(std::uint32_t per, std::uint32_t most = 0) { return {Of::keys, per, most}; }
     std::uint32_t count(std::uint64_t rows, std::uint64_t keys) const;
 };
 
@@ -46,27 +48,41 @@ struct Dispatch {
     std::vector<std::uint32_t> constants;
     std::array<std::byte, push_bytes> push{};
     std::array<Groups, 3> groups;
-    bool waits = false; ///< reads or overwrites what an earlier dispatch since the last wait touched
+    bool waits = false;   ///< reads or overwrites what an earlier dispatch since the last wait touched
+    std::uint32_t op = 0; ///< of the plan
 };
 
-/// Weights that one op reads, for the counters.
+/// What one op reads and writes, for the counters.
 struct OpUse {
-    std::uint64_t weight_bytes = 0; ///< when the op runs
-    std::uint64_t bytes_a_row = 0;  ///< for each row of the step
-    bool guarded = false;           ///< counted only where the kernel noted its use
+    std::uint64_t weight_bytes = 0;    ///< when the op runs
+    std::uint64_t bytes_a_row = 0;     ///< of weights, for each row of the step
+    std::uint64_t moved_fixed = 0;     ///< of buffers and states: when the op runs
+    std::uint64_t moved_a_row = 0;     ///< for each row of the step
+    std::uint64_t moved_a_key = 0;     ///< for each position that the step looks at
+    std::uint64_t moved_a_row_key = 0; ///< for each pair of them
+    std::uint64_t keys_seen = 0;       ///< positions that a row looks back to at most; 0: all
+    bool guarded = false;              ///< counted only where the kernel noted its use
+
+    std::uint64_t weights_read(std::uint64_t rows) const { return weight_bytes + bytes_a_row * rows; }
+    std::uint64_t moved(std::uint64_t rows, std::uint64_t keys) const {
+        const std::uint64_t seen = keys_seen ? std::min(keys, keys_seen + rows - 1) : keys;
+        return weights_read(rows) + moved_fixed + moved_a_row * rows + moved_a_key * seen +
+               moved_a_row_key * rows * keys;
+    }
 };
 
 /// Does anyone read rows of this attention?
 bool is_captured(const RowRequest& rows);
 /// Memory in which an attention leaves what its row kernels go on from.
 std::uint64_t capture_state_bytes(std::int64_t max_rows, std::int32_t heads);
-
 class Encoder {
   public:
     /// `step`: address of the program's StepHeader; `buffers`: one slice a plan buffer; `arguments`,
     /// `scratch`: arenas of the program.
+    /// `serialise`: every dispatch waits for the one before. `as_planned`: one dispatch an op where possible.
     Encoder(const DeviceTraits& device, const Plan& plan, Weights& weights, const SessionMemory& session,
-            VkDeviceAddress step, const std::vector<Slice>& buffers, Arena& arguments, Arena& scratch);
+            VkDeviceAddress step, const std::vector<Slice>& buffers, Arena& arguments, Arena& scratch,
+            bool serialise, bool as_planned);
 
     /// Encodes all ops. Throws Error(unsupported) naming the op it cannot encode.
     void encode();
@@ -80,6 +96,10 @@ class Encoder {
     /// The address alone, for a dispatch that notes the access itself.
     VkDeviceAddress peek(BufferId id) const;
     VkDeviceAddress read(StateId id) { return access(id, false); }
+    /// The next dispatch moves nothing that is not counted already.
+    void counted_before() { counting_ = false; }
+    /// Of the states it reads, a row of the op looks at the last `count` positions at most.
+    void looks_back(std::uint64_t count) { uses_.back().keys_seen = count; }
     VkDeviceAddress write(StateId id) { return access(id, true); }
     /// Memory of the program for this op, uninitialised.
     Slice scratch(std::uint64_t bytes);
@@ -94,6 +114,8 @@ class Encoder {
 
     const DeviceTraits& device() const { return device_; }
     const Plan& plan() const { return plan_; }
+    bool as_planned() const { return as_planned_; }
+    std::int64_t capacity() const { return session_.capacity(); }
     const Tables& tables() const { return weights_.tables(); }
     std::uint32_t width(BufferId id) const;
     std::uint32_t width(StateId id) const;
@@ -133,6 +155,7 @@ class Encoder {
     const std::vector<Slice>& buffers_;
     Arena& arguments_;
     Arena& scratch_;
+    bool serialise_, as_planned_, counting_ = true;
     const Op* op_ = nullptr;
     std::vector<Dispatch> dispatches_;
     std::vector<OpUse> uses_;

@@ -35,7 +35,8 @@ class Library {
     X(vkGetPhysicalDeviceProperties)                                                                         \
     X(vkGetPhysicalDeviceProperties2)                                                                        \
     X(vkGetPhysicalDeviceFeatures2)                                                                          \
-    X(vkGetPhysicalDeviceMemoryProperties)                                                                   \
+    X(vkGetPhysicalDeviceMemoryProperties2)                                                                  \
+    X(vkEnumerateDeviceExtensionProperties)                                                                  \
     X(vkGetPhysicalDeviceQueueFamilyProperties)                                                              \
     X(vkCreateDevice)                                                                                        \
     X(vkGetDeviceProcAddr)
@@ -55,6 +56,7 @@ class Library {
     X(vkDestroyShaderModule)                                                                                 \
     X(vkCreatePipelineCache)                                                                                 \
     X(vkDestroyPipelineCache)                                                                                \
+    X(vkGetPipelineCacheData)                                                                                \
     X(vkCreatePipelineLayout)                                                                                \
     X(vkDestroyPipelineLayout)                                                                               \
     X(vkCreateComputePipelines)                                                                              \
@@ -69,6 +71,11 @@ class Library {
     X(vkCmdDispatchIndirect)                                                                                 \
     X(vkCmdPipelineBarrier)                                                                                  \
     X(vkCmdCopyBuffer)                                                                                       \
+    X(vkCreateQueryPool)                                                                                     \
+    X(vkDestroyQueryPool)                                                                                    \
+    X(vkCmdResetQueryPool)                                                                                   \
+    X(vkCmdWriteTimestamp)                                                                                   \
+    X(vkGetQueryPoolResults)                                                                                 \
     X(vkCreateSemaphore)                                                                                     \
     X(vkDestroySemaphore)                                                                                    \
     X(vkWaitSemaphores)

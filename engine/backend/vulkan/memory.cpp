@@ -109,7 +109,7 @@ Arena::Block Arena::make_block(std::uint64_t bytes, const std::string& what) con
                                                VK_MEMORY_PROPERTY_HOST_COHERENT_BIT |
                                                VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
     const auto type = traits.memory.memoryTypes[allocation.memoryTypeIndex].propertyFlags;
-    const bool direct = (type & readable) == readable && !device_.always_stage();
+    const bool direct = (type & readable) == readable && !device_.options().always_stage;
     if (placement_ != Placement::device || direct) {
         void* mapped = nullptr;
         check(functions.vkMapMemory(device_.get(), memory, 0, VK_WHOLE_SIZE, 0, &mapped),

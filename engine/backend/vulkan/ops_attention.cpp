@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Rotate, AppendKeyValue, Attention with its row captures, KeptShare. The Push structs mirror the kernels'.
+#include "engine/backend/vulkan/attention_parts.h"
 #include "engine/backend/vulkan/encoder.h"
 
 #include <numeric>
@@ -74,7 +75,7 @@ void encode_ball(Encoder& encoder, const Ball& ball, const BallPoints& points, c
 /// The addresses and heads of row captures. Mirrors Capture in shaders/attention.glsl; the heads follow.
 struct Capture {
     VkDeviceAddress targets[8];
-    VkDeviceAddress state;
+    VkDeviceAddress state, parts;
     std::uint32_t present;
     std::uint32_t wanted_count;
 };
@@ -89,7 +90,8 @@ struct AttentionPush {
     float softening, distance_scale;
 };
 
-std::vector<std::uint32_t> attention_constants(const Encoder& encoder, const Attention& op, bool captured) {
+std::vector<std::uint32_t> attention_constants(const Encoder& encoder, const Attention& op, bool captured,
+                                               std::uint32_t parts) {
     const bool ball = op.ball.mode != Ball::Mode::off;
     const bool pairs = ball && op.ball.test == Ball::Test::pairs;
     return {static_cast<std::uint32_t>(op.heads),
@@ -106,7 +108,8 @@ std::vector<std::uint32_t> attention_constants(const Encoder& encoder, const Att
             encoder.param_rows(op.ball.radius, 1) > 1,
             captured,
             op.gravity.clamp,
-            op.gravity.squared};
+            op.gravity.squared,
+            parts};
 }
 
 /// Addresses for a dispatch that reads what attention reads.
@@ -191,6 +194,7 @@ void encode(Encoder& encoder, const AppendKeyValue& op) {
 
 void encode(Encoder& encoder, const Attention& op) {
     AttentionPush push{};
+    encoder.looks_back(static_cast<std::uint64_t>(op.window));
     read_inputs(encoder, op, push);
     push.alpha = encoder.param(op.alpha);
     push.mask = encoder.param(op.mask);
@@ -217,10 +221,18 @@ void encode(Encoder& encoder, const Attention& op) {
         capture.targets[i] = i < 4 ? encoder.write(targets[i]) : encoder.peek(targets[i]);
         capture.present |= targets[i] ? 1u << i : 0;
     }
-    Slice state;
+    const std::int64_t max_rows = encoder.plan().max_rows, capacity = encoder.capacity();
+    const std::uint32_t parts = encoder.as_planned() ? 1 : attention_parts(op, max_rows, capacity);
+    Slice state, shared;
     if (capture.present) {
-        state = encoder.scratch(capture_state_bytes(encoder.plan().max_rows, op.heads));
+        state = encoder.scratch(capture_state_bytes(max_rows, op.heads));
         capture.state = encoder.access_scratch(state, true);
+    }
+    if (parts > 1) {
+        shared = encoder.scratch(attention_part_bytes(op, max_rows, capacity));
+        capture.parts = encoder.access_scratch(shared, true);
+    }
+    if (capture.present || parts > 1) {
         capture.wanted_count = static_cast<std::uint32_t>(wanted.size());
         std::vector<std::byte> bytes(sizeof(Capture) + wanted.size() * sizeof(std::uint32_t));
         std::memcpy(bytes.data(), &capture, sizeof(Capture));
@@ -228,9 +240,25 @@ void encode(Encoder& encoder, const Attention& op) {
         push.capture = encoder.argument(bytes);
     }
     push.to = encoder.write(op.out);
-    const auto constants = attention_constants(encoder, op, capture.present != 0);
+    const auto constants = attention_constants(encoder, op, capture.present != 0, parts);
     const Groups heads = Groups::fixed(static_cast<std::uint64_t>(op.heads));
-    encoder.dispatch("attention", constants, push, {heads, encoder.row_groups(op.out), Groups::fixed(1)});
+    encoder.dispatch(
+        "attention", constants, push,
+        {heads, encoder.row_groups(op.out), parts > 1 ? Groups::keys(part_keys, parts) : Groups::fixed(1)});
+    if (parts > 1) {
+        encoder.counted_before();
+        read_inputs(encoder, op, push);
+        encoder.access_scratch(shared, false);
+        for (std::uint32_t i = 0; i < 4; ++i) {
+            encoder.write(targets[i]);
+        }
+        if (capture.present) {
+            encoder.access_scratch(state, true);
+        }
+        encoder.write(op.out);
+        encoder.dispatch("attention_join", constants, push,
+                         {heads, encoder.row_groups(op.out), Groups::fixed(1)});
+    }
     if (rows.logits || rows.scores) {
         read_inputs(encoder, op, push);
         encoder.access_scratch(state, false);
@@ -262,6 +290,7 @@ void encode(Encoder& encoder, const KeptShare& op) {
                  static_cast<std::uint32_t>(op.heads),
                  encoder.width(op.distances),
                  static_cast<std::uint32_t>(op.window)};
+    encoder.looks_back(push.window);
     encoder.dispatch(
         "kept_share", {static_cast<std::uint32_t>(op.ball.fallback)}, push,
         {Groups::fixed(static_cast<std::uint64_t>(op.heads)), encoder.row_groups(op.out), Groups::fixed(1)});

@@ -123,6 +123,7 @@ void encode(Encoder& encoder, const Convolution& op) {
                  encoder.write(op.out),
                  encoder.width(op.out),
                  static_cast<std::uint32_t>(encoder.shape(op.weight).at(1))};
+    encoder.looks_back(push.taps);
     encoder.dispatch("convolution", {static_cast<std::uint32_t>(op.activation), static_cast<bool>(op.bias)},
                      push, {Groups::cover(push.width, 64), encoder.row_groups(op.out), Groups::fixed(1)});
 }

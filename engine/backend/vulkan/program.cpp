@@ -10,12 +10,29 @@ namespace ergo::vulkan {
 
 namespace {
 
-/// Dispatches in one command buffer: few where a step is long, so that it can be cancelled in time.
-std::size_t segment_length(const Plan& plan, const Device& device) {
-    if (plan.max_rows == 1 && !device.traits().info.software) {
-        return std::numeric_limits<std::size_t>::max() / 2;
+/// How many dispatches each command buffer takes. A token is one of them on a GPU; longer steps are cut into
+/// pieces short enough that a run can be cancelled in time.
+std::vector<std::size_t> segments_of(const Encoder& encoder, const Plan& plan, std::int64_t capacity,
+                                     bool software) {
+    // Bytes that a piece reads, once for every row: some 20 ms at the rate of a slow device of its kind.
+    const double most = software ? 4e6 : plan.max_rows == 1 ? 1e300 : 2e9;
+    std::vector<std::size_t> segments;
+    double cost = 0;
+    const std::vector<Dispatch>& dispatches = encoder.dispatches();
+    for (std::size_t i = 0; i < dispatches.size(); ++i) {
+        if (i == 0 || dispatches[i].op != dispatches[i - 1].op) {
+            const OpUse& use = encoder.uses()[dispatches[i].op];
+            const auto step = static_cast<double>(use.moved(1, static_cast<std::uint64_t>(capacity))) *
+                              static_cast<double>(plan.max_rows);
+            if (segments.empty() || cost + step > most) {
+                segments.push_back(0);
+                cost = 0;
+            }
+            cost += step;
+        }
+        ++segments.back();
     }
-    return 16;
+    return segments;
 }
 
 } // namespace
@@ -32,7 +49,7 @@ std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t rows, std::int
 }
 
 VulkanProgram::VulkanProgram(Context& context, Weights& weights, SessionMemory& session,
-                             std::shared_ptr<const Plan> plan)
+                             std::shared_ptr<const Plan> plan, bool timed)
     : context_(context), session_(session), plan_(std::move(plan)),
       device_arena_(context.device, Placement::device), step_arena_(context.device, Placement::step),
       host_arena_(context.device, Placement::transfer), host_buffers_(plan_->buffers.size()) {
@@ -47,12 +64,15 @@ VulkanProgram::VulkanProgram(Context& context, Weights& weights, SessionMemory& 
     usage_ = host_arena_.allocate(plan_->ops.size() * sizeof(std::uint32_t), "the counters");
     allocate_buffers();
     Encoder encoder(context.device.traits(), *plan_, weights, session, step_.address, buffers_, step_arena_,
-                    device_arena_);
+                    device_arena_, context.device.options().serialise || timed,
+                    context.device.options().no_fusion);
     encoder.encode();
     uses_ = encoder.uses();
     indirect_ =
         step_arena_.allocate(encoder.dispatches().size() * sizeof(VkDispatchIndirectCommand), "group counts");
-    recorder_.emplace(context, encoder.dispatches(), indirect_, segment_length(*plan_, context.device));
+    recorder_.emplace(context, encoder.dispatches(), indirect_,
+                      segments_of(encoder, *plan_, session.capacity(), context.device.traits().info.software),
+                      timed);
 }
 
 void VulkanProgram::allocate_buffers() {
@@ -94,11 +114,30 @@ void VulkanProgram::run(const StepState& step, const CancelToken& cancel, Counte
     std::memcpy(used.data(), usage_.mapped, used.size() * sizeof(std::uint32_t));
     for (std::size_t i = 0; i < uses_.size(); ++i) {
         if (!uses_[i].guarded || used[i]) {
-            counters.weight_bytes_read +=
-                uses_[i].weight_bytes + uses_[i].bytes_a_row * static_cast<std::uint64_t>(rows_);
+            const auto rows = static_cast<std::uint64_t>(rows_), keys = static_cast<std::uint64_t>(keys_);
+            counters.weight_bytes_read += uses_[i].weights_read(rows);
+            counters.bytes_moved += uses_[i].moved(rows, keys);
         }
     }
+    counters.dispatches += recorder_->dispatches();
+    counters.submissions += recorder_->segments();
     ++counters.forward_passes;
+    ++runs_;
+}
+
+std::vector<OpTime> VulkanProgram::op_times() const {
+    const std::vector<double>& seconds = recorder_->seconds();
+    std::vector<OpTime> times;
+    std::size_t op = plan_->ops.size();
+    for (std::size_t i = 0; i < seconds.size(); ++i) {
+        const Dispatch& dispatch = recorder_->dispatch(i);
+        if (dispatch.op != op) {
+            op = dispatch.op;
+            times.push_back({plan_->ops[op].name, dispatch.shader, runs_, 0});
+        }
+        times.back().seconds += seconds[i];
+    }
+    return times;
 }
 
 std::span<const float> VulkanProgram::read(BufferId buffer) {

@@ -23,8 +23,9 @@ struct StepHeader {
 
 class VulkanProgram final : public Program {
   public:
+    /// `timed`: measures what each op takes; the ops then run one after the other.
     VulkanProgram(Context& context, Weights& weights, SessionMemory& session,
-                  std::shared_ptr<const Plan> plan);
+                  std::shared_ptr<const Plan> plan, bool timed);
 
     /// Runs a step that validate_step() has passed.
     void run(const StepState& step, const CancelToken& cancel, Counters& counters);
@@ -35,6 +36,7 @@ class VulkanProgram final : public Program {
         taken.scratch = device_arena_.allocated() + step_arena_.allocated() + host_arena_.allocated();
         return taken;
     }
+    std::vector<OpTime> op_times() const override;
     const Plan& plan() const { return *plan_; }
     /// The session this program was made for.
     const SessionMemory& session() const { return session_; }
@@ -52,6 +54,7 @@ class VulkanProgram final : public Program {
     Slice step_, usage_, indirect_;
     std::vector<OpUse> uses_;
     std::optional<Recorder> recorder_;
+    std::uint64_t runs_ = 0;
     std::int64_t rows_ = 0, keys_ = 0;             // of the last run
     std::vector<std::vector<float>> host_buffers_; // copies of buffers the host cannot map
 };

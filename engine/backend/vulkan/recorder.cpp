@@ -20,10 +20,28 @@ void barrier(const DeviceFunctions& functions, VkCommandBuffer commands, VkPipel
 } // namespace
 
 Recorder::Recorder(Context& context, std::vector<Dispatch> dispatches, const Slice& indirect,
-                   std::size_t segment_length)
+                   const std::vector<std::size_t>& segments, bool timed)
     : context_(context), dispatches_(std::move(dispatches)), indirect_(indirect), timeline_(context.device) {
-    for (std::size_t begin = 0; begin < dispatches_.size(); begin += segment_length) {
-        segments_.push_back(record(begin, std::min(begin + segment_length, dispatches_.size())));
+    std::vector<Pipelines::Wanted> wanted;
+    for (const Dispatch& dispatch : dispatches_) {
+        wanted.push_back({dispatch.shader, dispatch.constants});
+    }
+    context_.pipelines.prepare(wanted);
+    if (timed && !dispatches_.empty() && context_.device.traits().timestamp_bits > 0) {
+        const DeviceFunctions& functions = context_.device.functions();
+        VkQueryPoolCreateInfo info{};
+        info.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO;
+        info.queryType = VK_QUERY_TYPE_TIMESTAMP;
+        info.queryCount = static_cast<std::uint32_t>(2 * dispatches_.size());
+        VkQueryPool pool = VK_NULL_HANDLE;
+        check(functions.vkCreateQueryPool(context_.device.get(), &info, nullptr, &pool), "making a clock");
+        clock_ = {context_.device.get(), pool, functions.vkDestroyQueryPool};
+        seconds_.resize(dispatches_.size());
+    }
+    std::size_t begin = 0;
+    for (const std::size_t count : segments) {
+        segments_.push_back(record(begin, begin + count));
+        begin += count;
     }
 }
 
@@ -37,6 +55,16 @@ VkCommandBuffer Recorder::record(std::size_t begin, std::size_t end) {
     check(functions.vkBeginCommandBuffer(commands, &info), "recording the plan");
     barrier(functions, commands, compute | VK_PIPELINE_STAGE_TRANSFER_BIT,
             VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, compute, both);
+    const VkQueryPool clock = clock_.get();
+    if (clock != VK_NULL_HANDLE) {
+        functions.vkCmdResetQueryPool(commands, clock, static_cast<std::uint32_t>(2 * begin),
+                                      static_cast<std::uint32_t>(2 * (end - begin)));
+    }
+    const auto read_clock = [&](std::size_t query, VkPipelineStageFlagBits stage) {
+        if (clock != VK_NULL_HANDLE) {
+            functions.vkCmdWriteTimestamp(commands, stage, clock, static_cast<std::uint32_t>(query));
+        }
+    };
     VkPipeline bound = VK_NULL_HANDLE;
     for (std::size_t i = begin; i < end; ++i) {
         const Dispatch& dispatch = dispatches_[i];
@@ -50,8 +78,11 @@ VkCommandBuffer Recorder::record(std::size_t begin, std::size_t end) {
         }
         functions.vkCmdPushConstants(commands, context_.pipelines.layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
                                      push_bytes, dispatch.push.data());
+        // Timed dispatches run one after the other, so that what lies between two readings is one of them.
+        read_clock(2 * i, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT);
         functions.vkCmdDispatchIndirect(commands, indirect_.buffer,
                                         indirect_.offset + i * sizeof(VkDispatchIndirectCommand));
+        read_clock(2 * i + 1, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT);
     }
     barrier(functions, commands, compute, VK_ACCESS_SHADER_WRITE_BIT,
             VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
@@ -79,6 +110,28 @@ void Recorder::replay(std::uint64_t rows, std::uint64_t keys, const CancelToken&
         timeline_.wait(before_last);
     }
     timeline_.wait(last);
+    add_times();
+}
+
+void Recorder::add_times() {
+    if (seconds_.empty()) {
+        return;
+    }
+    std::vector<std::uint64_t> ticks(2 * dispatches_.size());
+    check(context_.device.functions().vkGetQueryPoolResults(
+              context_.device.get(), clock_.get(), 0, static_cast<std::uint32_t>(ticks.size()),
+              ticks.size() * sizeof(ticks[0]), ticks.data(), sizeof(ticks[0]),
+              VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
+          "reading the clock");
+    const DeviceTraits& traits = context_.device.traits();
+    const std::uint64_t valid =
+        traits.timestamp_bits >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << traits.timestamp_bits) - 1;
+    for (std::size_t i = 0; i < dispatches_.size(); ++i) {
+        const std::uint64_t passed =
+            (ticks[2 * i + 1] - ticks[2 * i]) & valid; // also where the clock wrapped
+        seconds_[i] +=
+            static_cast<double>(passed) * static_cast<double>(traits.limits.timestampPeriod) * 1e-9;
+    }
 }
 
 } // namespace ergo::vulkan

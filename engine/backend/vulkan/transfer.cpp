@@ -39,6 +39,7 @@ void Transfer::upload(const Slice& slice, std::uint64_t offset, std::span<const 
 }
 
 void Transfer::download(const Slice& slice, std::uint64_t offset, std::span<std::byte> bytes) {
+    device_.check_there(); // mapped memory would still be read, but nobody knows what is in it
     for (std::uint64_t done = 0; done < bytes.size();) {
         const std::uint64_t size = std::min<std::uint64_t>(piece, bytes.size() - done);
         if (slice.mapped) {

@@ -20,15 +20,18 @@ class VulkanExecutor final : public Executor {
 
     std::unique_ptr<Program> prepare(std::shared_ptr<const Plan> plan) override {
         validate(*plan, weights_->tables());
-        return std::make_unique<VulkanProgram>(*context_, *weights_, memory_, std::move(plan));
+        return std::make_unique<VulkanProgram>(*context_, *weights_, memory_, std::move(plan), timed_);
     }
 
     void run(Program& program, const StepState& step, const CancelToken& cancel) override {
         VulkanProgram& mine = own(program);
         validate_step(mine.plan(), weights_->tables(), step, memory_.capacity());
         cancel.check();
+        have_fault();
         mine.run(step, cancel, counters_);
     }
+
+    void time_ops(bool timed) override { timed_ = timed; }
 
     std::span<const float> read(Program& program, BufferId buffer) override {
         return own(program).read(buffer);
@@ -79,6 +82,19 @@ class VulkanExecutor final : public Executor {
     MemoryNeed taken() const override { return memory_.taken(); }
 
   private:
+    /// The failure that was asked for, as the driver would report it.
+    void have_fault() const {
+        const std::optional<DeviceFault>& fault = context_->device.options().fault;
+        if (fault && counters_.forward_passes >= fault->at_step) {
+            const bool lost = fault->kind == DeviceFault::Kind::lost;
+            if (lost) {
+                context_->device.lose();
+            }
+            check(lost ? VK_ERROR_DEVICE_LOST : VK_ERROR_OUT_OF_DEVICE_MEMORY,
+                  "giving work to " + context_->device.traits().info.name);
+        }
+    }
+
     VulkanProgram& own(Program& program) const {
         auto* mine = dynamic_cast<VulkanProgram*>(&program);
         if (!mine || &mine->session() != &memory_) {
@@ -91,6 +107,7 @@ class VulkanExecutor final : public Executor {
     std::shared_ptr<Weights> weights_;
     SessionMemory memory_;
     Counters counters_;
+    bool timed_ = false;
 };
 
 class VulkanModel final : public LoadedModel {

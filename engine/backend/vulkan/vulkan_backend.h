@@ -5,7 +5,9 @@
 #pragma once
 
 #include "engine/backend/backend.h"
+#include "engine/backend/diagnostics.h"
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,20 +16,21 @@
 namespace ergo {
 
 /// The machine's Vulkan devices in the driver's order; empty when there is no loader or no driver. Never
-/// throws. A device this backend cannot use says so in its first feature: "unusable: …".
+/// throws. A device this backend cannot use says so in `unusable`.
 std::vector<DeviceInfo> vulkan_devices();
 
 /// What a model takes in device memory, as Backend::need; needs no device.
 MemoryNeed vulkan_need(const Tables& tables, std::int64_t capacity, std::span<const Plan* const> plans);
 
-struct VulkanOptions {
-    /// Switches the Khronos validation layer on; Error(unsupported) when it is not installed.
-    bool validation = false;
+struct VulkanOptions : Diagnostics {
     /// Receives each warning and error of the layer, from any thread that uses the backend; also while the
     /// backend is being destroyed.
     std::function<void(const std::string& message)> on_validation;
     /// Moves data through staging memory even where the device's memory can be mapped. For tests.
     bool always_stage = false;
+    /// Where compiled kernels are kept between runs; empty: nowhere. A file that does not fit this device,
+    /// driver and program, or is damaged, is as good as none and is replaced.
+    std::filesystem::path pipeline_folder;
 };
 
 /// The backend on device `device_index` of vulkan_devices(); -1: the first discrete GPU, else the first

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Device memory worked out before there is a device: the same arithmetic as the arenas that then allocate it.
 #include "engine/backend/vulkan/arena_sizes.h"
+#include "engine/backend/vulkan/attention_parts.h"
 #include "engine/backend/vulkan/encoder.h"
 #include "engine/backend/vulkan/program.h"
 #include "engine/backend/vulkan/vulkan_backend.h"
@@ -28,6 +29,9 @@ std::uint64_t program_bytes(const Plan& plan, std::int64_t capacity) {
         const auto* attention = std::get_if<Attention>(&op.body);
         if (attention && vulkan::is_captured(attention->rows)) {
             device.add(vulkan::capture_state_bytes(plan.max_rows, attention->heads));
+        }
+        if (attention && vulkan::attention_parts(*attention, plan.max_rows, capacity) > 1) {
+            device.add(vulkan::attention_part_bytes(*attention, plan.max_rows, capacity));
         }
     }
     // one block for the step and the ops' arguments, one for the counters

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Backends in the window: the chip says what runs the model and why, a switch takes effect while a reply is
+// written, a device that fails is told in a banner, the diagnostics page times every operation.
+#include "app/window/backend_popup.h"
+#include "app/window/developer_dialog.h"
+#include "app/window/message_bar.h"
+#include "app/window/theme.h"
+#include "app/window/top_bar.h"
+#include "tests/app/support_window.h"
+
+#include <QCheckBox>
+#include <QLabel>
+#include <QRadioButton>
+#include <QSignalSpy>
+#include <QStandardPaths>
+#include <QTableWidget>
+#include <QToolButton>
+
+using namespace ergosphere;
+
+namespace {
+
+QString softwareBackend() {
+    const std::vector<ergo::DeviceInfo> devices = ergo::all_devices(); // the CPU first
+    for (std::size_t i = 1; i < devices.size(); ++i) {
+        if (devices[i].software) {
+            return QString("vulkan:%1").arg(i - 1);
+        }
+    }
+    return {};
+}
+
+} // namespace
+
+class BackendTest : public QObject {
+    Q_OBJECT
+
+  private slots:
+    void initTestCase() {
+        t_ = std::make_unique<WindowUnderTest>();
+        QVERIFY(t_->open("demo:moa"));
+        t_->type("Solve 3x + 2 = 17");
+        QVERIFY(t_->waitIdle());
+        reply_ = t_->transcript().document().text(1);
+        QVERIFY(!reply_.isEmpty());
+    }
+
+    void chipSaysWhatAndWhy() {
+        auto* chip = t_->window().findChild<QToolButton*>("backend_chip");
+        const bool cpu = t_->controller().opened()->choice.backend == "cpu";
+        QVERIFY(chip->text().startsWith(cpu ? "CPU" : "Vulkan"));
+        const QString reason = choiceText(t_->controller().opened()->choice);
+        QVERIFY(chip->toolTip().endsWith(reason));
+        QTest::mouseClick(chip, Qt::LeftButton);
+        QWidget* popup = t_->dialog("backend_popup");
+        QVERIFY(popup);
+        QTRY_VERIFY(popup->findChild<QRadioButton*>("backend_auto"));
+        auto* automatic = popup->findChild<QRadioButton*>("backend_auto");
+        QVERIFY(automatic->isChecked());
+        QVERIFY(popup->findChild<QRadioButton*>("backend_cpu"));
+        bool why = false;
+        for (const QLabel* label : popup->findChildren<QLabel*>()) {
+            why = why || label->text() == reason;
+        }
+        QVERIFY(why);
+        popup->close();
+    }
+
+    void theCpuGoesOnWhereADeviceFails() {
+        const QString vulkan = softwareBackend();
+        if (vulkan.isEmpty()) {
+            QSKIP("there is no software Vulkan device");
+        }
+        t_->controller().newChat();
+        QSignalSpy moved(&t_->controller(), &ConversationController::backendChanged);
+        ergo::Diagnostics diagnostics;
+        diagnostics.fault = ergo::DeviceFault{ergo::DeviceFault::Kind::lost, 3};
+        t_->controller().useBackend(vulkan, diagnostics);
+        QVERIFY(moved.wait(30000));
+        QCOMPARE(moved.takeFirst().at(1).toBool(), false);
+        auto* chip = t_->window().findChild<QToolButton*>("backend_chip");
+        QVERIFY(chip->text().startsWith("Vulkan"));
+        t_->type("Solve 3x + 2 = 17");
+        QVERIFY(t_->waitIdle());
+        QCOMPARE(t_->transcript().document().text(1), reply_);
+        QCOMPARE(moved.size(), 1);
+        QCOMPARE(moved.takeFirst().at(1).toBool(), true);
+        QVERIFY(chip->text().startsWith("CPU"));
+        MessageBar* banner = t_->window().chat()->messages();
+        QVERIFY(banner->isVisible() && banner->isError());
+        QVERIFY2(banner->text().contains("DEVICE_LOST"), qPrintable(banner->text()));
+    }
+
+    void diagnosticsTimeEveryOperation() {
+        const QString vulkan = softwareBackend();
+        if (vulkan.isEmpty()) {
+            QSKIP("there is no software Vulkan device");
+        }
+        t_->controller().newChat();
+        QSignalSpy moved(&t_->controller(), &ConversationController::backendChanged);
+        t_->controller().useBackend(vulkan, {});
+        QVERIFY(moved.wait(30000));
+        t_->window().findChild<QAction*>("diagnostics")->trigger();
+        auto* page = qobject_cast<DeveloperDialog*>(t_->dialog("developer_dialog"));
+        QVERIFY(page);
+        auto* serialise = page->findChild<QCheckBox*>("serialise");
+        QVERIFY(serialise->isEnabled() && !serialise->isChecked());
+        moved.clear();
+        serialise->click();
+        QVERIFY(moved.wait(30000));
+        QVERIFY(t_->controller().opened()->options.diagnostics.serialise && serialise->isChecked());
+        t_->type("47 + 38");
+        QVERIFY(t_->waitIdle());
+        auto* table = page->findChild<QTableWidget*>("op_times");
+        QTRY_VERIFY(table->rowCount() > 20);
+        QVERIFY(table->item(0, 2)->text().toDouble() > 0);
+        page->close();
+        t_->controller().useBackend("cpu", {});
+        QVERIFY(moved.wait(30000));
+    }
+
+    void cleanupTestCase() { t_.reset(); }
+
+  private:
+    std::unique_ptr<WindowUnderTest> t_;
+    QString reply_;
+};
+
+int main(int argc, char** argv) {
+    QStandardPaths::setTestModeEnabled(true);
+    Application application(argc, argv);
+    applyTheme(application, ThemeChoice::light);
+    BackendTest test;
+    return QTest::qExec(&test, argc, argv);
+}
+
+#include "test_backend.moc"
