@@ -14,8 +14,15 @@ std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& source) {
     // A tokenizer's own folder will do too: nothing here needs weights.
     if (!source.starts_with("demo:")) {
         std::error_code ignored;
-        if (std::filesystem::is_directory(source, ignored)) {
-            if (auto tokenizer = Tokenizer::from_folder(source)) {
+        const std::filesystem::path path(source);
+        const std::string name = path.filename().string();
+        const bool its_file = name == "tokenizer.json" || name == "tokenizer_config.json" ||
+                              name == "vocab.json" || name == "merges.txt" || name == "vocab.txt";
+        if (std::filesystem::is_directory(path, ignored) || its_file) {
+            const auto folder = !its_file                ? path
+                                : path.has_parent_path() ? path.parent_path()
+                                                         : std::filesystem::path(".");
+            if (auto tokenizer = Tokenizer::from_folder(folder)) {
                 return tokenizer;
             }
         }

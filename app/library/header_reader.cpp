@@ -73,9 +73,6 @@ void readMore(ModelHeaders& headers) {
         return;
     }
     headers.licence = ergo::find_licence(*headers.checkpoint);
-    if (headers.planner) {
-        headers.hosts = ergo::memory_hosts(1);
-    }
     try {
         if (const auto tokenizer = ergo::open_tokenizer(*headers.checkpoint)) {
             headers.tokenizer = QObject::tr("%1 · %2 tokens")
@@ -113,6 +110,13 @@ void HeaderReader::read(const QString& source) {
         tell(headers);
         readMore(headers);
         tell(headers);
+        if (headers.planner) { // looking for devices takes longest
+            QMetaObject::invokeMethod(qApp, [self, hosts = ergo::memory_hosts(1)] {
+                if (self) {
+                    emit self->devices(hosts);
+                }
+            });
+        }
     });
 }
 

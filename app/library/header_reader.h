@@ -27,7 +27,7 @@ struct ModelHeaders {
     QString tokenizer_problem;      ///< why there is none although files are there
     ergo::Licence licence;
     std::shared_ptr<const ergo::MemoryPlanner> planner; ///< null without a model
-    std::vector<ergo::MemoryHost> hosts;                ///< the CPU; with `more`, every device
+    std::vector<ergo::MemoryHost> hosts;                ///< the CPU alone; others come later
     std::int64_t context = 0;
     std::uint64_t weight_bytes = 0;
     std::vector<ergo::FileOnDisk> files;
@@ -43,7 +43,7 @@ struct ModelHeaders {
 /// problem like another.
 ModelHeaders readHeaders(const QString& source, const ergo::Progress& progress = {},
                          const ergo::CancelToken& cancel = {});
-/// Adds tokenizer, licence and the devices beside the CPU.
+/// Adds tokenizer and licence.
 void readMore(ModelHeaders& headers);
 
 class HeaderReader : public QObject {
@@ -52,13 +52,15 @@ class HeaderReader : public QObject {
   public:
     explicit HeaderReader(QObject* parent = nullptr) : QObject(parent) {}
     ~HeaderReader() override { cancel_.cancel(); }
-    /// The answers come as headers(), then more(), unless the reader is gone by then.
+    /// The answers come as headers(), then more(), then devices(), unless the reader is gone by then.
     void read(const QString& source);
 
   signals:
     void progress(const QString& what, double done, double total);
     void headers(const ergosphere::ModelHeaders& headers);
     void more(const ergosphere::ModelHeaders& headers);
+    /// Where the model could run, the CPU first.
+    void devices(const std::vector<ergo::MemoryHost>& hosts);
 
   private:
     ergo::CancelToken cancel_;

@@ -186,6 +186,11 @@ ModelCard::ModelCard(NoReading, const QString& source, QWidget* parent) : QDialo
 ModelCard::ModelCard(const QString& source, QWidget* parent) : ModelCard(NoReading{}, source, parent) {
     connect(&reader_, &HeaderReader::headers, this, &ModelCard::fill);
     connect(&reader_, &HeaderReader::more, this, &ModelCard::fillMore);
+    connect(&reader_, &HeaderReader::devices, this, [this](const std::vector<ergo::MemoryHost>& hosts) {
+        if (memory_) {
+            memory_->setHosts(hosts);
+        }
+    });
     connect(&reader_, &HeaderReader::progress, progress_, &ProgressRow::setProgress);
     buttons_->addButton(QDialogButtonBox::Cancel);
     reader_.read(source);
@@ -381,9 +386,6 @@ void ModelCard::fillMore(const ModelHeaders& headers) {
                                                                                 text(headers.licence.from)));
         report_ += "\n" + tr("Tokenizer") + ": " + tokenizer_->text() + "\n" + tr("Chat format") + ": " +
                    chat_format_->text() + "\n" + tr("Licence") + ": " + licence_->text() + "\n";
-    }
-    if (memory_) {
-        memory_->setHosts(headers.hosts);
     }
     known_licence_ = headers.licence;
     if (files_) {

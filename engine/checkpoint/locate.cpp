@@ -332,8 +332,12 @@ WeightSet locate_file(const fs::path& file) {
     if (is_index(name)) {
         return {folder, file, {}, {}, display_name(folder, "")};
     }
-    if (name == "config.json") {
-        return locate_in_folder(folder);
+    for (const char* small :
+         {"config.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "vocab.txt",
+          "special_tokens_map.json", "chat_template.jinja", "generation_config.json", "semantics.json"}) {
+        if (name == small) { // stands for the model it belongs to
+            return locate_in_folder(folder);
+        }
     }
     if (const auto shard = parse_shard(name)) {
         const fs::path index = folder / (shard->before + shard->suffix + std::string(index_suffix));

@@ -333,7 +333,7 @@ class TestAccess : public QObject {
             "Top|K|P|"
             "p|k|R|F|x|s|"
             "ms|kB|MB|GB|in|"
-            "mm|pt|dpi|min|Solve|GPL|SHA|DiscoverLM|llvmpipe|LLVM|bits|AMD|Intel|EPYC|AVX|SSE|model|safetensors|thread|threads|"
+            "mm|pt|dpi|min|Solve|GPL|SHA|DiscoverLM|llvmpipe|LLVM|bits|gpl|or|later|README|md|AMD|Intel|EPYC|AVX|SSE|model|safetensors|thread|threads|"
             "json|Qt|ID|Export|Position|Library|Start|Stopp?|PgDown|Tab|Parameter|Wheel|to)*$");
         QStringList left;
         for (auto it = german.begin(); it != german.end(); ++it) {

@@ -211,6 +211,8 @@ class ErgoTest : public QObject {
         const QString text = QStringLiteral("Solve -3x - 7 = 11 · naïve 模型 🙂");
         const Result ids = run_ergo({"tokenize", "demo:moa", text});
         QVERIFY2(ids.code == 0, ids.err);
+        const QString tokenizer = QStringLiteral(ERGO_SOURCE_DIR "/resources/demo/moa/tokenizer.json");
+        QCOMPARE(run_ergo({"tokenize", tokenizer, text}).out, ids.out);
         const Result speed = run_ergo({"tokenize", "demo:moa", text, "--speed"});
         QVERIFY2(speed.code == 0 && speed.out.contains(" MB/s on one core: "), speed.out + speed.err);
         const Result back = run_ergo({"detokenize", "demo:moa", QString(ids.out).trimmed()});

@@ -73,9 +73,17 @@ void TestQwen2MassFiles::our_own_writer() {
         QCOMPARE(arrays[i].tensor.shape(), tensors[i].second.shape());
         QCOMPARE(arrays[i].tensor.to_floats(), tensors[i].second.to_floats());
     }
-    std::vector<std::uint16_t> halves(2);
-    const ergo::Tensor half(ergo::DType::f16, {2}, std::as_bytes(std::span(halves)), nullptr);
-    QVERIFY_EXCEPTION_THROWN(ergo::write_torch_file(path, {{"half", half}}), ergo::Error);
+    const std::vector<std::uint16_t> halves{0x3c00, 0xc000};
+    const auto bytes = std::as_bytes(std::span(halves));
+    const ergo::Tensor half(ergo::DType::f16, {2}, bytes, nullptr),
+        brain(ergo::DType::bf16, {2}, bytes, nullptr);
+    ergo::write_torch_file(path, {{"half", half}, {"brain", brain}});
+    const auto short_ones = ergo::qwen2::arrays_in(ergo::read_torch_file(ergo::map_file(path)).root);
+    QCOMPARE(short_ones.at(0).tensor.to_floats(), half.to_floats());
+    QCOMPARE(short_ones.at(1).tensor.to_floats(), brain.to_floats());
+    QVERIFY(short_ones[1].tensor.dtype() == ergo::DType::bf16);
+    const ergo::Tensor whole(ergo::DType::i8, {4}, bytes, nullptr);
+    QVERIFY_EXCEPTION_THROWN(ergo::write_torch_file(path, {{"whole", whole}}), ergo::Error);
 }
 
 void TestQwen2MassFiles::the_file_wins() {
