@@ -1611,6 +1611,14 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
         <translation>%1, %2 in %3 Dateien</translation>
     </message>
     <message>
+        <source>Rounded</source>
+        <translation>Gerundet</translation>
+    </message>
+    <message>
+        <source>mean KL %1 nats from the original, logits differ by up to %2 (over %3 tokens)</source>
+        <translation>mittlere KL %1 nats vom Original, Logits weichen um bis zu %2 ab (über %3 Token)</translation>
+    </message>
+    <message>
         <source>Tokenizer</source>
         <translation>Tokenizer</translation>
     </message>

@@ -2,6 +2,7 @@
 #include "app/cli/commands.h"
 #include "app/cli/text_input.h"
 #include "engine/base/error.h"
+#include "engine/lab/compare.h"
 #include "engine/lab/evaluate.h"
 
 #include <nlohmann/json.hpp>
@@ -61,6 +62,32 @@ std::string table(const Evaluation& r, const TextInput& text) {
            row("speed", "%.1f", count(r.tokens) / r.seconds, "tokens/s");
 }
 
+json to_json(const Comparison& c) {
+    return {{"mean_kl", c.mean_divergence},
+            {"largest_kl", c.largest_divergence},
+            {"largest_logit_difference", c.largest_logit_difference},
+            {"largest_logit", c.largest_logit},
+            {"same_first_token", c.same_first},
+            {"tokens", c.tokens}};
+}
+
+std::string table(const Comparison& c) {
+    return row("mean KL", "%.3e", c.mean_divergence, "nats from the original") +
+           row("largest KL", "%.3e", c.largest_divergence, "nats") +
+           row("logit difference", "%.4f", c.largest_logit_difference, "at most") +
+           row("same first token", "%.2f", 100 * c.same_first, "%");
+}
+
+/// The model named by --against, on the same backend as it is stored.
+Comparison compare_with(const std::string& source, const OpenedModel& opened, const TextInput& text,
+                        const Arguments& arguments, const Context& context) {
+    OpenModelOptions options = parse_model_options(arguments);
+    options.model.dtype.clear();
+    options.context = opened.context;
+    const auto original = open_all(source, options, progress_line(), context.cancel);
+    return compare(*original, opened, {text.tokens}, progress_line(), context.cancel);
+}
+
 } // namespace
 
 Syntax eval_syntax() {
@@ -70,10 +97,13 @@ Syntax eval_syntax() {
             "perplexity exp(nll / words), bits per byte nll / (bytes ln 2); nll is a sum, in nats.\n"
             "Ctrl-C stops.",
             {"MODEL"},
-            with_model_options(
-                text_options({{"--window", "N", "tokens a window (default 2048, or the context if shorter)"},
-                              {"--stride", "N", "new tokens a window (default: half the window)"},
-                              {"--json", "", "print one JSON object"}}))};
+            with_model_options(text_options(
+                {{"--window", "N", "tokens a window (default 2048, or the context if shorter)"},
+                 {"--stride", "N", "new tokens a window (default: half the window)"},
+                 {"--against", "MODEL",
+                  "also how far the predictions are from this model's: mean KL divergence, largest "
+                  "difference of logits"},
+                 {"--json", "", "print one JSON object"}}))};
 }
 
 int eval_command(const Arguments& arguments, const Context& context) {
@@ -85,7 +115,14 @@ int eval_command(const Arguments& arguments, const Context& context) {
     const TextInput text = read_text_input(arguments, *opened);
     request.tokens = text.tokens;
     const Evaluation result = evaluate(*opened, request, progress_line(), context.cancel);
-    print(arguments.has("--json") ? to_json(result, text).dump(1) + "\n" : table(result, text));
+    json object = to_json(result, text);
+    std::string lines = table(result, text);
+    if (arguments.has("--against")) {
+        const Comparison c = compare_with(arguments.text("--against"), *opened, text, arguments, context);
+        object["against"] = to_json(c);
+        lines += table(c);
+    }
+    print(arguments.has("--json") ? object.dump(1) + "\n" : lines);
     return 0;
 }
 

@@ -35,7 +35,7 @@ std::vector<MemoryPlan> plan_all(const std::shared_ptr<const Model>& model, std:
     for (const MemoryHost& host : memory_hosts(threads)) {
         plans.push_back(planner.plan(host, context));
         const std::string own = plans.back().dtype;
-        for (const char* dtype : {"f32", "bf16", "f16"}) {
+        for (const char* dtype : {"f32", "bf16", "f16", "q8", "q4"}) {
             MemoryPlan plan = planner.plan(host, context, dtype);
             if (plan.dtype != own) { // matrices that are stored in a type run in it anyway
                 plans.push_back(std::move(plan));

@@ -16,7 +16,7 @@ std::vector<Option> model_options() {
          "auto, cpu, vulkan or vulkan:N (default auto: a discrete or integrated GPU with room for the model, "
          "else the CPU; vulkan takes any device)"},
         {"--threads", "N", "CPU threads (default: one a core)"},
-        {"--dtype", "D", "run the weight matrices as checkpoint (default), f32, bf16 or f16"},
+        {"--dtype", "D", "run the weight matrices as checkpoint (default), f32, bf16, f16, q8 or q4"},
         {"--context", "N", "positions to make room for (default: the model's own)"},
         {"--schemas", "DIR", "folder with further schemas (default: ~/.config/ergosphere/schemas)"},
         {"--allow-unused", "", "accept tensors that no role claims"},

@@ -8,6 +8,7 @@
 #include "app/window/engine_text.h"
 #include "app/window/progress_row.h"
 #include "app/window/theme.h"
+#include "engine/checkpoint/grouped_container.h"
 
 #include <QApplication>
 #include <QClipboard>
@@ -26,6 +27,25 @@
 namespace ergosphere {
 
 namespace {
+
+/// What quantising has cost, as the file says: divergence, largest difference, tokens. Empty when it does
+/// not.
+QStringList roundingCost(const ModelHeaders& headers) {
+    QStringList cost;
+    for (const char* key :
+         {ergo::quantised_divergence_key, ergo::quantised_difference_key, ergo::quantised_tokens_key}) {
+        bool number = false;
+        if (headers.checkpoint && headers.checkpoint->metadata().contains(key)) {
+            const double value =
+                QString::fromStdString(headers.checkpoint->metadata().at(key)).toDouble(&number);
+            cost << QLocale().toString(value, 'g', 4);
+        }
+        if (!number) {
+            return {};
+        }
+    }
+    return cost;
+}
 
 /// A page of headings, two-column facts and notes that also writes itself down as text.
 class Page {
@@ -328,6 +348,11 @@ void ModelCard::fillOverview(const ModelHeaders& headers) {
                   : tr("%1, %2 in %3 files")
                         .arg(text(info.dtype), byteText(headers.weight_bytes))
                         .arg(headers.files.size()));
+    if (const QStringList cost = roundingCost(headers); !cost.isEmpty()) {
+        page.fact(grid, tr("Rounded"),
+                  tr("mean KL %1 nats from the original, logits differ by up to %2 (over %3 tokens)")
+                      .arg(cost[0], cost[1], cost[2]));
+    }
     tokenizer_ = page.fact(grid, tr("Tokenizer"), tr("being read …"));
     chat_format_ = page.fact(grid, tr("Chat format"), QString());
     licence_ = page.fact(grid, tr("Licence"), QString());

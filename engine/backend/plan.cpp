@@ -2,10 +2,18 @@
 #include "engine/backend/plan.h"
 
 #include "engine/base/half.h"
+#include "engine/tensor/grouped.h"
 
 namespace ergo {
 
+std::optional<DType> WeightInfo::grouped() const {
+    return tensor.shape().size() == 2 ? grouped_form(type()) : std::nullopt;
+}
+
 std::vector<float> WeightInfo::values() const {
+    if (const auto form = grouped()) {
+        return grouped_values(tensor, *form);
+    }
     std::vector<float> out = tensor.to_floats();
     if (type() != tensor.dtype() && type() != DType::f32) {
         const bool bf16 = type() == DType::bf16;

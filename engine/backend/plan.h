@@ -22,9 +22,15 @@ namespace ergo {
 struct WeightInfo {
     std::string name;
     Tensor tensor;
-    /// f32, bf16 or f16: a backend rounds the tensor to it while loading. Empty: as stored.
+    /// f32, bf16, f16 or (matrices only) q8, q4: a backend rounds the tensor to it while loading. Empty: as
+    /// stored.
     std::optional<DType> run_as{};
     DType type() const { return run_as.value_or(tensor.dtype()); }
+    /// q8 or q4 for a matrix whose numbers are, or are rounded to, whole numbers in groups of 32 inputs
+    /// (engine/tensor/grouped.h): stored so, wanted so, or in blocks of GGUF that are the same numbers. A
+    /// backend that has kernels for them rounds the other factor too, once a row, as `reference/grouped.h`
+    /// says; one that has none runs `values()`.
+    std::optional<DType> grouped() const;
     /// The elements as they are run, in float32.
     std::vector<float> values() const;
 };

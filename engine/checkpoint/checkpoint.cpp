@@ -108,7 +108,7 @@ class CheckpointBuilder {
         c.semantics_json_ = std::move(semantics);
         for (const auto& [name, tensor] : tensors) {
             c.order_.push_back(name);
-            c.weight_bytes_ += tensor.bytes().size();
+            c.weight_bytes_ += tensor.byte_size();
             c.parameter_count_ += tensor.size();
             c.tensors_.emplace(name, tensor);
         }

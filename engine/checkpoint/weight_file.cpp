@@ -2,6 +2,7 @@
 #include "engine/checkpoint/weight_file.h"
 
 #include "engine/checkpoint/gguf_weights.h"
+#include "engine/checkpoint/grouped_container.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/torch_file.h"
 #include "engine/checkpoint/torch_weights.h"
@@ -14,6 +15,10 @@ WeightFile weights_of(const SafetensorsFile& file) {
     weights.file_name = file.file_name;
     weights.kind = FileKind::safetensors;
     weights.metadata = file.metadata;
+    if (is_grouped_container(file)) {
+        weights.entries = grouped_entries(file);
+        return weights;
+    }
     weights.entries.reserve(file.entries.size());
     for (const TensorEntry& entry : file.entries) {
         weights.entries.push_back({entry.name, std::string(entry.stored_type), entry.shape,

@@ -223,7 +223,7 @@ std::string MemoryPlanner::advice(const MemoryHost& host, std::int64_t context, 
         ways.push_back("--context " + std::to_string(shorter));
     }
     const MemoryPlan asked = plan(host, context);
-    for (const char* dtype : {"bf16", "checkpoint"}) {
+    for (const char* dtype : {"bf16", "checkpoint", "q8", "q4"}) {
         const MemoryPlan smaller = plan(host, context, dtype);
         if (smaller.fits(captures) && smaller.total() < asked.total()) {
             ways.push_back(std::string("--dtype ") + dtype);

@@ -3,8 +3,11 @@
 
 #include "engine/base/error.h"
 #include "engine/base/half.h"
+#include "engine/checkpoint/grouped_container.h"
 #include "engine/checkpoint/safetensors_stream.h"
 #include "engine/generate/metadata_tokenizer.h"
+#include "engine/model/weight_types.h"
+#include "engine/tensor/grouped.h"
 
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -40,17 +43,13 @@ constexpr const char* side_files[] = {
 };
 
 DType parse_dtype(const std::string& name) {
-    for (const DType type : {DType::f32, DType::bf16, DType::f16}) {
+    for (const DType type : {DType::f32, DType::bf16, DType::f16, DType::q8, DType::q4}) {
         if (name == dtype_name(type)) {
             return type;
         }
     }
-    if (name == "q8" || name == "q4") {
-        throw Error(ErrorKind::unsupported, "Checkpoints cannot be quantised to " + name + " yet.",
-                    {.advice = "Convert to f32, bf16 or f16."});
-    }
     throw Error(ErrorKind::usage, "There is no element type '" + printable(name) + "' to convert to.",
-                {.advice = "Choose f32, bf16 or f16."});
+                {.advice = "Choose f32, bf16, f16, q8 or q4."});
 }
 
 // A folder beside the target, gone again unless it was kept.
@@ -119,13 +118,16 @@ fs::path checked_target(const fs::path& out, const Checkpoint& checkpoint) {
     return target;
 }
 
-bool is_matrix(const std::string& name, const Tensor& tensor) {
-    return tensor.shape().size() == 2 && name.ends_with(".weight") && is_weight_type(tensor.dtype());
-}
-
-// Blocks of other formats (GGUF) have no place in a safetensors file.
-DType type_beside_matrices(const Tensor& tensor) {
-    return is_quantised(tensor.dtype()) ? DType::f32 : tensor.dtype();
+/// The type a tensor is written in.
+DType written_type(const std::string& name, const Tensor& tensor, DType wanted) {
+    const bool matrix =
+        tensor.shape().size() == 2 && name.ends_with(".weight") && is_weight_type(tensor.dtype());
+    const auto type = is_grouped(wanted) ? grouped_type(wanted, name, tensor.shape()) : std::optional(wanted);
+    if (matrix && type) {
+        return *type;
+    }
+    // Blocks of other formats (GGUF) have no place in a safetensors file.
+    return is_quantised(tensor.dtype()) && !is_grouped(tensor.dtype()) ? DType::f32 : tensor.dtype();
 }
 
 std::vector<std::byte> encoded(const std::vector<float>& values, DType type) {
@@ -147,6 +149,10 @@ std::string with_dtype(const std::string& text, DType type) {
     if (!config.is_object()) {
         return text;
     }
+    if (is_grouped(
+            type)) { // says nothing of whole numbers: readers of it ask for the float type to compute in
+        return text;
+    }
     const char* name = type == DType::f32 ? "float32" : type == DType::bf16 ? "bfloat16" : "float16";
     bool changed = false;
     for (const char* key : {"dtype", "torch_dtype"}) {
@@ -163,17 +169,31 @@ class Conversion {
     Conversion(const Checkpoint& checkpoint, DType type, const Progress& progress, const CancelToken& cancel)
         : checkpoint_(checkpoint), type_(type), progress_(progress), cancel_(cancel) {}
 
-    void write_weights(const fs::path& path) {
+    void write_weights(const fs::path& path, std::map<std::string, std::string> metadata) {
         std::vector<SafetensorsStream::Entry> entries;
+        bool whole_numbers = false;
         for (const std::string& name : checkpoint_.order()) {
             const Tensor& tensor = checkpoint_.tensor(name); // refuses one that can only be inspected
-            entries.push_back(
-                {name, is_matrix(name, tensor) ? type_ : type_beside_matrices(tensor), tensor.shape()});
+            const DType type = written_type(name, tensor, type_);
+            whole_numbers = whole_numbers || is_grouped(type);
+            is_grouped(type) ? add_grouped(entries, name, tensor.shape(), type)
+                             : entries.push_back({name, type, tensor.shape()});
         }
-        SafetensorsStream stream(path, entries, {{"format", "pt"}});
+        metadata["format"] = "pt";
+        if (whole_numbers) {
+            metadata[grouped_key] = dtype_name(type_);
+            metadata[grouped_version_key] = std::to_string(grouped_version);
+        }
+        SafetensorsStream stream(path, entries, metadata);
         total_ = static_cast<double>(stream.data_bytes());
-        for (const SafetensorsStream::Entry& entry : entries) {
-            write_tensor(stream, checkpoint_.tensor(entry.name), entry);
+        for (const std::string& name : checkpoint_.order()) {
+            const Tensor& tensor = checkpoint_.tensor(name);
+            const DType type = written_type(name, tensor, type_);
+            if (is_grouped(type)) {
+                write_grouped(stream, tensor, type, name);
+            } else {
+                write_tensor(stream, tensor, {name, type, tensor.shape()});
+            }
         }
         checkpoint_.check_unchanged();
         stream.commit();
@@ -219,38 +239,81 @@ class Conversion {
         }
     }
 
+    static void add_grouped(std::vector<SafetensorsStream::Entry>& entries, const std::string& name,
+                            const Shape& shape, DType form) {
+        const Shape halves{shape[0], groups_of(shape[1])};
+        if (form == DType::q8) {
+            entries.push_back({name, DType::i8, shape});
+        } else {
+            entries.push_back({name, DType::u8, {shape[0], shape[1] / 2}});
+        }
+        entries.push_back({name + grouped_scale, DType::f16, halves});
+        if (form == DType::q4) {
+            entries.push_back({name + grouped_minimum, DType::f16, halves});
+        }
+    }
+
+    // Numbers row by row; scales and minimums, an eighth of them at most, wait until all numbers are written.
+    void write_grouped(SafetensorsStream& stream, const Tensor& tensor, DType form, const std::string& name) {
+        const std::int64_t inputs = tensor.shape()[1];
+        std::vector<std::uint16_t> scales, minimums;
+        std::vector<std::byte> numbers;
+        GroupedRow row;
+        for (std::int64_t r = 0; r < tensor.shape()[0]; ++r) {
+            read_grouped_row(tensor, form, r, row);
+            scales.insert(scales.end(), row.scales.begin(), row.scales.end());
+            minimums.insert(minimums.end(), row.minimums.begin(), row.minimums.end());
+            for (std::int64_t i = 0; i < inputs; i += form == DType::q8 ? 1 : 2) {
+                const auto at = static_cast<std::size_t>(i);
+                const int q = row.numbers[at];
+                numbers.push_back(
+                    static_cast<std::byte>(form == DType::q8 ? q : q | row.numbers[at + 1] << 4));
+            }
+            if (numbers.size() >= piece_ || r + 1 == tensor.shape()[0]) {
+                checkpoint_.check_unchanged();
+                stream.write(numbers);
+                advance(numbers.size(), name);
+                numbers.clear();
+            }
+        }
+        for (const auto* halves : {&scales, &minimums}) {
+            if (halves == &scales || form == DType::q4) {
+                const auto bytes = std::as_bytes(std::span(*halves));
+                stream.write(bytes);
+                advance(bytes.size(), name);
+            }
+        }
+    }
+
     // In pieces of whole rows, so that the largest tensor costs no more memory than a small one.
     void write_tensor(SafetensorsStream& stream, const Tensor& tensor,
                       const SafetensorsStream::Entry& entry) {
-        constexpr std::size_t piece = std::size_t{4} << 20; // bytes, about
         const std::span<const std::byte> bytes = tensor.bytes();
         const bool same = entry.dtype == tensor.dtype();
-        const bool in_rows = tensor.shape().size() >= 2;
-        const std::size_t rows = same      ? bytes.size()
-                                 : in_rows ? static_cast<std::size_t>(tensor.shape()[0])
-                                           : std::size_t{1};
-        const std::size_t row_bytes = rows == 0 ? 0 : bytes.size() / rows;
-        const std::size_t step = std::max<std::size_t>(1, piece / std::max<std::size_t>(1, row_bytes));
+        const std::size_t columns =
+            tensor.shape().empty() ? 1 : static_cast<std::size_t>(tensor.shape().back());
+        const std::size_t rows =
+            same ? bytes.size() : static_cast<std::size_t>(tensor.size()) / std::max<std::size_t>(1, columns);
+        const std::size_t row_bytes = same ? 1 : columns * dtype_size(entry.dtype);
+        const std::size_t step = std::max<std::size_t>(1, piece_ / std::max<std::size_t>(1, row_bytes));
         for (std::size_t row = 0; row < rows; row += step) {
             checkpoint_.check_unchanged();
             const std::size_t count = std::min(step, rows - row);
-            const auto part = bytes.subspan(row * row_bytes, count * row_bytes);
             if (same) {
+                const auto part = bytes.subspan(row, count);
                 stream.write(part);
                 advance(part.size(), entry.name);
             } else {
-                Shape shape = tensor.shape();
-                if (in_rows) {
-                    shape[0] = static_cast<std::int64_t>(count);
-                }
-                const Tensor slice(tensor.dtype(), shape, part, nullptr);
-                const std::vector<std::byte> made = encoded(slice.to_floats(), entry.dtype);
+                std::vector<float> values(count * columns);
+                tensor.to_floats(static_cast<std::int64_t>(row * columns), values);
+                const std::vector<std::byte> made = encoded(values, entry.dtype);
                 stream.write(made);
                 advance(made.size(), entry.name);
             }
         }
     }
 
+    static constexpr std::size_t piece_ = std::size_t{4} << 20; // bytes, about
     const Checkpoint& checkpoint_;
     DType type_;
     const Progress& progress_;
@@ -261,13 +324,14 @@ class Conversion {
 } // namespace
 
 void convert(const Checkpoint& checkpoint, const fs::path& out, const std::string& dtype,
-             const Progress& progress, const CancelToken& cancel) {
+             const Progress& progress, const CancelToken& cancel,
+             const std::map<std::string, std::string>& metadata) {
     const DType type = parse_dtype(dtype);
     checkpoint.check_runnable();
     PartialFolder folder(checked_target(out, checkpoint));
     Conversion conversion(checkpoint, type, progress, cancel);
     conversion.write_side_files(folder.path());
-    conversion.write_weights(folder.path() / "model.safetensors");
+    conversion.write_weights(folder.path() / "model.safetensors", metadata);
     cancel.check();
     folder.keep();
 }

@@ -22,9 +22,9 @@ constexpr std::array traits{
     Traits{"u64", 1, 8},      Traits{"u32", 1, 4},    Traits{"u16", 1, 2},      Traits{"u8", 1, 1},
     Traits{"bool", 1, 1},     Traits{"q8_0", 32, 34}, Traits{"q4_0", 32, 18},   Traits{"q4_1", 32, 20},
     Traits{"q5_0", 32, 22},   Traits{"q5_1", 32, 24}, Traits{"q4_k", 256, 144}, Traits{"q5_k", 256, 176},
-    Traits{"q6_k", 256, 210},
+    Traits{"q6_k", 256, 210}, Traits{"q8", 1, 0},     Traits{"q4", 1, 0},
 };
-static_assert(traits.size() == static_cast<std::size_t>(DType::q6_k) + 1);
+static_assert(traits.size() == static_cast<std::size_t>(DType::q4) + 1);
 
 const Traits& of(DType type) {
     return traits[static_cast<std::size_t>(type)];
@@ -45,11 +45,15 @@ std::int64_t block_elements(DType type) {
 }
 
 std::size_t block_bytes(DType type) {
+    if (is_grouped(type)) {
+        throw Error(ErrorKind::usage,
+                    "the bytes of " + std::string(dtype_name(type)) + " lie in several places.");
+    }
     return of(type).bytes;
 }
 
 std::uint64_t dtype_bytes(DType type, std::int64_t count) {
-    return static_cast<std::uint64_t>(count / of(type).elements) * of(type).bytes;
+    return static_cast<std::uint64_t>(count / of(type).elements) * block_bytes(type);
 }
 
 std::string_view dtype_name(DType type) {

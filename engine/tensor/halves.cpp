@@ -2,9 +2,11 @@
 #include "engine/tensor/halves.h"
 
 #include "engine/base/half.h"
+#include "engine/tensor/grouped.h"
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace ergo {
 
@@ -26,18 +28,37 @@ bool round_to(DType type, std::span<const float> values, std::span<std::uint16_t
     return fits;
 }
 
+/// Elements [first, first + out.size()), whole rows where they are to be rounded to groups.
+void read_piece(const Tensor& tensor, std::optional<DType> form, std::int64_t first, std::span<float> out) {
+    if (!form || tensor.dtype() == *form) {
+        return tensor.to_floats(first, out);
+    }
+    const std::int64_t inputs = tensor.shape().at(1);
+    GroupedRow row;
+    for (std::size_t at = 0; at < out.size(); at += static_cast<std::size_t>(inputs)) {
+        read_grouped_row(tensor, *form, (first + static_cast<std::int64_t>(at)) / inputs, row);
+        grouped_row_values(row, out.subspan(at, static_cast<std::size_t>(inputs)));
+    }
+}
+
 } // namespace
 
 DType give_as_halves(
     const Tensor& tensor, std::optional<DType> wanted,
     const std::function<void(std::int64_t first, std::span<const std::uint16_t> halves)>& use) {
-    const auto room = static_cast<std::size_t>(std::min(piece, tensor.size()));
+    std::optional<DType> form;
+    std::int64_t step = piece;
+    if (wanted && is_grouped(*wanted)) {
+        form = std::exchange(wanted, std::nullopt);
+        step = std::max<std::int64_t>(1, piece / tensor.shape().at(1)) * tensor.shape()[1];
+    }
+    const auto room = static_cast<std::size_t>(std::min(step, tensor.size()));
     std::vector<float> values(room);
     std::vector<std::uint16_t> halves(room);
     DType type = wanted.value_or(DType::f16);
     for (std::int64_t first = 0; first < tensor.size();) {
-        const auto count = static_cast<std::size_t>(std::min(piece, tensor.size() - first));
-        tensor.to_floats(first, std::span(values).first(count));
+        const auto count = static_cast<std::size_t>(std::min(step, tensor.size() - first));
+        read_piece(tensor, form, first, std::span(values).first(count));
         if (round_to(type, std::span(values).first(count), halves) || wanted) {
             use(first, std::span(halves).first(count));
             first += static_cast<std::int64_t>(count);

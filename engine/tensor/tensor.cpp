@@ -4,6 +4,7 @@
 #include "engine/base/error.h"
 #include "engine/base/half.h"
 #include "engine/tensor/blocks.h"
+#include "engine/tensor/grouped.h"
 
 #include <cstring>
 #include <limits>
@@ -46,6 +47,10 @@ std::string to_string(const Shape& shape) {
 Tensor::Tensor(DType type, Shape shape, std::span<const std::byte> bytes, std::shared_ptr<const void> owner)
     : type_(type), shape_(std::move(shape)), count_(element_count(shape_)), bytes_(bytes),
       owner_(std::move(owner)) {
+    if (is_grouped(type_)) {
+        throw Error(ErrorKind::usage, "a tensor of type " + std::string(dtype_name(type_)) +
+                                          " is made of numbers and scales, not of bytes.");
+    }
     const std::int64_t together = block_elements(type_), row = shape_.empty() ? 1 : shape_.back();
     if (row % together || bytes_.size() % block_bytes(type_) ||
         bytes_.size() / block_bytes(type_) != static_cast<std::size_t>(count_ / together)) {
@@ -53,6 +58,21 @@ Tensor::Tensor(DType type, Shape shape, std::span<const std::byte> bytes, std::s
                                            std::string(dtype_name(type_)) + " does not match " +
                                            std::to_string(bytes_.size()) + " bytes");
     }
+}
+
+Tensor Tensor::grouped(DType type, Shape shape, std::span<const std::byte> numbers,
+                       std::span<const std::byte> scales, std::span<const std::byte> minimums,
+                       std::shared_ptr<const void> owner) {
+    Tensor tensor;
+    tensor.type_ = type;
+    tensor.shape_ = std::move(shape);
+    tensor.count_ = element_count(tensor.shape_);
+    tensor.bytes_ = numbers;
+    tensor.scales_ = scales;
+    tensor.minimums_ = minimums;
+    tensor.owner_ = std::move(owner);
+    check_grouped(tensor);
+    return tensor;
 }
 
 Tensor Tensor::from_floats(Shape shape, std::vector<float> values) {
@@ -114,6 +134,9 @@ void Tensor::to_floats(std::int64_t first, std::span<float> out) const {
                                           std::to_string(first + count) + " cannot be read of " +
                                           std::to_string(count_) + " in blocks of " +
                                           std::to_string(together) + ".");
+    }
+    if (is_grouped(type_)) {
+        return grouped_to_floats(*this, first, out);
     }
     const std::span<const std::byte> from =
         bytes().subspan(dtype_bytes(type_, first), dtype_bytes(type_, count));

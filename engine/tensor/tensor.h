@@ -31,6 +31,12 @@ class Tensor {
     /// whole number of blocks.
     Tensor(DType type, Shape shape, std::span<const std::byte> bytes, std::shared_ptr<const void> owner);
 
+    /// A matrix [outputs, inputs] of whole numbers in groups (q8 or q4, engine/tensor/grouped.h): views as
+    /// above, `minimums` empty for q8. Throws Error(format) when the sizes disagree.
+    static Tensor grouped(DType type, Shape shape, std::span<const std::byte> numbers,
+                          std::span<const std::byte> scales, std::span<const std::byte> minimums,
+                          std::shared_ptr<const void> owner);
+
     /// Owned float32 tensor.
     static Tensor from_floats(Shape shape, std::vector<float> values);
 
@@ -42,10 +48,16 @@ class Tensor {
     DType dtype() const { return type_; }
     const Shape& shape() const { return shape_; }
     std::int64_t size() const { return count_; }
-    /// Works the numbers out if that has not been done yet (made_later).
+    /// Works the numbers out if that has not been done yet (made_later). Of a grouped tensor the whole numbers
+    /// alone.
     std::span<const std::byte> bytes() const { return later_ ? later_bytes() : bytes_; }
-    /// bytes().size(), without working anything out.
-    std::uint64_t byte_size() const { return dtype_bytes(type_, count_); }
+    std::span<const std::byte> scales() const { return scales_; } ///< of a grouped tensor: f16, any alignment
+    std::span<const std::byte> minimums() const { return minimums_; } ///< of q4: f16, any alignment
+    /// bytes().size() (of a grouped tensor with its scales and minimums), without working anything out.
+    std::uint64_t byte_size() const {
+        return is_grouped(type_) ? bytes_.size() + scales_.size() + minimums_.size()
+                                 : dtype_bytes(type_, count_);
+    }
     bool empty() const { return byte_size() == 0; }
     /// The same for tensors that share their numbers.
     const void* identity() const;
@@ -70,7 +82,7 @@ class Tensor {
     DType type_ = DType::f32;
     Shape shape_;
     std::int64_t count_ = 0;
-    std::span<const std::byte> bytes_;
+    std::span<const std::byte> bytes_, scales_, minimums_;
     std::shared_ptr<const void> owner_;
     bool made_ = false;
     std::shared_ptr<const Later> later_; // null: bytes_ are there

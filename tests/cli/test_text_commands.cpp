@@ -76,7 +76,6 @@ class TextCommands : public QObject {
              {QStringList{"template", "demo:moa", "-f", bad},
               QStringList{"template", "demo:moa", "-f", roleless},
               QStringList{"template", "demo:moa", "-f", folder_.filePath("absent.json")},
-              QStringList{"convert", "demo:moa", "--out", folder_.filePath("q"), "--dtype", "q8"},
               QStringList{"convert", folder_.filePath("absent"), "--out", folder_.filePath("q"), "--dtype",
                           "f32"},
               QStringList{"logits", "demo:moa", "--tokens", "1", "--out", folder_.filePath("l.npy"),
@@ -107,6 +106,21 @@ class TextCommands : public QObject {
         QCOMPARE(call_ergo({"tokenize", out, "x = 2"}).out, call_ergo({"tokenize", "demo:moa", "x = 2"}).out);
         const ErgoResult again = call_ergo({"convert", out, "--out", out, "--dtype", "f32"});
         QCOMPARE(again.code, 2);
+    }
+
+    void a_quantised_folder_says_what_it_costs() {
+        const QString out = folder_.filePath("q4"), text = write("text.txt", "Solve 3x + 2 = 17.");
+        const ErgoResult r = call_ergo({"convert", "demo:moa", "--out", out, "--dtype", "q4"});
+        QVERIFY2(r.code == 0 && r.out.contains("mean KL divergence"), r.err + r.out);
+        const QJsonObject info = call_ergo({"info", out, "--json"}).json();
+        QVERIFY(info["dtype"].toString().contains("q4"));
+        const double kept = info["metadata"].toObject()["ergosphere.weights.mean_kl"].toString().toDouble();
+        QVERIFY(kept > 0 && kept < 3e-2);
+        const QJsonObject eval =
+            call_ergo({"eval", out, "-f", text, "--against", "demo:moa", "--json"}).json();
+        const double measured = eval["against"].toObject()["mean_kl"].toDouble();
+        QVERIFY(measured > 0 && measured < 10); // no conversation: not what the model is for
+        QVERIFY(call_ergo({"eval", out, "-f", text, "--against", out}).out.contains("0.000e+00"));
     }
 
     void a_draft_goes_to_stdout_as_json() {

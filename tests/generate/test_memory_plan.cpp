@@ -131,6 +131,9 @@ class TestMemoryPlan : public QObject {
                                         << "";
         QTest::newRow("cpu, float32") << QString::fromStdString(large_) << "cpu"
                                       << "f32";
+        for (const char* dtype : {"q8", "q4"}) {
+            QTest::addRow("cpu, %s", dtype) << QString::fromStdString(large_) << "cpu" << dtype;
+        }
         const auto devices = all_devices();
         for (std::size_t i = 1; i < devices.size(); ++i) {
             if (devices[i].software) {
@@ -197,7 +200,7 @@ class TestMemoryPlan : public QObject {
             planner.require(host, 512, true, {other});
             QFAIL("it was not refused");
         } catch (const Error& error) {
-            QCOMPARE(error.where().advice, std::string("It fits with --backend elsewhere."));
+            QCOMPARE(error.where().advice, std::string("It fits with --dtype q8 or --backend elsewhere."));
         }
     }
 

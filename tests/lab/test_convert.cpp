@@ -3,6 +3,7 @@
 // leaves nothing.
 #include "engine/base/error.h"
 #include "engine/generate/opened_model.h"
+#include "engine/lab/compare.h"
 #include "engine/lab/convert.h"
 #include "engine/lab/synth.h"
 #include "engine/lab/trace.h"
@@ -89,9 +90,61 @@ class TestConvert : public QObject {
         QVERIFY(nothingLeft());
     }
 
+    void quantised_data() {
+        QTest::addColumn<QString>("dtype");
+        QTest::addColumn<double>("most");  // mean divergence
+        QTest::addColumn<double>("bytes"); // of the original's
+        for (const std::string& model : ergo::demo_models()) {
+            QTest::addRow("%s q8", model.c_str()) << "q8" << 1e-3 << 0.75;
+            QTest::addRow("%s q4", model.c_str()) << "q4" << 3e-2 << 0.55;
+        }
+    }
+
+    // Bits of the stored model equal those of rounding while loading; both are near the original.
+    void quantised() {
+        QFETCH(QString, dtype);
+        QFETCH(double, most);
+        QFETCH(double, bytes);
+        const std::string source = QString(QTest::currentDataTag()).section(' ', 0, 0).toStdString();
+        const std::string type = dtype.toStdString();
+        const auto checkpoint = ergo::open_checkpoint(source);
+        const fs::path out = path(type.c_str());
+        convert(*checkpoint, out, type, {}, {}, {{"made.by", "a test"}});
+        QVERIFY(same(logits(out.string(), ""), logits(source, type)));
+        const auto converted = ergo::open_checkpoint(out.string());
+        QCOMPARE(converted->order().size(), checkpoint->order().size());
+        QCOMPARE(converted->parameter_count(), checkpoint->parameter_count());
+        QCOMPARE(converted->metadata().at("ergosphere.weights"), type);
+        QCOMPARE(converted->metadata().at("made.by"), std::string("a test"));
+        const double share = double(converted->weight_bytes()) / double(checkpoint->weight_bytes());
+        QVERIFY2(share < bytes, QByteArray::number(share));
+
+        ergo::OpenModelOptions options;
+        options.backend = "cpu";
+        const auto original = ergo::open_all(source, options, {}, {});
+        const auto rounded = ergo::open_all(out.string(), options, {}, {});
+        const auto tokens = ergo::comparison_texts(*original);
+        QVERIFY(tokens.size() > 10);
+        const ergo::Comparison c = compare(*original, *rounded, tokens, {}, {});
+        qInfo("%s %s: mean KL %.2e, largest %.2e, logits differ by up to %.3f, same first token %.1f %%",
+              source.c_str(), type.c_str(), c.mean_divergence, c.largest_divergence,
+              c.largest_logit_difference, 100 * c.same_first);
+        QVERIFY2(c.mean_divergence > 0 && c.mean_divergence < most, QByteArray::number(c.mean_divergence));
+        QCOMPARE(compare(*original, *original, tokens, {}, {}).largest_logit_difference, 0.0);
+
+        const fs::path again = path("again"); // nothing is lost by writing it once more
+        convert(*converted, again, type);
+        QVERIFY(same(logits(again.string(), ""), logits(out.string(), "")));
+        convert(*converted, path("wide"), "f32");
+        QVERIFY(!same(logits(path("wide").string(), ""), logits(out.string(), ""))); // inputs are not rounded
+        for (const std::string& each : {std::string("again"), std::string("wide"), type}) {
+            fs::remove_all(path(each.c_str()));
+        }
+        QVERIFY(nothingLeft());
+    }
+
     void wrongRequests() {
         const fs::path out = path("x");
-        QVERIFY(kind_of([&] { convert(*demo_, out, "q8"); }) == ErrorKind::unsupported);
         QVERIFY(kind_of([&] { convert(*demo_, out, "f8"); }) == ErrorKind::usage);
         fs::create_directories(out / "full");
         QVERIFY(kind_of([&] { convert(*demo_, out, "f32"); }) == ErrorKind::usage);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/backend/cpu/cpu_executor.h"
 
+#include "engine/backend/cpu/kernels_quant.h"
 #include "engine/base/error.h"
 
 #include <algorithm>
@@ -83,6 +84,14 @@ void find_needed(CpuProgram& program, const Entry& entry) {
 void Resolver::need_row(std::int64_t count) const {
     for (WorkerScratch& scratch : session.scratch) {
         scratch.row.resize(std::max(scratch.row.size(), size_of(count)));
+    }
+}
+
+void Resolver::need_rounded_rows(std::int64_t inputs) const {
+    const std::size_t floats = QuantRows::bytes(max_rows, inputs) / sizeof(float);
+    if (session.rounded_rows.size() < floats) {
+        session.rounded_rows = AlignedFloats(); // first, so that never both are held
+        session.rounded_rows.resize(floats);
     }
 }
 
@@ -190,6 +199,7 @@ MemoryNeed CpuExecutor::taken() const {
     for (const WorkerScratch& scratch : session_.scratch) {
         taken.scratch += scratch.logits.bytes() + scratch.scores.bytes() + scratch.row.size() * sizeof(float);
     }
+    taken.scratch += session_.rounded_rows.size() * sizeof(float);
     return taken;
 }
 

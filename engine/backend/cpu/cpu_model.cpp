@@ -2,6 +2,7 @@
 #include "engine/backend/cpu/cpu_model.h"
 
 #include "engine/backend/cpu/kernels.h"
+#include "engine/backend/cpu/quant_layout.h"
 #include "engine/base/error.h"
 #include "engine/tensor/halves.h"
 
@@ -42,6 +43,14 @@ DType copy_weight(const WeightInfo& weight, std::byte* to, const CancelToken& ca
 
 } // namespace
 
+void CpuWeight::read_row(std::int64_t row, float* out) const {
+    if (is_grouped(type)) {
+        unpack_row(data, type, row, {out, static_cast<std::size_t>(columns)});
+    } else {
+        widen(type, data + row * columns * static_cast<std::int64_t>(dtype_size(type)), columns, out);
+    }
+}
+
 CpuWeight CpuModel::describe(const WeightInfo& info) const {
     const Tensor& tensor = info.tensor;
     if (!is_weight_type(tensor.dtype())) {
@@ -79,24 +88,77 @@ CpuModel::CpuModel(std::shared_ptr<const Tables> tables, std::uint64_t copy_limi
     }
 }
 
+/// Part of the copying: a whole weight, or strips [begin, end) of one in whole numbers.
+struct CpuModel::Piece {
+    std::size_t weight = 0;
+    std::int64_t begin = 0, end = 0;
+    std::uint64_t bytes = 0;
+};
+
+std::vector<CpuModel::Piece> CpuModel::pieces() const {
+    std::vector<Piece> pieces;
+    for (std::size_t i = 0; i < weights_.size(); ++i) {
+        const WeightLayout::Place& place = layout_.places[i];
+        const CpuWeight& weight = weights_[i];
+        if (!place.copied) {
+            continue;
+        }
+        if (!is_grouped(weight.type)) {
+            pieces.push_back({i, 0, 0, place.bytes});
+            continue;
+        }
+        const std::int64_t strips = strips_of(weight.rows);
+        const std::int64_t step =
+            std::max<std::int64_t>(1, piece / (strip_outputs * std::max<std::int64_t>(1, weight.columns)));
+        for (std::int64_t s = 0; s < strips; s += step) {
+            const std::int64_t end = std::min(s + step, strips);
+            pieces.push_back(
+                {i, s, end,
+                 static_cast<std::uint64_t>((end - s) * strip_bytes(weight.type, weight.columns))});
+        }
+    }
+    return pieces;
+}
+
+void CpuModel::copy_piece(const Piece& piece, const CancelToken& cancel) {
+    const WeightInfo& info = tables_->weights[piece.weight];
+    CpuWeight& weight = weights_[piece.weight];
+    std::byte* const to = copies_.data() + layout_.places[piece.weight].offset;
+    if (!is_grouped(weight.type)) {
+        weight.type = copy_weight(info, to, cancel);
+        return;
+    }
+    for (std::int64_t s = piece.begin; s < piece.end; ++s) {
+        if (s % 16 == 0) {
+            cancel.check();
+        }
+        try {
+            pack_strip(info.tensor, weight.type, s, to + s * strip_bytes(weight.type, weight.columns));
+        } catch (const Error& error) { // only here is it known which tensor it is
+            ErrorWhere where = error.where();
+            where.tensor = printable(info.name);
+            throw Error(error.kind(), error.message(), where);
+        }
+    }
+}
+
 void CpuModel::copy_weights(const Progress& progress, const CancelToken& cancel, ThreadPool& pool) {
+    const std::vector<Piece> all = pieces();
     std::atomic<std::uint64_t> done{0};
     const auto copy = [&](std::int64_t begin, std::int64_t end, int worker) {
         for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
             cancel.check();
-            const WeightLayout::Place& place = layout_.places[i];
-            if (place.copied) {
-                std::byte* const to = copies_.data() + place.offset;
-                weights_[i].type = copy_weight(tables_->weights[i], to, cancel);
-                weights_[i].data = to;
-                done += place.bytes;
-            }
+            copy_piece(all[i], cancel);
+            done += all[i].bytes;
             if (progress && worker == 0) { // the thread that is promised to call it
                 progress(static_cast<double>(done), static_cast<double>(layout_.copies) + 1, "weights");
             }
         }
     };
-    pool.parallel_for(static_cast<std::int64_t>(weights_.size()), 1, copy);
+    pool.parallel_for(static_cast<std::int64_t>(all.size()), 1, copy);
+    for (const Piece& each : all) {
+        weights_[each.weight].data = copies_.data() + layout_.places[each.weight].offset;
+    }
 }
 
 MemoryNeed CpuModel::taken() const {
@@ -122,7 +184,9 @@ const float* CpuModel::floats(WeightId id) const {
     std::vector<float>& wide = widened_[id.index];
     if (wide.empty()) {
         wide.resize(static_cast<std::size_t>(from.rows * from.columns));
-        widen(from.type, from.data, from.rows * from.columns, wide.data());
+        for (std::int64_t row = 0; row < from.rows; ++row) {
+            from.read_row(row, wide.data() + row * from.columns);
+        }
     }
     return wide.data();
 }

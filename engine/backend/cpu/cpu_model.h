@@ -2,9 +2,8 @@
 // Weights made usable by the CPU kernels. Shared read-only by executors on any thread, except that float32
 // copies of small 16-bit weights are made on first demand, under a lock.
 //
-// The kernels read f32, bf16 and f16. Weights stored in another type are converted once, at load: f64 to f32,
-// and the block-quantised ones to f16 (bf16 where a value is beyond f16's range), 2 bytes an element. A
-// kernel that reads blocks as they are needs a case in `run_type`, nothing else here.
+// The kernels read f32, bf16, f16 and whole numbers in strips (quant_layout.h). Everything else is converted
+// once, at load: see run_type in cpu_sizes.h.
 #pragma once
 
 #include "engine/backend/backend.h"
@@ -12,17 +11,24 @@
 #include "engine/backend/cpu/memory.h"
 #include "engine/base/thread_pool.h"
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 
 namespace ergo::cpu {
 
-/// A weight as the kernels read it: f32, bf16 or f16, aligned to its element.
+/// A weight as the kernels read it: f32, bf16 or f16, aligned to its element, or q8 and q4 in strips, aligned
+/// to 64.
 struct CpuWeight {
     const std::byte* data = nullptr;
     DType type = DType::f32;
     std::int64_t rows = 1, columns = 0; ///< columns: the last axis
-    std::uint64_t bytes() const { return static_cast<std::uint64_t>(rows * columns) * dtype_size(type); }
+    std::uint64_t bytes() const { return run_bytes(type, rows, columns); }
+    std::uint64_t row_bytes() const {
+        return bytes() / static_cast<std::uint64_t>(std::max<std::int64_t>(rows, 1));
+    }
+    /// Row `row` in float32.
+    void read_row(std::int64_t row, float* out) const;
 };
 
 class CpuModel {
@@ -45,6 +51,9 @@ class CpuModel {
 
   private:
     CpuWeight describe(const WeightInfo& info) const;
+    struct Piece;
+    std::vector<Piece> pieces() const;
+    void copy_piece(const Piece& piece, const CancelToken& cancel);
     void copy_weights(const Progress& progress, const CancelToken& cancel, ThreadPool& pool);
 
     std::shared_ptr<const Tables> tables_;

@@ -42,6 +42,7 @@ struct CpuSession {
     std::vector<CpuParam> params;
     std::vector<CpuState> states;
     std::vector<WorkerScratch> scratch; ///< one a thread
+    AlignedFloats rounded_rows;         ///< of the product at hand, where its weight is in whole numbers
     Counters counters;
 
     const CpuParam* param(ParamId id) const {
@@ -90,11 +91,15 @@ struct Resolver {
     const float* floats(WeightId id) const { return session.model->floats(id); }
     /// Every worker's `row` scratch has room for `count` floats.
     void need_row(std::int64_t count) const;
+    /// The session's `rounded_rows` has room for max_rows rows of `inputs`.
+    void need_rounded_rows(std::int64_t inputs) const;
 };
 
 std::unique_ptr<CpuOp> make_op(const Embed& op, const Resolver& resolver);
 std::unique_ptr<CpuOp> make_op(const Norm& op, const Resolver& resolver);
 std::unique_ptr<CpuOp> make_op(const Linear& op, const Resolver& resolver);
+/// A product whose weight is in whole numbers.
+std::unique_ptr<CpuOp> make_quant_linear(const Linear& op, const Resolver& resolver);
 std::unique_ptr<CpuOp> make_op(const Gate& op, const Resolver& resolver);
 std::unique_ptr<CpuOp> make_op(const Append& op, const Resolver& resolver);
 std::unique_ptr<CpuOp> make_op(const Convolution& op, const Resolver& resolver);

@@ -2,7 +2,9 @@
 #include "engine/backend/cpu/cpu_sizes.h"
 
 #include "engine/backend/cpu/kernels.h"
+#include "engine/backend/cpu/kernels_quant.h"
 
+#include <algorithm>
 #include <map>
 #include <tuple>
 
@@ -25,10 +27,19 @@ Source source_of(const WeightInfo& weight) {
 
 bool must_copy(const WeightInfo& weight) {
     const DType type = run_type(weight);
+    if (is_grouped(type)) {
+        return true; // laid out anew
+    }
     if (type != weight.tensor.dtype() || weight.tensor.is_made()) {
         return type != weight.tensor.dtype(); // what is made here lies where it should
     }
     return reinterpret_cast<std::uintptr_t>(weight.tensor.bytes().data()) % dtype_size(type) != 0;
+}
+
+std::uint64_t bytes_as_run(const WeightInfo& weight) {
+    const Shape& shape = weight.tensor.shape();
+    const std::int64_t columns = shape.empty() ? 1 : shape.back();
+    return run_bytes(run_type(weight), columns > 0 ? weight.tensor.size() / columns : 0, columns);
 }
 
 std::uint64_t blocks_of(std::int64_t capacity) {
@@ -49,10 +60,18 @@ std::uint64_t widened_bytes(const Tables& tables) {
 } // namespace
 
 DType run_type(const WeightInfo& weight) {
+    if (const auto form = weight.grouped()) {
+        return *form;
+    }
     if (is_quantised(weight.type())) {
         return DType::f16;
     }
     return weight.type() == DType::f64 ? DType::f32 : weight.type();
+}
+
+std::uint64_t run_bytes(DType type, std::int64_t rows, std::int64_t columns) {
+    return is_grouped(type) ? static_cast<std::uint64_t>(strips_of(rows) * strip_bytes(type, columns))
+                            : static_cast<std::uint64_t>(rows * columns) * dtype_size(type);
 }
 
 WeightLayout lay_out(const Tables& tables, std::uint64_t copy_limit) {
@@ -64,7 +83,7 @@ WeightLayout lay_out(const Tables& tables, std::uint64_t copy_limit) {
         const auto [known, fresh] = first.emplace(source_of(weight), index);
         WeightLayout::Place& place = layout.places.emplace_back();
         place.original = known->second;
-        place.bytes = dtype_bytes(run_type(weight), weight.tensor.size());
+        place.bytes = bytes_as_run(weight);
         if (fresh) {
             all += rounded(place.bytes);
             layout.used += place.bytes;
@@ -116,6 +135,19 @@ std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t rows, std::int
     return buffer.width * rows * keys;
 }
 
+std::uint64_t rounded_rows_bytes(const Tables& tables, const Plan& plan) {
+    std::uint64_t bytes = 0;
+    for (const Op& op : plan.ops) {
+        const auto* linear = std::get_if<Linear>(&op.body);
+        const WeightInfo* weight =
+            linear ? &tables.weights.at(static_cast<std::size_t>(linear->weight.index)) : nullptr;
+        if (weight && weight->grouped()) {
+            bytes = std::max(bytes, QuantRows::bytes(plan.max_rows, weight->tensor.shape()[1]));
+        }
+    }
+    return bytes;
+}
+
 MemoryNeed need(const Tables& tables, std::uint64_t copy_limit, int threads, std::int64_t capacity,
                 std::span<const Plan* const> plans) {
     MemoryNeed need;
@@ -126,12 +158,15 @@ MemoryNeed need(const Tables& tables, std::uint64_t copy_limit, int threads, std
         need.cache += state_bytes(state, capacity);
     }
     need.scratch = 2 * static_cast<std::uint64_t>(threads) * row_bytes(capacity);
+    std::uint64_t rounded_rows = 0;
     for (const Plan* plan : plans) {
+        rounded_rows = std::max(rounded_rows, rounded_rows_bytes(tables, *plan));
         for (const BufferInfo& buffer : plan->buffers) {
             need.scratch +=
                 static_cast<std::uint64_t>(buffer_floats(buffer, plan->max_rows, capacity)) * sizeof(float);
         }
     }
+    need.scratch += rounded_rows;
     return need;
 }
 

@@ -11,9 +11,13 @@
 
 namespace ergo::cpu {
 
-/// The type that a weight is run in: what was asked for, where a kernel knows it. f64 becomes f32, and a
-/// block-quantised weight f16 (or, of the same size, bf16 where a value is beyond f16's range).
+/// The type that a weight is run in: what was asked for, where a kernel knows it. q8 and q4 stand for
+/// matrices in whole numbers (WeightInfo::grouped), which are laid out anew (quant_layout.h); f64 becomes
+/// f32, and any other block-quantised weight f16 (or, of the same size, bf16 where a value is beyond f16's
+/// range).
 DType run_type(const WeightInfo& weight);
+/// Bytes of a weight of `rows` outputs and `columns` inputs as it is run in `type`.
+std::uint64_t run_bytes(DType type, std::int64_t rows, std::int64_t columns);
 
 /// Where each weight goes.
 struct WeightLayout {
@@ -41,6 +45,9 @@ std::uint64_t state_bytes(const StateInfo& state, std::int64_t capacity);
 std::uint64_t row_bytes(std::int64_t capacity);
 /// Floats of a plan's buffer when a step of `rows` rows sees `keys` keys.
 std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t rows, std::int64_t keys);
+
+/// Room for the rounded rows of the widest product of a plan whose weight is in whole numbers; 0 without one.
+std::uint64_t rounded_rows_bytes(const Tables& tables, const Plan& plan);
 
 /// All of it together, for one executor on `threads` threads with these plans prepared.
 MemoryNeed need(const Tables& tables, std::uint64_t copy_limit, int threads, std::int64_t capacity,

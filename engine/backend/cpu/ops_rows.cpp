@@ -16,12 +16,10 @@ class EmbedOp final : public CpuOp {
         : table_(*resolver.weight(op.table)), out_(resolver.buffer(op.out)) {}
 
     void run(StepContext& context) override {
-        const std::int64_t row_bytes = table_.columns * static_cast<std::int64_t>(dtype_size(table_.type));
         for_rows(context, table_.columns, [&](std::int32_t r, int) {
-            const std::byte* from = table_.data + context.step.ids[static_cast<std::size_t>(r)] * row_bytes;
-            widen(table_.type, from, table_.columns, out_->row(r));
+            table_.read_row(context.step.ids[static_cast<std::size_t>(r)], out_->row(r));
         });
-        context.count_weight(context.rows.size() * static_cast<std::uint64_t>(row_bytes));
+        context.count_weight(context.rows.size() * table_.row_bytes());
     }
 
   private:
@@ -186,6 +184,9 @@ std::unique_ptr<CpuOp> make_op(const Norm& op, const Resolver& r) {
     return std::make_unique<NormOp>(op, r);
 }
 std::unique_ptr<CpuOp> make_op(const Linear& op, const Resolver& r) {
+    if (is_grouped(r.weight(op.weight)->type)) {
+        return make_quant_linear(op, r);
+    }
     return std::make_unique<LinearOp>(op, r);
 }
 std::unique_ptr<CpuOp> make_op(const Gate& op, const Resolver& r) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/backend/reference/reference_backend.h"
 
+#include "engine/backend/reference/grouped.h"
 #include "engine/backend/reference/reference_ops.h"
 #include "engine/base/error.h"
 
@@ -32,12 +33,38 @@ struct ReferenceProgram final : Program {
     }
 };
 
+/// A weight as it is run; rows of whole numbers too where it has them.
+struct ReferenceWeight {
+    std::vector<float> values;
+    DType form = DType::f32; // of the rows
+    std::vector<GroupedRow> rows;
+};
+using Weights = std::vector<ReferenceWeight>;
+
+std::uint64_t bytes_of(const WeightInfo& info) {
+    const std::int64_t groups =
+        info.grouped() ? info.tensor.shape()[0] * groups_of(info.tensor.shape()[1]) : 0;
+    return static_cast<std::uint64_t>(info.tensor.size()) * sizeof(float) +
+           static_cast<std::uint64_t>(groups * (group_inputs + 4));
+}
+
+ReferenceWeight made_ready(const WeightInfo& info) {
+    ReferenceWeight weight{info.values(), DType::f32, {}};
+    if (const auto form = info.grouped()) {
+        weight.form = *form;
+        weight.rows.resize(index(info.tensor.shape()[0]));
+        for (std::size_t r = 0; r < weight.rows.size(); ++r) {
+            read_grouped_row(info.tensor, *form, static_cast<std::int64_t>(r), weight.rows[r]);
+        }
+    }
+    return weight;
+}
+
 /// One step: resolves handles to rows and calls the op's reference.
 class Step {
   public:
-    Step(ReferenceProgram& program, const std::vector<std::vector<float>>& weights,
-         const std::vector<std::vector<float>>& params, const Tables& tables,
-         std::vector<std::vector<float>>& states, const StepState& step)
+    Step(ReferenceProgram& program, const Weights& weights, const std::vector<std::vector<float>>& params,
+         const Tables& tables, std::vector<std::vector<float>>& states, const StepState& step)
         : program_(program), weights_(weights), params_(params), tables_(tables), states_(states),
           step_(step) {}
 
@@ -69,7 +96,7 @@ class Step {
         return Out(program_.buffers[index(id.index)]).subspan(index(row * stride), index(stride));
     }
     In in(BufferId id, std::int64_t r) { return out(id, r); }
-    In weight(WeightId id) const { return id ? In(weights_[index(id.index)]) : In{}; }
+    In weight(WeightId id) const { return id ? In(weights_[index(id.index)].values) : In{}; }
     In param(ParamId id) const { return id ? In(params_[index(id.index)]) : In{}; }
     In table_row(WeightId id, std::int64_t t, std::int64_t dim) const {
         return id ? weight(id).subspan(index(t * dim), index(dim)) : In{};
@@ -97,6 +124,11 @@ class Step {
         }
     }
     void apply(const Linear& op, std::int64_t r) {
+        const ReferenceWeight& factor = weights_[index(op.weight.index)];
+        if (!factor.rows.empty()) {
+            return reference::linear_grouped(factor.form, op.activation, reference::round_input(in(op.in, r)),
+                                             factor.rows, weight(op.bias), out(op.out, r));
+        }
         reference::linear(op.activation, in(op.in, r), weight(op.weight), weight(op.bias), out(op.out, r));
     }
     void apply(const Gate& op, std::int64_t r) {
@@ -195,14 +227,12 @@ class Step {
     }
 
     ReferenceProgram& program_;
-    const std::vector<std::vector<float>>& weights_;
+    const Weights& weights_;
     const std::vector<std::vector<float>>& params_;
     const Tables& tables_;
     std::vector<std::vector<float>>& states_;
     const StepState& step_;
 };
-
-using Weights = std::vector<std::vector<float>>;
 
 class ReferenceExecutor final : public Executor {
   public:
@@ -317,8 +347,8 @@ class ReferenceModel final : public LoadedModel {
     explicit ReferenceModel(std::shared_ptr<const Tables> tables) : tables_(std::move(tables)) {
         auto weights = std::make_shared<Weights>();
         for (const WeightInfo& info : tables_->weights) {
-            weights->push_back(info.values());
-            bytes_ += weights->back().size() * sizeof(float);
+            weights->push_back(made_ready(info));
+            bytes_ += bytes_of(info);
         }
         weights_ = std::move(weights);
     }
@@ -348,9 +378,9 @@ class ReferenceBackend final : public Backend {
     }
     MemoryNeed need(const Tables& tables, std::int64_t capacity,
                     std::span<const Plan* const> plans) const override {
-        MemoryNeed need; // everything is float32, nothing is shared
+        MemoryNeed need; // everything is float32 (whole numbers stand beside it), nothing is shared
         for (const WeightInfo& weight : tables.weights) {
-            need.weights += static_cast<std::uint64_t>(weight.tensor.size()) * sizeof(float);
+            need.weights += bytes_of(weight);
         }
         for (const StateInfo& state : tables.states) {
             need.cache += static_cast<std::uint64_t>(state.width * capacity) * sizeof(float);

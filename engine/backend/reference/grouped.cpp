@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/backend/reference/grouped.h"
+
+#include "engine/base/half.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace ergo::reference {
+
+RoundedInput round_input(In in) {
+    const auto groups = static_cast<std::size_t>(groups_of(static_cast<std::int64_t>(in.size())));
+    RoundedInput out{std::vector<std::int32_t>(groups * group_inputs), std::vector<float>(groups),
+                     std::vector<std::int32_t>(groups)};
+    for (std::size_t g = 0; g < groups; ++g) {
+        const std::size_t begin = g * group_inputs, end = std::min(begin + group_inputs, in.size());
+        float largest = 0;
+        bool finite = true;
+        for (std::size_t i = begin; i < end; ++i) {
+            largest = std::max(largest, std::abs(in[i]));
+            finite = finite && std::isfinite(in[i]);
+        }
+        if (!finite) {
+            out.scales[g] = std::numeric_limits<float>::quiet_NaN();
+            continue;
+        }
+        if (largest < least_magnitude) {
+            continue;
+        }
+        out.scales[g] = largest * (1.0f / largest_number);
+        const float inverse = largest_number / largest;
+        for (std::size_t i = begin; i < end; ++i) {
+            out.numbers[i] = static_cast<std::int32_t>(std::nearbyint(in[i] * inverse)); // ties to even
+            out.sums[g] += out.numbers[i];
+        }
+    }
+    return out;
+}
+
+void linear_grouped(DType form, Activation activation, const RoundedInput& in,
+                    std::span<const GroupedRow> weight, In bias, Out out) {
+    for (std::size_t o = 0; o < out.size(); ++o) {
+        const GroupedRow& row = weight[o];
+        float sum = 0;
+        for (std::size_t g = 0; g < in.scales.size(); ++g) {
+            std::int32_t dot = 0;
+            for (std::size_t i = g * group_inputs; i < (g + 1) * group_inputs; ++i) {
+                dot += row.numbers[i] * in.numbers[i];
+            }
+            sum += static_cast<float>(dot) * (f16_to_f32(row.scales[g]) * in.scales[g]);
+            if (form == DType::q4) {
+                sum += f16_to_f32(row.minimums[g]) * (in.scales[g] * static_cast<float>(in.sums[g]));
+            }
+        }
+        out[o] = activate(sum + (bias.empty() ? 0 : bias[o]), activation);
+    }
+}
+
+} // namespace ergo::reference

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Products with weights in whole numbers (engine/tensor/grouped.h), as every backend that has kernels for
+// them computes them: the input is rounded to whole numbers too, of 16 bits, once a row, in the same groups
+// of 32; a group's products are summed exactly; scales are applied in float32, group after group, without
+// fused multiply-adds. So results do not depend on the instruction set, and a fast kernel equals this to the
+// bit. (Inputs of 8 bits would cost ten times the accuracy of 8-bit weights where routers and radii decide.)
+// Pure functions; any thread.
+#pragma once
+
+#include "engine/backend/reference/reference_ops.h"
+#include "engine/tensor/grouped.h"
+
+namespace ergo::reference {
+
+/// The largest magnitude of each group. 255 * 127 + 127: two bytes from -127 to 127 make any such number.
+inline constexpr std::int32_t largest_number = 32512;
+/// A row of inputs as whole numbers: x = scale * number.
+struct RoundedInput {
+    std::vector<std::int32_t> numbers; // [groups * 32]
+    std::vector<float> scales;         // [groups]; NaN where a number is not finite
+    std::vector<std::int32_t> sums;    // [groups], of the numbers
+};
+/// Groups whose largest magnitude is below `least_magnitude` become 0.
+inline constexpr float least_magnitude = 1e-30f;
+RoundedInput round_input(In in);
+
+/// out[o] = act(sum over groups of weight scale * input scale * (numbers . numbers)
+///              + (q4) minimum * (input scale * sum of the input's numbers), + bias[o]); weight: a row an
+/// output.
+void linear_grouped(DType form, Activation activation, const RoundedInput& in,
+                    std::span<const GroupedRow> weight, In bias, Out out);
+
+} // namespace ergo::reference
