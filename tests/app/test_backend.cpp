@@ -55,8 +55,11 @@ class BackendTest : public QObject {
         QWidget* popup = t_->dialog("backend_popup");
         QVERIFY(popup);
         QTRY_VERIFY(popup->findChild<QRadioButton*>("backend_auto"));
-        auto* automatic = popup->findChild<QRadioButton*>("backend_auto");
-        QVERIFY(automatic->isChecked());
+        const auto& opened = t_->controller().opened();
+        const QString asked = QString::fromStdString(opened->options.backend);
+        for (const QRadioButton* button : popup->findChildren<QRadioButton*>()) {
+            QCOMPARE(button->isChecked(), button->objectName() == "backend_" + asked);
+        }
         QVERIFY(popup->findChild<QRadioButton*>("backend_cpu"));
         bool why = false;
         for (const QLabel* label : popup->findChildren<QLabel*>()) {

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// `ergo` on the software Vulkan device: a device that fails on purpose, what a token costs, what auto
+// decides.
+#include "support_ergo.h"
+
+#include <QJsonArray>
+#include <QTest>
+
+class TestVulkanCli : public QObject {
+    Q_OBJECT
+
+  private slots:
+    void initTestCase() {
+        const QJsonObject listed = call_ergo({"devices", "--json"}).json();
+        for (const QJsonValue& device : listed["devices"].toArray()) {
+            if (device["software"].toBool()) {
+                vulkan_ = device["backend"].toString();
+                QVERIFY(!device["auto"].toBool());
+            }
+        }
+        QVERIFY2(!vulkan_.isEmpty(), "there is no software Vulkan device: install mesa-vulkan-drivers");
+        QVERIFY(!listed["auto"].toString().isEmpty() && listed["auto_reason"].toString().endsWith("."));
+    }
+
+    void info_says_what_auto_takes() {
+        const QJsonObject info = call_ergo({"info", "demo:moa", "--json"}).json();
+        QVERIFY(info["auto"].toObject()["backend"].toString() != vulkan_);
+        QVERIFY(info["auto"].toObject()["reason"].toString().endsWith("."));
+    }
+
+    void a_reply_survives_its_device() {
+        const QStringList question{"run", "demo:moa", "--chat",   "-p", "Solve 3x + 2 = 17",
+                                   "-n",  "8",        "--backend"};
+        const ErgoResult plain = call_ergo(question + QStringList{"cpu"});
+        QCOMPARE(plain.code, 0);
+        for (const char* fault : {"lose-at=3", "no-memory-at=3"}) {
+            const ErgoResult got = call_ergo(question + QStringList{vulkan_, "--diagnose", fault});
+            QCOMPARE(got.code, 0);
+            QCOMPARE(got.out, plain.out);
+            QVERIFY2(got.err.contains("ergo: The CPU goes on, because"), got.err);
+        }
+        QCOMPARE(call_ergo(question + QStringList{vulkan_, "--diagnose", "lose-at=x"}).code, 2);
+        QCOMPARE(call_ergo(question + QStringList{vulkan_, "--diagnose", "something"}).code, 2);
+    }
+
+    void bench_tells_what_a_token_costs() {
+        const ErgoResult bench = call_ergo({"bench", "demo:moa", "-p", "8", "-n", "4", "--repetitions", "1",
+                                            "--ops", "--backend", vulkan_, "--json"});
+        QVERIFY2(bench.code == 0, bench.err);
+        const QJsonObject r = bench.json();
+        QCOMPARE(r["backend"].toString(), vulkan_);
+        QCOMPARE(r["host_ops"].toInt(-1), 0);
+        QVERIFY(r["dispatches_per_token"].toDouble() > 10);
+        QVERIFY(r["bytes_moved_per_token"].toDouble() > r["bytes_per_token"].toDouble());
+        QVERIFY(r["submissions_per_token"].toDouble() >= 1);
+        const QJsonArray ops = r["ops"].toArray();
+        QVERIFY(ops.size() > 10);
+        double before = 1e300;
+        for (const QJsonValue& op : ops) { // slowest first
+            QVERIFY(op["microseconds"].toDouble() <= before && !op["name"].toString().isEmpty());
+            before = op["microseconds"].toDouble();
+        }
+    }
+
+  private:
+    QString vulkan_;
+};
+
+QTEST_GUILESS_MAIN(TestVulkanCli)
+#include "test_vulkan_cli.moc"
