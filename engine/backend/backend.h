@@ -52,6 +52,8 @@ struct OpTime {
     std::string kernel; ///< what computed it, for people
     std::uint64_t runs = 0;
     double seconds = 0;
+    std::uint64_t weight_bytes = 0; ///< read; 0 where it is not known
+    std::uint64_t operations = 0;   ///< of products: a multiplication and an addition are two
 };
 
 /// A plan made ready for one executor. Owned by the caller, must not outlive its executor.

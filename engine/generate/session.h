@@ -14,9 +14,9 @@
 
 namespace ergo {
 
-/// Rows of a prompt step. Larger steps use the weights better, smaller ones cancel sooner and capture less at
-/// once.
-inline constexpr std::int64_t prompt_rows = 64;
+/// Rows of a prompt step. Larger steps use the weights better, smaller ones capture less at once: what is
+/// captured of an attention grows with rows times keys.
+inline constexpr std::int64_t prompt_rows = 128;
 
 class Session {
   public:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What a session relies on: skipped work, repeatable bits, rewinding, snapshots, parameters, refusals.
+#include "engine/backend/cpu/cpu_executor.h"
 #include "engine/backend/cpu/cpu_model.h"
 #include "engine/backend/reference/reference_backend.h"
 #include "engine/base/error.h"
@@ -133,6 +134,8 @@ class TestCpuSession : public QObject {
     void bad_plans_are_refused_data();
     void bad_plans_are_refused();
     void weights_are_copied_or_stay();
+    void the_layout_of_weights_changes_no_bit();
+    void ops_are_timed();
     void information();
 };
 
@@ -516,6 +519,74 @@ void TestCpuSession::weights_are_copied_or_stay() {
         }
         QCOMPARE(model.floats(WeightId{}), nullptr);
     }
+}
+
+// Copied matrices are interleaved, mapped ones are read as they lie: the products must be the same, for one
+// row and for many, and so must be the rows that an embedding reads.
+void TestCpuSession::the_layout_of_weights_changes_no_bit() {
+    Case test(3, 40);
+    for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+        const BufferId x = test.buffer(530);
+        test.add(
+            Embed{test.weight({Case::vocabulary, 530}, type, false), x}); // two blocks and a bit of inputs
+        const BufferId y = test.buffer(70), z = test.buffer(31);
+        test.add(Linear{x, test.weight({70, 530}, type, false), test.weight({70}), y, Activation::silu});
+        test.add(Linear{y, test.weight({31, 70}, type, false), {}, z, {}});
+        test.plan.logits = z;
+    }
+    const auto tables = std::make_shared<const Tables>(test.tables);
+    const auto pool = std::make_shared<ThreadPool>(2);
+    std::vector<std::vector<float>> found;
+    for (const std::uint64_t limit : {0u, 1u << 24}) {
+        const auto model = std::make_shared<const cpu::CpuModel>(tables, limit, Progress(), CancelToken());
+        QCOMPARE(model->weight(WeightId{1}).interleaved, limit != 0);
+        for (const std::int64_t chunk : {1, 40}) {
+            cpu::CpuExecutor executor(model, pool, 64);
+            const auto program = executor.prepare(std::make_shared<const Plan>(test.plan));
+            std::vector<float>& all = found.emplace_back();
+            for (std::int64_t t = 0; t < 40; t += chunk) {
+                executor.run(*program, test::step_at(t, chunk), {});
+                for (std::int32_t b = 0; b < static_cast<std::int32_t>(test.plan.buffers.size()); ++b) {
+                    const auto values = executor.read(*program, BufferId{b});
+                    const auto width = static_cast<std::ptrdiff_t>(values.size()) / chunk;
+                    all.resize(40 * 3 * (530 + 70 + 31));
+                    for (std::int64_t r = 0; r < chunk; ++r) { // [row, buffer, width]
+                        std::ptrdiff_t at = (t + r) * 3 * (530 + 70 + 31);
+                        for (std::int32_t before = 0; before < b; ++before) {
+                            at += test.plan.buffers[static_cast<std::size_t>(before)].width;
+                        }
+                        std::copy_n(values.begin() + r * width, width, all.begin() + at);
+                    }
+                }
+            }
+        }
+    }
+    for (const auto& other : found) {
+        SAME_BITS(found[0], other);
+    }
+}
+
+void TestCpuSession::ops_are_timed() {
+    const Miniature mini;
+    const auto backend = make_cpu_backend(2);
+    Running running = test::start(*backend, mini.test);
+    QVERIFY(running.program->op_times().empty());
+    running.executor->time_ops(true);
+    running.program = running.executor->prepare(std::make_shared<const Plan>(mini.test.plan));
+    run(running, mini.test, 0, 7);
+    run(running, mini.test, 7, 1);
+    const auto times = running.program->op_times();
+    QCOMPARE(times.size(), mini.test.plan.ops.size());
+    std::uint64_t operations = 0, runs = 0;
+    for (std::size_t i = 0; i < times.size(); ++i) {
+        QCOMPARE(times[i].name, mini.test.plan.ops[i].name);
+        QCOMPARE(times[i].kernel == "Linear", std::holds_alternative<Linear>(mini.test.plan.ops[i].body));
+        operations += times[i].operations;
+        runs += times[i].runs;
+    }
+    QVERIFY(operations > 0 && runs > 0);
+    QCOMPARE(times.front().runs, 2u);
+    QCOMPARE(times.front().weight_bytes, 8u * 40 * sizeof(float)); // an embedding's rows
 }
 
 void TestCpuSession::information() {

@@ -128,13 +128,13 @@ class SessionTest : public QObject {
     void an_edit_recomputes_what_follows_it_alone() {
         Session session(opened_);
         session.set_tokens(ids_, {}, {});
-        QCOMPARE(session.counters().forward_passes, std::uint64_t{3}); // 64 + 64 + 22
+        QCOMPARE(session.counters().forward_passes, std::uint64_t{2}); // 128 + 22
         auto edited = ids_;
         edited[140] = (edited[140] + 1) % 50;
         session.set_tokens(edited, {}, {});
-        QCOMPARE(session.counters().forward_passes, std::uint64_t{4});
+        QCOMPARE(session.counters().forward_passes, std::uint64_t{3});
         session.set_tokens(edited, {}, {}); // nothing changed: the last token alone, for its logits
-        QCOMPARE(session.counters().forward_passes, std::uint64_t{5});
+        QCOMPARE(session.counters().forward_passes, std::uint64_t{4});
     }
 
     void a_branch_begins_where_its_parent_stands() {
@@ -191,8 +191,8 @@ class SessionTest : public QObject {
         } catch (const Error& error) {
             QCOMPARE(error.kind(), ErrorKind::cancelled);
         }
-        QCOMPARE(seen, 64.0);
-        QCOMPARE(session.length(), std::int64_t{64});
+        QCOMPARE(seen, 128.0);
+        QCOMPARE(session.length(), prompt_rows);
         session.set_tokens(ids_, {}, {});
         fresh.set_tokens(ids_, {}, {});
         QCOMPARE(copy(session.logits()), copy(fresh.logits()));

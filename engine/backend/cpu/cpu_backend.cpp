@@ -72,7 +72,7 @@ class CpuBackend final : public Backend {
     }
 
   private:
-    static std::uint64_t copy_limit() { return memory_bytes() / 4; }
+    static std::uint64_t copy_limit() { return memory_bytes() / 2; }
 
     std::shared_ptr<ThreadPool> pool_;
 };

@@ -5,7 +5,9 @@
 #include "engine/base/error.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <iterator>
 
 namespace ergo::cpu {
 
@@ -18,7 +20,16 @@ struct Entry {
     std::int32_t path = 0;
     bool last_row = false;
     std::unique_ptr<CpuOp> op;
+    OpTime time; // what it cost while it was timed
 };
+
+const char* kind_of(const Op& op) {
+    static constexpr const char* names[] = {
+        "Embed",          "Norm",      "Linear",    "Gate",  "Append", "Convolution", "Rotate",
+        "AppendKeyValue", "Attention", "KeptShare", "Route", "Mix",    "DepthRoute"};
+    static_assert(std::size(names) == std::variant_size_v<decltype(Op::body)>);
+    return names[op.body.index()];
+}
 
 struct CpuProgram final : Program {
     std::shared_ptr<const Plan> plan;
@@ -27,6 +38,7 @@ struct CpuProgram final : Program {
     std::vector<Entry> entries;
     std::vector<std::int32_t> needed; // rows of the op at hand
     std::int64_t rows = 0;            // of the last run
+    bool timed = false;               // its ops are
 
     MemoryNeed taken() const override {
         MemoryNeed taken;
@@ -34,6 +46,14 @@ struct CpuProgram final : Program {
             taken.scratch += buffer.data.capacity() * sizeof(float);
         }
         return taken;
+    }
+
+    std::vector<OpTime> op_times() const override {
+        std::vector<OpTime> times;
+        for (const Entry& entry : entries) {
+            times.push_back(entry.time);
+        }
+        return timed ? times : std::vector<OpTime>{};
     }
 };
 
@@ -79,6 +99,20 @@ void find_needed(CpuProgram& program, const Entry& entry) {
     }
 }
 
+using Clock = std::chrono::steady_clock;
+
+/// Runs an op and adds what it cost to its entry.
+void run_timed(Entry& entry, StepContext& context) {
+    CpuSession& session = context.session;
+    const std::uint64_t bytes = session.counters.weight_bytes_read, operations = session.operations;
+    const auto start = Clock::now();
+    entry.op->run(context);
+    entry.time.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+    entry.time.weight_bytes += session.counters.weight_bytes_read - bytes;
+    entry.time.operations += session.operations - operations;
+    ++entry.time.runs;
+}
+
 } // namespace
 
 void Resolver::need_row(std::int64_t count) const {
@@ -92,6 +126,14 @@ void Resolver::need_rounded_rows(std::int64_t inputs) const {
     if (session.rounded_rows.size() < floats) {
         session.rounded_rows = AlignedFloats(); // first, so that never both are held
         session.rounded_rows.resize(floats);
+    }
+}
+
+void Resolver::need_tiles(std::int64_t inputs) const {
+    const std::size_t floats = size_of(tiles_floats(max_rows, inputs));
+    if (session.tiles.size() < floats) {
+        session.tiles = AlignedFloats(); // first, so that never both are held
+        session.tiles.resize(floats);
     }
 }
 
@@ -111,9 +153,16 @@ CpuExecutor::CpuExecutor(std::shared_ptr<const CpuModel> model, std::shared_ptr<
         session_.params.back().root.resize(info.values.size());
         set_param(ParamId{static_cast<std::int32_t>(session_.params.size()) - 1}, info.values);
     }
+    std::uint64_t bytes = 0;
     for (const StateInfo& info : model_->tables().states) {
-        session_.states.push_back(
-            {LazyMemory(state_bytes(info, capacity), "the session's state"), info.width});
+        bytes += state_bytes(info, capacity);
+    }
+    session_.state_memory = LazyMemory(bytes, "the session's state");
+    session_.state_memory.prefer_large_pages();
+    float* data = session_.state_memory.floats();
+    for (const StateInfo& info : model_->tables().states) {
+        session_.states.push_back({data, info.width});
+        data += state_bytes(info, capacity) / sizeof(float);
     }
     const std::uint64_t row = row_bytes(capacity);
     for (int worker = 0; worker < pool_->threads(); ++worker) {
@@ -125,6 +174,7 @@ std::unique_ptr<Program> CpuExecutor::prepare(std::shared_ptr<const Plan> plan) 
     validate(*plan, model_->tables());
     auto program = std::make_unique<CpuProgram>();
     program->session = &session_;
+    program->timed = session_.timed;
     for (const BufferInfo& info : plan->buffers) {
         program->buffers.push_back(make_buffer(info, plan->max_rows));
     }
@@ -135,6 +185,8 @@ std::unique_ptr<Program> CpuExecutor::prepare(std::shared_ptr<const Plan> plan) 
         Entry& entry = program->entries.emplace_back();
         entry.shares = resolver.buffer(op.when.shares);
         entry.path = op.when.path;
+        entry.time.name = op.name;
+        entry.time.kernel = kind_of(op);
         entry.last_row = out && out->extent == Extent::last_row;
         entry.op = std::visit([&](const auto& body) { return make_op(body, resolver); }, op.body);
     }
@@ -156,11 +208,15 @@ void CpuExecutor::run(Program& prepared, const StepState& step, const CancelToke
         find_needed(program, entry);
         if (!program.needed.empty()) {
             context.rows = program.needed;
-            entry.op->run(context);
+            program.timed ? run_timed(entry, context) : entry.op->run(context);
             ++session_.counters.host_ops;
         }
     }
     ++session_.counters.forward_passes;
+}
+
+void CpuExecutor::time_ops(bool timed) {
+    session_.timed = timed;
 }
 
 std::span<const float> CpuExecutor::read(Program& prepared, BufferId id) {
@@ -193,13 +249,12 @@ std::vector<float> CpuExecutor::param(ParamId id) const {
 
 MemoryNeed CpuExecutor::taken() const {
     MemoryNeed taken;
-    for (const CpuState& state : session_.states) {
-        taken.cache += state.memory.bytes();
-    }
+    taken.cache = session_.state_memory.bytes();
     for (const WorkerScratch& scratch : session_.scratch) {
         taken.scratch += scratch.logits.bytes() + scratch.scores.bytes() + scratch.row.size() * sizeof(float);
     }
     taken.scratch += session_.rounded_rows.size() * sizeof(float);
+    taken.scratch += session_.tiles.size() * sizeof(float);
     return taken;
 }
 

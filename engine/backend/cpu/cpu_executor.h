@@ -17,6 +17,8 @@ class CpuExecutor final : public Executor {
     void run(Program& program, const StepState& step, const CancelToken& cancel) override;
     std::span<const float> read(Program& program, BufferId buffer) override;
 
+    void time_ops(bool timed) override;
+
     void set_param(ParamId param, std::span<const float> values) override;
     std::vector<float> param(ParamId param) const override;
 

@@ -41,13 +41,45 @@ DType copy_weight(const WeightInfo& weight, std::byte* to, const CancelToken& ca
     return type;
 }
 
+/// A copied matrix that products read, as far as one can tell from its shape: a convolution's filters are
+/// narrower, and tables that the model worked out itself are read row by row. A wrong guess costs time, never
+/// a result.
+bool is_product_matrix(const WeightInfo& weight) {
+    const Shape& shape = weight.tensor.shape();
+    return shape.size() == 2 && shape[0] >= interleave && shape[1] >= 16 && !weight.tensor.is_made() &&
+           !weight.grouped();
+}
+
+template <class T> void read_column(const std::byte* data, std::int64_t count, T* out) {
+    const auto* from = reinterpret_cast<const T*>(data);
+    for (std::int64_t i = 0; i < count; ++i) {
+        out[i] = from[i * interleave];
+    }
+}
+
 } // namespace
 
 void CpuWeight::read_row(std::int64_t row, float* out) const {
     if (is_grouped(type)) {
         unpack_row(data, type, row, {out, static_cast<std::size_t>(columns)});
-    } else {
-        widen(type, data + row * columns * static_cast<std::int64_t>(dtype_size(type)), columns, out);
+        return;
+    }
+    const auto size = static_cast<std::int64_t>(dtype_size(type));
+    if (!interleaved || row >= rows / interleave * interleave) {
+        widen(type, data + row * columns * size, columns, out);
+        return;
+    }
+    const std::byte* const first = data + (row / interleave * interleave * columns + row % interleave) * size;
+    if (type == DType::f32) {
+        read_column(first, columns, out);
+        return;
+    }
+    constexpr std::int64_t some = 256;
+    std::uint16_t halves[some];
+    for (std::int64_t i = 0; i < columns; i += some) {
+        const std::int64_t count = std::min(some, columns - i);
+        read_column(first + i * interleave * size, count, halves);
+        widen(type, halves, count, out + i);
     }
 }
 
@@ -78,10 +110,12 @@ CpuModel::CpuModel(std::shared_ptr<const Tables> tables, std::uint64_t copy_limi
     copies_.prefer_large_pages();
     ThreadPool alone(1);
     copy_weights(progress, cancel, pool ? *pool : alone);
+    interleave_matrices(cancel, pool ? *pool : alone);
     for (std::size_t i = 0; i < weights_.size(); ++i) {
         const std::size_t original = layout_.places[i].original;
         weights_[i].data = weights_[original].data;
         weights_[i].type = weights_[original].type;
+        weights_[i].interleaved = weights_[original].interleaved;
     }
     if (progress) {
         progress(1, 1, "weights");
@@ -161,6 +195,31 @@ void CpuModel::copy_weights(const Progress& progress, const CancelToken& cancel,
     }
 }
 
+// Whether a weight's memory also serves one that is cut into rows differently.
+bool CpuModel::has_another_shape(std::size_t index) const {
+    for (std::size_t i = index + 1; i < weights_.size(); ++i) {
+        if (layout_.places[i].original == index && weights_[i].columns != weights_[index].columns) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void CpuModel::interleave_matrices(const CancelToken& cancel, ThreadPool& pool) {
+    for (std::size_t i = 0; i < weights_.size(); ++i) {
+        CpuWeight& weight = weights_[i];
+        if (!layout_.places[i].copied || !is_product_matrix(tables_->weights[i]) || has_another_shape(i)) {
+            continue;
+        }
+        std::byte* const data = copies_.data() + layout_.places[i].offset;
+        pool.parallel_for(weight.rows / interleave, 8, [&](std::int64_t begin, std::int64_t end, int) {
+            cancel.check();
+            interleave_groups(weight.type, weight.columns, begin, end, data);
+        });
+        weight.interleaved = true;
+    }
+}
+
 MemoryNeed CpuModel::taken() const {
     MemoryNeed taken;
     taken.weights = copies_.bytes() + made_bytes(*tables_, layout_);
@@ -177,7 +236,7 @@ const float* CpuModel::floats(WeightId id) const {
         return nullptr;
     }
     const CpuWeight& from = weight(id);
-    if (from.type == DType::f32) {
+    if (from.type == DType::f32 && !from.interleaved) {
         return reinterpret_cast<const float*>(from.data);
     }
     const std::lock_guard lock(mutex_);

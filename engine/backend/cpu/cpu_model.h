@@ -23,6 +23,7 @@ struct CpuWeight {
     const std::byte* data = nullptr;
     DType type = DType::f32;
     std::int64_t rows = 1, columns = 0; ///< columns: the last axis
+    bool interleaved = false;           ///< rows lie side by side, as products like them (kernels.h)
     std::uint64_t bytes() const { return run_bytes(type, rows, columns); }
     std::uint64_t row_bytes() const {
         return bytes() / static_cast<std::uint64_t>(std::max<std::int64_t>(rows, 1));
@@ -54,6 +55,8 @@ class CpuModel {
     struct Piece;
     std::vector<Piece> pieces() const;
     void copy_piece(const Piece& piece, const CancelToken& cancel);
+    bool has_another_shape(std::size_t index) const;
+    void interleave_matrices(const CancelToken& cancel, ThreadPool& pool);
     void copy_weights(const Progress& progress, const CancelToken& cancel, ThreadPool& pool);
 
     std::shared_ptr<const Tables> tables_;

@@ -14,9 +14,9 @@ namespace ergo::cpu {
 
 /// A state in blocked layout (kernels.h), or a parameter with the root of its positive part.
 struct CpuState {
-    LazyMemory memory;
+    float* data = nullptr; ///< in the session's state_memory
     std::int64_t width = 0;
-    float* channel(std::int64_t c) const { return memory.floats() + c * state_block; }
+    float* channel(std::int64_t c) const { return data + c * state_block; }
     std::int64_t stride() const { return block_stride(width); }
     float* at(std::int64_t t, std::int64_t c) const {
         return channel(c) + t / state_block * stride() + t % state_block;
@@ -30,7 +30,7 @@ struct CpuParam {
 
 /// Scratch of one worker of the pool.
 struct WorkerScratch {
-    LazyMemory logits, scores; ///< capacity rounded up to blocks, floats
+    LazyMemory logits, scores; ///< [most_queries, row_floats]
     AlignedFloats row;         ///< as wide as any op asked for
 };
 
@@ -40,11 +40,17 @@ struct CpuSession {
     ThreadPool* pool = nullptr;
     std::int64_t capacity = 0;
     std::vector<CpuParam> params;
+    LazyMemory state_memory; ///< of all states, in large pages: a token reads all of it
     std::vector<CpuState> states;
     std::vector<WorkerScratch> scratch; ///< one a thread
     AlignedFloats rounded_rows;         ///< of the product at hand, where its weight is in whole numbers
+    AlignedFloats tiles;                ///< rows of the product at hand, laid out for its kernel
     Counters counters;
+    std::uint64_t operations = 0; ///< of products so far
+    bool timed = false;           ///< programs prepared from now on time their ops
 
+    /// The capacity rounded up to blocks.
+    std::int64_t row_floats() const { return (capacity + state_block - 1) / state_block * state_block; }
     const CpuParam* param(ParamId id) const {
         return id ? &params.at(static_cast<std::size_t>(id.index)) : nullptr;
     }
@@ -70,6 +76,9 @@ struct StepContext {
     std::span<const std::int32_t> rows; ///< rows to compute, ascending, at least one
     std::int64_t position(std::int64_t r) const { return step.position + r; }
     void count_weight(std::uint64_t bytes) { session.counters.weight_bytes_read += bytes; }
+    void count_product(std::int64_t multiply_adds) {
+        session.operations += 2 * static_cast<std::uint64_t>(multiply_adds);
+    }
 };
 
 class CpuOp {
@@ -93,6 +102,8 @@ struct Resolver {
     void need_row(std::int64_t count) const;
     /// The session's `rounded_rows` has room for max_rows rows of `inputs`.
     void need_rounded_rows(std::int64_t inputs) const;
+    /// The session's `tiles` have room for max_rows rows of `inputs`.
+    void need_tiles(std::int64_t inputs) const;
 };
 
 std::unique_ptr<CpuOp> make_op(const Embed& op, const Resolver& resolver);

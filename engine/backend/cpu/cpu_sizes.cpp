@@ -120,7 +120,7 @@ std::uint64_t state_bytes(const StateInfo& state, std::int64_t capacity) {
 }
 
 std::uint64_t row_bytes(std::int64_t capacity) {
-    return blocks_of(capacity) * state_block * sizeof(float);
+    return most_queries * blocks_of(capacity) * state_block * sizeof(float);
 }
 
 std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t rows, std::int64_t keys) {
@@ -148,6 +148,29 @@ std::uint64_t rounded_rows_bytes(const Tables& tables, const Plan& plan) {
     return bytes;
 }
 
+std::int64_t tiles_floats(std::int64_t rows, std::int64_t inputs) {
+    return rows > 1 ? row_tiles(rows) * tile_floats(inputs) : 0;
+}
+
+namespace {
+
+/// Of the widest product of a plan that runs on all rows.
+std::uint64_t tiles_bytes(const Tables& tables, const Plan& plan) {
+    std::int64_t floats = 0;
+    for (const Op& op : plan.ops) {
+        const auto* linear = std::get_if<Linear>(&op.body);
+        if (linear && !tables.weights[static_cast<std::size_t>(linear->weight.index)].grouped() &&
+            plan.buffers[static_cast<std::size_t>(linear->out.index)].extent == BufferInfo::Extent::rows) {
+            const Shape& shape =
+                tables.weights[static_cast<std::size_t>(linear->weight.index)].tensor.shape();
+            floats = std::max(floats, tiles_floats(plan.max_rows, shape.back()));
+        }
+    }
+    return static_cast<std::uint64_t>(floats) * sizeof(float);
+}
+
+} // namespace
+
 MemoryNeed need(const Tables& tables, std::uint64_t copy_limit, int threads, std::int64_t capacity,
                 std::span<const Plan* const> plans) {
     MemoryNeed need;
@@ -158,15 +181,17 @@ MemoryNeed need(const Tables& tables, std::uint64_t copy_limit, int threads, std
         need.cache += state_bytes(state, capacity);
     }
     need.scratch = 2 * static_cast<std::uint64_t>(threads) * row_bytes(capacity);
-    std::uint64_t rounded_rows = 0;
+    std::uint64_t rounded_rows = 0, tiles = 0;
     for (const Plan* plan : plans) {
         rounded_rows = std::max(rounded_rows, rounded_rows_bytes(tables, *plan));
+        tiles = std::max(tiles, tiles_bytes(tables, *plan));
         for (const BufferInfo& buffer : plan->buffers) {
             need.scratch +=
                 static_cast<std::uint64_t>(buffer_floats(buffer, plan->max_rows, capacity)) * sizeof(float);
         }
     }
     need.scratch += rounded_rows;
+    need.scratch += tiles;
     return need;
 }
 

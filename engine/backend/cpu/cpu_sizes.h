@@ -41,13 +41,16 @@ std::uint64_t made_bytes(const Tables& tables, const WeightLayout& layout);
 
 /// One state for `capacity` positions.
 std::uint64_t state_bytes(const StateInfo& state, std::int64_t capacity);
-/// Logits or scores of one worker for `capacity` positions.
+/// Logits or scores of one worker, for one tile of queries and `capacity` positions.
 std::uint64_t row_bytes(std::int64_t capacity);
 /// Floats of a plan's buffer when a step of `rows` rows sees `keys` keys.
 std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t rows, std::int64_t keys);
 
 /// Room for the rounded rows of the widest product of a plan whose weight is in whole numbers; 0 without one.
 std::uint64_t rounded_rows_bytes(const Tables& tables, const Plan& plan);
+
+/// Floats of a product's rows laid out for its kernel; a single row is read as it is.
+std::int64_t tiles_floats(std::int64_t rows, std::int64_t inputs);
 
 /// All of it together, for one executor on `threads` threads with these plans prepared.
 MemoryNeed need(const Tables& tables, std::uint64_t copy_limit, int threads, std::int64_t capacity,

@@ -24,18 +24,38 @@ inline constexpr std::int64_t block_stride(std::int64_t width) {
     return width * state_block + 33 * 16;
 }
 
+/// Outputs of an interleaved matrix that lie side by side: whole groups are stored as
+/// [outputs / interleave, inputs, interleave], so that a product reads them in one stream; what is left of
+/// the outputs follows row by row.
+inline constexpr std::int64_t interleave = 32;
+/// Interleaves a matrix [outputs, inputs] of elements of 2 or 4 bytes where it lies: groups [begin, end) of
+/// it.
+void interleave_groups(DType type, std::int64_t inputs, std::int64_t begin, std::int64_t end, void* weight);
+
 /// out[r][o] = act(in[r] . weight[o] + bias[o])
 struct LinearArgs {
     const void* weight = nullptr; // [outputs, inputs] of `type`, aligned to its element
     DType type = DType::f32;      // f32, bf16 or f16
-    const float* bias = nullptr;  // [outputs] or null
+    bool interleaved = false;
+    std::int64_t outputs = 0;    // of the whole matrix
+    const float* bias = nullptr; // [outputs] or null
     Activation activation = Activation::identity;
     std::int64_t inputs = 0, rows = 0;
     const float* const* in = nullptr; // [rows]
     float* const* out = nullptr;      // [rows]
 };
-/// Outputs [begin, end) of all rows.
-void linear(const LinearArgs& args, std::int64_t begin, std::int64_t end);
+/// Outputs [begin, end) of the only row. Pieces of a matrix begin at multiples of 32.
+void linear_row(const LinearArgs& args, std::int64_t begin, std::int64_t end);
+
+/// Many rows are first laid out in tiles, which then serve all outputs.
+std::int64_t row_tiles(std::int64_t rows);
+/// Floats of one tile.
+std::int64_t tile_floats(std::int64_t inputs);
+/// Lays out one tile of args.in in `packed` [tiles, tile_floats], aligned to 64 bytes.
+void pack_tile(const LinearArgs& args, std::int64_t tile, float* packed);
+/// Outputs [begin, end) of all rows, to the bit what linear_row gives row by row. Pieces of a matrix begin at
+/// multiples of 32.
+void linear_rows(const LinearArgs& args, const float* packed, std::int64_t begin, std::int64_t end);
 
 /// out[i] = float(in[i]) of `type`
 void widen(DType type, const void* in, std::int64_t count, float* out);
@@ -60,18 +80,24 @@ void mix(const MixPart* parts, std::int64_t count, std::int64_t width, const flo
 /// (query . source) / sqrt(mean(source^2) + eps): the logit of one depth source.
 float depth_logit(float eps, std::int64_t width, const float* query, const float* source);
 
-/// Scores of one query head against keys of one head in blocked layout.
+/// Most queries of a tile of attention: pairs of row and head that share their keys and values.
+inline constexpr int most_queries = 4;
+
+/// Scores of up to most_queries queries against keys of one head in blocked layout.
 struct ScoreArgs {
     Attention::Score score = Attention::Score::dot;
-    const float* query = nullptr; // [dim], multiplied by root
-    const float* root = nullptr;  // [dim], multiplies the keys; or null
-    bool expanded = false;        // gravity: |q|^2 + |k|^2 - 2 q.k, not clamped
+    int queries = 1;
+    const float* query[most_queries] = {}; // [dim] each, multiplied by root
+    const float* root = nullptr;           // [dim], multiplies the keys; or null
+    bool expanded = false;                 // gravity: |q|^2 + |k|^2 - 2 q.k, not clamped
     std::int64_t dim = 0;
     const float* keys = nullptr; // block 0 of the head's first channel
     std::int64_t stride = 0;     // floats between blocks
+    float* out[most_queries] = {};
 };
-/// out[j - first * state_block] = s of position j, for the blocks [first, last).
-void scores(const ScoreArgs& args, std::int64_t first, std::int64_t last, float* out);
+/// out[q][j - first * state_block] = s of position j, for the blocks [first, last). Whichever queries share a
+/// tile, each gets the same bits.
+void scores(const ScoreArgs& args, std::int64_t first, std::int64_t last);
 
 /// Turns scores into logits, masks, and finds the largest.
 struct LogitArgs {
@@ -99,10 +125,19 @@ LogitResult logits(const LogitArgs& args, std::int64_t first, std::int64_t last,
 /// finite x. `count` is a multiple of state_block.
 float exponentials(float maximum, std::int64_t count, float* x, float* weighted);
 
-/// out[c] = factor * sum_j weights[j] * values[j, c] over blocks [first, last); weights begin at the first
-/// block. Positions of weight 0 are not read. Any number of channels.
-void weighted_values(const float* weights, float factor, const float* values, std::int64_t stride,
-                     std::int64_t channels, std::int64_t first, std::int64_t last, float* out);
+/// Weighted sums of the values of one head for up to most_queries queries.
+struct ValueArgs {
+    int queries = 1;
+    const float* weights[most_queries] = {}; // from the first block on
+    float factor[most_queries] = {};
+    const float* values = nullptr; // block 0 of the head's first channel
+    std::int64_t stride = 0, channels = 0;
+    std::int64_t end = 0; // positions from here on are not read; their weights are 0
+    float* out[most_queries] = {};
+};
+/// out[q][c] = factor[q] * sum_j weights[q][j] * values[j, c] over blocks [first, last). Any number of
+/// channels. Whichever queries share a tile, each gets the same bits.
+void weighted_values(const ValueArgs& args, std::int64_t first, std::int64_t last);
 
 /// Highway's name of what the kernels run with: "AVX3", "AVX2", "NEON".
 std::string instruction_set();

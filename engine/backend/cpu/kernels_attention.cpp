@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Attention over blocked states: vectors run over positions, one query head at a time.
+// Attention over blocked states: vectors run over positions, a tile of queries that share a head's keys
+// and values at a time.
 #include "engine/backend/cpu/kernels.h"
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/backend/cpu/kernels_attention.cpp"
 // clang-format off
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h> // must come before highway.h
 #include <hwy/highway.h>
 #include <hwy/contrib/math/math-inl.h>
@@ -25,91 +27,148 @@ using V = hn::Vec<D>;
 constexpr int unroll = 4; // vectors of positions in flight; state_block is a multiple of unroll vectors
 static_assert(state_block % (unroll * hn::MaxLanes(D())) == 0);
 
-// Dot products and key norms of `unroll` vectors of positions.
-template <bool Norms> HWY_INLINE void dots(D d, const ScoreArgs& a, const float* keys, V* dot, V* square) {
-    const auto lanes = hn::Lanes(d);
-    for (int u = 0; u < unroll; ++u) {
-        dot[u] = square[u] = hn::Zero(d);
-    }
-    for (std::int64_t c = 0; c < a.dim; ++c) {
-        const V q = hn::Set(d, a.query[c]);
-        const V root = hn::Set(d, a.root ? a.root[c] : 1.0f);
-        for (int u = 0; u < unroll; ++u) {
-            V k = hn::Load(d, keys + c * state_block + u * lanes);
-            if (a.root) {
-                k = hn::Mul(k, root);
-            }
-            dot[u] = hn::MulAdd(q, k, dot[u]);
-            if (Norms) {
-                square[u] = hn::MulAdd(k, k, square[u]);
-            }
-        }
-    }
-}
-
-// Squared distances by differences: as cheap as the expanded form when every head has its own diagonal, and
-// exact near 0 where the expanded form cancels.
-HWY_INLINE void distances(D d, const ScoreArgs& a, const float* keys, V* square) {
+// Dot products of Queries queries and the keys' norms over `unroll` vectors of positions.
+template <int Queries, bool Norms>
+HWY_INLINE void dots(D d, const ScoreArgs& a, const float* keys, V (*dot)[unroll], V* square) {
     const auto lanes = hn::Lanes(d);
     for (int u = 0; u < unroll; ++u) {
         square[u] = hn::Zero(d);
+        for (int q = 0; q < Queries; ++q) {
+            dot[q][u] = hn::Zero(d);
+        }
     }
     for (std::int64_t c = 0; c < a.dim; ++c) {
-        const V q = hn::Set(d, a.query[c]);
-        const V root = hn::Set(d, a.root ? a.root[c] : 1.0f);
+        V k[unroll];
+#pragma GCC unroll 4
         for (int u = 0; u < unroll; ++u) {
-            const V k = hn::Load(d, keys + c * state_block + u * lanes);
-            const V difference = hn::MulSub(k, root, q);
-            square[u] = hn::MulAdd(difference, difference, square[u]);
+            k[u] = hn::Load(d, keys + c * state_block + u * lanes);
+            if (a.root) {
+                k[u] = hn::Mul(k[u], hn::Set(d, a.root[c]));
+            }
+            if (Norms) {
+                square[u] = hn::MulAdd(k[u], k[u], square[u]);
+            }
+        }
+#pragma GCC unroll 4
+        for (int q = 0; q < Queries; ++q) {
+            const V query = hn::Set(d, a.query[q][c]);
+#pragma GCC unroll 4
+            for (int u = 0; u < unroll; ++u) {
+                dot[q][u] = hn::MulAdd(query, k[u], dot[q][u]);
+            }
         }
     }
 }
 
-void ScoresKernel(const ScoreArgs& a, std::int64_t first, std::int64_t last, float* out) {
+// Negative squared distances by differences: as cheap as the expanded form when every head has its own
+// diagonal, and exact near 0 where the expanded form cancels.
+template <int Queries>
+HWY_INLINE void distances(D d, const ScoreArgs& a, const float* keys, V (*square)[unroll]) {
+    const auto lanes = hn::Lanes(d);
+    for (int q = 0; q < Queries; ++q) {
+        for (int u = 0; u < unroll; ++u) {
+            square[q][u] = hn::Zero(d);
+        }
+    }
+    for (std::int64_t c = 0; c < a.dim; ++c) {
+        V k[unroll];
+#pragma GCC unroll 4
+        for (int u = 0; u < unroll; ++u) {
+            k[u] = hn::Load(d, keys + c * state_block + u * lanes);
+        }
+        const V root = hn::Set(d, a.root ? a.root[c] : 1.0f);
+#pragma GCC unroll 4
+        for (int q = 0; q < Queries; ++q) {
+            const V query = hn::Set(d, a.query[q][c]);
+#pragma GCC unroll 4
+            for (int u = 0; u < unroll; ++u) {
+                const V difference = hn::MulSub(k[u], root, query);
+                square[q][u] = hn::NegMulAdd(difference, difference, square[q][u]);
+            }
+        }
+    }
+}
+
+template <int Queries> void scores_of(const ScoreArgs& a, std::int64_t first, std::int64_t last) {
     const D d;
     const auto lanes = hn::Lanes(d);
-    float query_norm = 0;
-    for (std::int64_t c = 0; c < a.dim; ++c) {
-        query_norm += a.query[c] * a.query[c];
+    float query_norm[Queries] = {};
+    for (int q = 0; q < Queries; ++q) {
+        for (std::int64_t c = 0; c < a.dim; ++c) {
+            query_norm[q] += a.query[q][c] * a.query[q][c];
+        }
     }
-    const V query_scale = hn::Set(d, 1 / std::max(std::sqrt(query_norm), 1e-6f));
     const V least = hn::Set(d, 1e-6f);
-    V dot[unroll], square[unroll];
+    V s[Queries][unroll], square[unroll];
     for (std::int64_t block = first; block < last; ++block) {
         for (std::int64_t at = 0; at < state_block; at += unroll * static_cast<std::int64_t>(lanes)) {
             const float* keys = a.keys + block * a.stride + at;
-            float* to = out + (block - first) * state_block + at;
             switch (a.score) {
             case Attention::Score::dot:
-                dots<false>(d, a, keys, dot, square);
+                dots<Queries, false>(d, a, keys, s, square);
                 break;
             case Attention::Score::cosine:
-                dots<true>(d, a, keys, dot, square);
-                for (int u = 0; u < unroll; ++u) {
-                    dot[u] = hn::Div(hn::Mul(dot[u], query_scale), hn::Max(hn::Sqrt(square[u]), least));
+                dots<Queries, true>(d, a, keys, s, square);
+                for (int q = 0; q < Queries; ++q) {
+                    const V scale = hn::Set(d, 1 / std::max(std::sqrt(query_norm[q]), 1e-6f));
+                    for (int u = 0; u < unroll; ++u) {
+                        s[q][u] = hn::Div(hn::Mul(s[q][u], scale), hn::Max(hn::Sqrt(square[u]), least));
+                    }
                 }
                 break;
             case Attention::Score::gravity:
                 if (a.expanded) {
-                    dots<true>(d, a, keys, dot, square);
-                    for (int u = 0; u < unroll; ++u) {
-                        const V squares = hn::Add(hn::Set(d, query_norm), square[u]);
-                        dot[u] = hn::Sub(hn::Add(dot[u], dot[u]), squares);
+                    dots<Queries, true>(d, a, keys, s, square);
+                    for (int q = 0; q < Queries; ++q) {
+                        for (int u = 0; u < unroll; ++u) {
+                            const V squares = hn::Add(hn::Set(d, query_norm[q]), square[u]);
+                            s[q][u] = hn::Sub(hn::Add(s[q][u], s[q][u]), squares);
+                        }
                     }
                     break;
                 }
                 [[fallthrough]];
             case Attention::Score::negative_squared_distance:
-                distances(d, a, keys, square);
-                for (int u = 0; u < unroll; ++u) {
-                    dot[u] = hn::Neg(square[u]);
-                }
+                distances<Queries>(d, a, keys, s);
                 break;
             }
-            for (int u = 0; u < unroll; ++u) {
-                hn::StoreU(dot[u], d, to + u * lanes);
+            for (int q = 0; q < Queries; ++q) {
+                float* to = a.out[q] + (block - first) * state_block + at;
+                for (int u = 0; u < unroll; ++u) {
+                    hn::StoreU(s[q][u], d, to + u * lanes);
+                }
             }
         }
+    }
+}
+
+// How many queries of a tile the registers take at once.
+#if (HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86) || HWY_ARCH_ARM_A64
+constexpr int queries_at_once = 4; // of 32 registers
+#else
+constexpr int queries_at_once = 2; // of 16
+#endif
+
+void ScoresKernel(const ScoreArgs& args, std::int64_t first, std::int64_t last) {
+    for (int at = 0; at < args.queries;) {
+        ScoreArgs some = args;
+        some.queries = std::min(args.queries - at, queries_at_once);
+        std::copy_n(args.query + at, some.queries, some.query);
+        std::copy_n(args.out + at, some.queries, some.out);
+        switch (some.queries) {
+        case 1:
+            scores_of<1>(some, first, last);
+            break;
+        case 2:
+            scores_of<2>(some, first, last);
+            break;
+        case 3:
+            scores_of<3>(some, first, last);
+            break;
+        default:
+            scores_of<4>(some, first, last);
+        }
+        at += some.queries;
     }
 }
 
@@ -181,39 +240,94 @@ float ExponentialsKernel(float maximum, std::int64_t count, float* x, float* wei
     return hn::GetLane(hn::SumOfLanes(d, hn::Add(sum0, sum1)));
 }
 
-template <int Channels>
-HWY_INLINE void channels_of(const float* weights, float factor, const float* values, std::int64_t stride,
-                            std::int64_t first, std::int64_t last, float* out) {
+// Channels of a pass: few queries leave registers for more, and long reads.
+template <int Queries> constexpr int channels_at_once = queries_at_once == 4 && Queries <= 2 ? 8 : 4;
+
+template <int Queries, int Channels>
+HWY_INLINE void channels_of(const ValueArgs& a, std::int64_t channel, std::int64_t first, std::int64_t last) {
     const D d;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    V sum[Channels];
-    for (int c = 0; c < Channels; ++c) {
-        sum[c] = hn::Zero(d);
-    }
-    for (std::int64_t block = first; block < last; ++block) {
-        const float* v = values + block * stride;
-        const float* w = weights + (block - first) * state_block;
-        for (std::int64_t at = 0; at < state_block; at += lanes) {
-            const V weight = hn::LoadU(d, w + at);
-            const auto used = hn::Ne(weight, hn::Zero(d)); // rows beyond the end may hold anything
-            for (int c = 0; c < Channels; ++c) {
-                sum[c] = hn::MulAdd(weight, hn::MaskedLoad(used, d, v + c * state_block + at), sum[c]);
-            }
+    V sum[Queries][Channels];
+#pragma GCC unroll 4
+    for (int q = 0; q < Queries; ++q) {
+#pragma GCC unroll 8
+        for (int c = 0; c < Channels; ++c) {
+            sum[q][c] = hn::Zero(d);
         }
     }
-    for (int c = 0; c < Channels; ++c) {
-        out[c] = factor * hn::GetLane(hn::SumOfLanes(d, sum[c]));
+    const float* values = a.values + channel * state_block;
+    const auto add = [&](std::int64_t block, std::int64_t at, const V* v) HWY_ATTR {
+#pragma GCC unroll 4
+        for (int q = 0; q < Queries; ++q) {
+            const V weight = hn::LoadU(d, a.weights[q] + (block - first) * state_block + at);
+#pragma GCC unroll 8
+            for (int c = 0; c < Channels; ++c) {
+                sum[q][c] = hn::MulAdd(weight, v[c], sum[q][c]);
+            }
+        }
+    };
+    const std::int64_t whole = std::min(last, a.end / state_block);
+    V v[Channels];
+    for (std::int64_t block = first; block < whole; ++block) {
+        for (std::int64_t at = 0; at < state_block; at += lanes) {
+#pragma GCC unroll 8
+            for (int c = 0; c < Channels; ++c) {
+                const float* from = values + block * a.stride + c * state_block + at;
+                hwy::Prefetch(from + a.stride); // too far for the processor to guess
+                v[c] = hn::Load(d, from);
+            }
+            add(block, at, v);
+        }
+    }
+    for (std::int64_t block = whole; block < last; ++block) { // positions from the end on may hold anything
+        for (std::int64_t at = 0; at < state_block; at += lanes) {
+            const std::int64_t left = std::clamp<std::int64_t>(a.end - block * state_block - at, 0, lanes);
+            const auto valid = hn::FirstN(d, static_cast<std::size_t>(left));
+#pragma GCC unroll 8
+            for (int c = 0; c < Channels; ++c) {
+                v[c] = hn::MaskedLoad(valid, d, values + block * a.stride + c * state_block + at);
+            }
+            add(block, at, v);
+        }
+    }
+    for (int q = 0; q < Queries; ++q) {
+        for (int c = 0; c < Channels; ++c) {
+            a.out[q][channel + c] = a.factor[q] * hn::GetLane(hn::SumOfLanes(d, sum[q][c]));
+        }
     }
 }
 
-void WeightedValuesKernel(const float* weights, float factor, const float* values, std::int64_t stride,
-                          std::int64_t channels, std::int64_t first, std::int64_t last, float* out) {
+template <int Queries> void values_of(const ValueArgs& a, std::int64_t first, std::int64_t last) {
     std::int64_t c = 0;
-    for (; c + 8 <= channels; c += 8) {
-        channels_of<8>(weights, factor, values + c * state_block, stride, first, last, out + c);
+    for (; c + channels_at_once<Queries> <= a.channels; c += channels_at_once<Queries>) {
+        channels_of<Queries, channels_at_once<Queries>>(a, c, first, last);
     }
-    for (; c < channels; ++c) {
-        channels_of<1>(weights, factor, values + c * state_block, stride, first, last, out + c);
+    for (; c < a.channels; ++c) {
+        channels_of<Queries, 1>(a, c, first, last);
+    }
+}
+
+void WeightedValuesKernel(const ValueArgs& args, std::int64_t first, std::int64_t last) {
+    for (int at = 0; at < args.queries;) {
+        ValueArgs some = args;
+        some.queries = std::min(args.queries - at, queries_at_once);
+        std::copy_n(args.weights + at, some.queries, some.weights);
+        std::copy_n(args.factor + at, some.queries, some.factor);
+        std::copy_n(args.out + at, some.queries, some.out);
+        switch (some.queries) {
+        case 1:
+            values_of<1>(some, first, last);
+            break;
+        case 2:
+            values_of<2>(some, first, last);
+            break;
+        case 3:
+            values_of<3>(some, first, last);
+            break;
+        default:
+            values_of<4>(some, first, last);
+        }
+        at += some.queries;
     }
 }
 
@@ -229,8 +343,8 @@ HWY_EXPORT(LogitsKernel);
 HWY_EXPORT(ExponentialsKernel);
 HWY_EXPORT(WeightedValuesKernel);
 
-void scores(const ScoreArgs& args, std::int64_t first, std::int64_t last, float* out) {
-    HWY_DYNAMIC_DISPATCH(ScoresKernel)(args, first, last, out);
+void scores(const ScoreArgs& args, std::int64_t first, std::int64_t last) {
+    HWY_DYNAMIC_DISPATCH(ScoresKernel)(args, first, last);
 }
 
 LogitResult logits(const LogitArgs& args, std::int64_t first, std::int64_t last, const float* scores_in,
@@ -242,9 +356,8 @@ float exponentials(float maximum, std::int64_t count, float* x, float* weighted)
     return HWY_DYNAMIC_DISPATCH(ExponentialsKernel)(maximum, count, x, weighted);
 }
 
-void weighted_values(const float* weights, float factor, const float* values, std::int64_t stride,
-                     std::int64_t channels, std::int64_t first, std::int64_t last, float* out) {
-    HWY_DYNAMIC_DISPATCH(WeightedValuesKernel)(weights, factor, values, stride, channels, first, last, out);
+void weighted_values(const ValueArgs& args, std::int64_t first, std::int64_t last) {
+    HWY_DYNAMIC_DISPATCH(WeightedValuesKernel)(args, first, last);
 }
 
 std::string instruction_set() {

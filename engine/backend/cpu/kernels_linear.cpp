@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Matrix products with weights as stored: bf16 and f16 are widened in registers, for reading them costs the
-// most.
+// Matrix products. Vectors run over outputs, so that every output is one chain of multiply-adds over its
+// inputs in order, block by block (sum_block). Interleaved weights are read as they lie; of others, squares
+// are transposed in registers. One row and many rows, any tile shape, and every instruction set with fused
+// multiply-adds so give the same bits.
 #include "engine/backend/cpu/kernels.h"
-#include "engine/base/half.h"
 
 #include <algorithm>
+#include <vector>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/backend/cpu/kernels_linear.cpp"
@@ -13,6 +15,7 @@
 #include <hwy/foreach_target.h> // must come before highway.h
 #include <hwy/highway.h>
 #include "engine/backend/cpu/activation-inl.h"
+#include "engine/backend/cpu/weights-inl.h"
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();
@@ -21,148 +24,331 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
+constexpr std::int64_t sum_block = 256; // inputs summed from zero before they join the total
 
-struct F32 {
-    using Stored = float;
-    static V load(D d, const Stored* p) { return hn::LoadU(d, p); }
-    static float scalar(Stored x) { return x; }
-};
-
-struct Bf16 {
-    using Stored = std::uint16_t;
-    static V load(D d, const Stored* p) {
-        const hn::RebindToUnsigned<D> d32;
-        const hn::Rebind<std::uint16_t, D> d16;
-        return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(d32, hn::LoadU(d16, p))));
-    }
-    static float scalar(Stored x) { return bf16_to_f32(x); }
-};
-
-struct F16 {
-    using Stored = std::uint16_t;
-    static V load(D d, const Stored* p) {
-        const hn::Rebind<hwy::float16_t, D> d16;
-        const hn::Rebind<std::uint16_t, D> du16;
-        return hn::PromoteTo(d, hn::BitCast(d16, hn::LoadU(du16, p)));
-    }
-    static float scalar(Stored x) { return f16_to_f32(x); }
-};
-
-// The last `count` (below a vector) elements, zeros behind them.
-template <class W> V load_tail(D d, const typename W::Stored* p, std::int64_t count) {
-    HWY_ALIGN float lanes[hn::MaxLanes(D())] = {};
-    for (std::int64_t i = 0; i < count; ++i) {
-        lanes[i] = W::scalar(p[i]);
-    }
-    return hn::Load(d, lanes);
-}
-
-// A tile of Rows x Outputs, one accumulator each: enough chains in flight to hide the latency of a
-// multiply-add, and a sum order that is the same in every tile shape.
-template <class W, int Rows, int Outputs>
-HWY_INLINE void tile(const LinearArgs& a, const float* const* in, float* const* out, std::int64_t o) {
-    using Stored = typename W::Stored;
-    const D d;
-    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    const Stored* HWY_RESTRICT w = static_cast<const Stored*>(a.weight) + o * a.inputs;
-    V sum[Rows][Outputs];
-    for (int r = 0; r < Rows; ++r) {
-        for (int k = 0; k < Outputs; ++k) {
-            sum[r][k] = hn::Zero(d);
-        }
-    }
-    std::int64_t i = 0;
-    for (; i + lanes <= a.inputs; i += lanes) {
-        V x[Rows];
-        for (int r = 0; r < Rows; ++r) {
-            x[r] = hn::LoadU(d, in[r] + i);
-        }
-        for (int k = 0; k < Outputs; ++k) {
-            const V weight = W::load(d, w + k * a.inputs + i);
-            if (Rows == 1) { // the next tile's row: reading weights once, memory is what limits
-                hwy::Prefetch(w + (k + Outputs) * a.inputs + i);
-            }
-            for (int r = 0; r < Rows; ++r) {
-                sum[r][k] = hn::MulAdd(weight, x[r], sum[r][k]);
-            }
-        }
-    }
-    if (i < a.inputs) {
-        for (int r = 0; r < Rows; ++r) {
-            const V x = load_tail<F32>(d, in[r] + i, a.inputs - i);
-            for (int k = 0; k < Outputs; ++k) {
-                sum[r][k] = hn::MulAdd(load_tail<W>(d, w + k * a.inputs + i, a.inputs - i), x, sum[r][k]);
-            }
-        }
-    }
-    for (int r = 0; r < Rows; ++r) {
-        for (int k = 0; k < Outputs; ++k) {
-            const float bias = a.bias ? a.bias[o + k] : 0.0f;
-            out[r][o + k] = hn::GetLane(hn::SumOfLanes(d, sum[r][k])) + bias;
-        }
-    }
-}
-
-template <class W, int Rows, int Outputs>
-HWY_NOINLINE void strip(const LinearArgs& a, const float* const* in, float* const* out, std::int64_t begin,
-                        std::int64_t end) {
-    std::int64_t o = begin;
-    for (; o + Outputs <= end; o += Outputs) {
-        tile<W, Rows, Outputs>(a, in, out, o);
-    }
-    for (; o < end; ++o) {
-        tile<W, Rows, 1>(a, in, out, o);
-    }
-    const D d;
-    for (int r = 0; r < Rows; ++r) {
-        activate_in_place(d, a.activation, out[r] + begin, end - begin);
-    }
-}
-
-#if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64
-constexpr int tile_rows = 6, tile_outputs = 4; // 32 registers
+// Tiles of the product of many rows: rows x vectors of outputs, one accumulator each.
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
+constexpr int tile_rows = 14; // 28 accumulators, 2 weights, 1 input of 32 registers
+#elif HWY_ARCH_ARM_A64
+constexpr int tile_rows = 12;
 #else
-constexpr int tile_rows = 4, tile_outputs = 2; // 16 registers
+constexpr int tile_rows = 6; // of 16 registers
 #endif
-constexpr std::int64_t strip_bytes =
-    128 * 1024; // weights that stay in the cache while all rows pass over them
+constexpr int tile_vectors = 2, tile_outputs = tile_vectors * lanes;
+constexpr int tile_stride = (tile_rows + lanes - 1) / lanes * lanes; // floats from input to input of a tile
+static_assert(sum_block % (2 * lanes) == 0 && interleave % tile_outputs == 0);
 
-template <class W> void linear_of(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
-    const auto row_bytes = a.inputs * static_cast<std::int64_t>(sizeof(typename W::Stored));
-    const std::int64_t outputs =
-        a.rows == 1 ? end - begin : std::max<std::int64_t>(16, strip_bytes / row_bytes / 16 * 16);
-    for (; begin < end; begin += outputs) {
-        const std::int64_t stop = std::min(begin + outputs, end);
-        std::int64_t r = 0;
-        for (; r + tile_rows <= a.rows; r += tile_rows) {
-            strip<W, tile_rows, tile_outputs>(a, a.in + r, a.out + r, begin, stop);
+// Row r of `count` rows; those beyond repeat the last, and nobody reads what they give.
+template <class W>
+HWY_INLINE const typename W::Stored* row_or_last(const LinearArgs& a, std::int64_t o, std::int64_t end) {
+    return static_cast<const typename W::Stored*>(a.weight) + std::min(o, end - 1) * a.inputs;
+}
+
+// Columns [0, count) of `lanes` rows from output o on, the short way round: for a matrix's last rows and
+// columns.
+template <class W, class Use>
+HWY_NOINLINE void ragged(D d, const LinearArgs& a, std::int64_t o, std::int64_t first, std::int64_t count,
+                         std::int64_t end, const Use& use) {
+    HWY_ALIGN float column[lanes];
+    for (std::int64_t c = 0; c < count; ++c) {
+        for (int r = 0; r < lanes; ++r) {
+            column[r] = W::scalar(row_or_last<W>(a, o + r, end)[first + c]);
         }
-        for (; r + 2 <= a.rows; r += 2) {
-            strip<W, 2, 4>(a, a.in + r, a.out + r, begin, stop);
+        use(static_cast<int>(c), hn::Load(d, column));
+    }
+}
+
+// Inputs [first, last) of one row for `lanes` outputs, added in order to `sum`.
+template <class W>
+HWY_INLINE V chain(D d, const LinearArgs& a, const float* HWY_RESTRICT x, std::int64_t o, std::int64_t first,
+                   std::int64_t last, std::int64_t end) {
+    V sum = hn::Zero(d);
+    std::int64_t i = first;
+    if (o + lanes <= end) {
+        const auto* w = static_cast<const typename W::Stored*>(a.weight) + o * a.inputs;
+        for (; i + W::columns <= last; i += W::columns) {
+            for (int r = 0; r < lanes; ++r) {
+                hwy::Prefetch(w + (r + lanes) * a.inputs + i);
+            }
+            square<W>(d, w + i, a.inputs,
+                      [&](int c, V weight) HWY_ATTR { sum = hn::MulAdd(weight, hn::Set(d, x[i + c]), sum); });
         }
-        if (r < a.rows) {
-            strip<W, 1, 8>(a, a.in + r, a.out + r, begin, stop);
+    }
+    if (i < last) {
+        ragged<W>(d, a, o, i, last - i, end,
+                  [&](int c, V weight) HWY_ATTR { sum = hn::MulAdd(weight, hn::Set(d, x[i + c]), sum); });
+    }
+    return sum;
+}
+
+// Outputs of whole groups, 0 where the matrix is stored row by row.
+std::int64_t interleaved_outputs(const LinearArgs& a) {
+    return a.interleaved ? a.outputs / interleave * interleave : 0;
+}
+
+// One group of interleaved outputs: a single stream of weights, as many chains as it has vectors.
+template <class W> void row_of_group(const LinearArgs& a, std::int64_t o) {
+    constexpr int vectors = interleave / lanes;
+    constexpr std::int64_t ahead = 4096 / sizeof(typename W::Stored); // what the memory needs to keep up
+    const D d;
+    const float* HWY_RESTRICT x = a.in[0];
+    const auto* HWY_RESTRICT w = static_cast<const typename W::Stored*>(a.weight) + o * a.inputs;
+    V total[vectors];
+#pragma GCC unroll 32
+    for (int v = 0; v < vectors; ++v) {
+        total[v] = hn::Zero(d);
+    }
+    for (std::int64_t first = 0; first < a.inputs; first += sum_block) {
+        const std::int64_t last = std::min(first + sum_block, a.inputs);
+        V sum[vectors];
+#pragma GCC unroll 32
+        for (int v = 0; v < vectors; ++v) {
+            sum[v] = hn::Zero(d);
+        }
+        for (std::int64_t i = first; i < last; ++i, w += interleave) {
+            hwy::Prefetch(w + ahead);
+            if constexpr (sizeof(typename W::Stored) == 4) {
+                hwy::Prefetch(w + ahead + interleave / 2);
+            }
+            const V input = hn::Set(d, x[i]);
+#pragma GCC unroll 32
+            for (int v = 0; v < vectors; ++v) {
+                sum[v] = hn::MulAdd(W::load(d, w + v * lanes), input, sum[v]);
+            }
+        }
+#pragma GCC unroll 32
+        for (int v = 0; v < vectors; ++v) {
+            total[v] = first == 0 ? sum[v] : hn::Add(total[v], sum[v]);
+        }
+    }
+#pragma GCC unroll 32
+    for (int v = 0; v < vectors; ++v) {
+        hn::StoreU(total[v], d, a.out[0] + o + v * lanes);
+    }
+}
+
+template <class W> void row_of(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
+    const D d;
+    const float* x = a.in[0];
+    float* out = a.out[0];
+    const std::int64_t grouped = std::min(end, interleaved_outputs(a));
+    for (; begin < grouped; begin += interleave) {
+        row_of_group<W>(a, begin);
+    }
+    for (std::int64_t o = begin; o < end; o += lanes) {
+        V total = hn::Zero(d);
+        for (std::int64_t i = 0; i < a.inputs; i += sum_block) {
+            const V sum = chain<W>(d, a, x, o, i, std::min(i + sum_block, a.inputs), end);
+            total = i == 0 ? sum : hn::Add(total, sum);
+        }
+        if (o + lanes <= end) {
+            hn::StoreU(total, d, out + o);
+        } else {
+            HWY_ALIGN float tail[lanes];
+            hn::Store(total, d, tail);
+            std::copy(tail, tail + (end - o), out + o);
         }
     }
 }
 
-void LinearKernel(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
+// Bias and activation of outputs [begin, end).
+void finish(const LinearArgs& a, float* out, std::int64_t begin, std::int64_t end) {
+    if (a.bias) {
+        for (std::int64_t o = begin; o < end; ++o) {
+            out[o] += a.bias[o];
+        }
+    }
+    activate_in_place(D(), a.activation, out + begin, end - begin);
+}
+
+void RowKernel(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
     switch (a.type) {
     case DType::bf16:
-        return linear_of<Bf16>(a, begin, end);
+        row_of<Bf16>(a, begin, end);
+        break;
     case DType::f16:
-        return linear_of<F16>(a, begin, end);
+        row_of<F16>(a, begin, end);
+        break;
     default:
-        return linear_of<F32>(a, begin, end);
+        row_of<F32>(a, begin, end);
+    }
+    finish(a, a.out[0], begin, end);
+}
+
+// Rows [first, last) of a tile: they share the tiles evenly, so that no tile is left with a single row.
+struct TileRows {
+    std::int64_t first = 0, last = 0;
+};
+TileRows rows_of_tile(std::int64_t rows, std::int64_t tile) {
+    const std::int64_t tiles = (rows + tile_rows - 1) / tile_rows;
+    return {rows * tile / tiles, rows * (tile + 1) / tiles};
+}
+
+std::int64_t TilesKernel(std::int64_t rows) {
+    return (rows + tile_rows - 1) / tile_rows;
+}
+
+std::int64_t TileFloatsKernel(std::int64_t inputs) {
+    return tile_stride * inputs;
+}
+
+void PackTileKernel(const LinearArgs& a, std::int64_t tile, float* packed) {
+    const D d;
+    const TileRows rows = rows_of_tile(a.rows, tile);
+    float* HWY_RESTRICT out = packed + tile * TileFloatsKernel(a.inputs);
+    for (std::int64_t r = 0; r < tile_stride; r += lanes) {
+        const float* in[lanes];
+        for (int j = 0; j < lanes; ++j) {
+            in[j] = a.in[std::min(rows.first + r + j, rows.last - 1)];
+        }
+        std::int64_t i = 0;
+        for (; i + lanes <= a.inputs; i += lanes) {
+            V v[lanes];
+#pragma GCC unroll 16
+            for (int j = 0; j < lanes; ++j) {
+                v[j] = hn::LoadU(d, in[j] + i);
+            }
+            transpose(d, v);
+#pragma GCC unroll 16
+            for (int j = 0; j < lanes; ++j) {
+                hn::StoreU(v[j], d, out + (i + j) * tile_stride + r);
+            }
+        }
+        for (; i < a.inputs; ++i) {
+            for (int j = 0; j < lanes; ++j) {
+                out[i * tile_stride + r + j] = in[j][i];
+            }
+        }
+    }
+}
+
+// Inputs [first, last) of tile_outputs outputs from o on: [input][output] in float32.
+template <class W>
+HWY_NOINLINE void pack_panel(const LinearArgs& a, std::int64_t o, std::int64_t end, std::int64_t first,
+                             std::int64_t last, float* HWY_RESTRICT panel) {
+    const D d;
+    for (int v = 0; v < tile_vectors; ++v, o += lanes, panel += lanes) {
+        std::int64_t i = first;
+        if (o + lanes <= end) {
+            const auto* w = static_cast<const typename W::Stored*>(a.weight) + o * a.inputs;
+            for (; i + W::columns <= last; i += W::columns) {
+                float* to = panel + (i - first) * tile_outputs;
+                square<W>(d, w + i, a.inputs,
+                          [&](int c, V weight) HWY_ATTR { hn::StoreU(weight, d, to + c * tile_outputs); });
+            }
+        }
+        if (i < last) {
+            float* to = panel + (i - first) * tile_outputs;
+            ragged<W>(d, a, o, i, last - i, end,
+                      [&](int c, V weight) HWY_ATTR { hn::StoreU(weight, d, to + c * tile_outputs); });
+        }
+    }
+}
+
+// A tile of Rows x tile_vectors over `depth` inputs; the sums are stored (first block) or added.
+template <int Rows>
+HWY_NOINLINE void multiply(const float* HWY_RESTRICT in, const float* HWY_RESTRICT panel, std::int64_t depth,
+                           float* const* out, std::int64_t o, std::int64_t count, bool add) {
+    const D d;
+    V sum0[Rows], sum1[Rows];
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+        sum0[r] = sum1[r] = hn::Zero(d);
+    }
+    for (std::int64_t i = 0; i < depth; ++i, in += tile_stride, panel += tile_outputs) {
+        const V w0 = hn::Load(d, panel), w1 = hn::Load(d, panel + lanes);
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r) {
+            const V x = hn::Set(d, in[r]);
+            sum0[r] = hn::MulAdd(w0, x, sum0[r]);
+            sum1[r] = hn::MulAdd(w1, x, sum1[r]);
+        }
+    }
+    if (count >= tile_outputs) {
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r) {
+            float* to = out[r] + o;
+            hn::StoreU(add ? hn::Add(hn::LoadU(d, to), sum0[r]) : sum0[r], d, to);
+            hn::StoreU(add ? hn::Add(hn::LoadU(d, to + lanes), sum1[r]) : sum1[r], d, to + lanes);
+        }
+        return;
+    }
+    HWY_ALIGN float tail[tile_outputs];
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+        hn::Store(sum0[r], d, tail);
+        hn::Store(sum1[r], d, tail + lanes);
+        for (std::int64_t j = 0; j < count; ++j) {
+            out[r][o + j] = add ? out[r][o + j] + tail[j] : tail[j];
+        }
+    }
+}
+
+template <int Rows>
+void multiply_rows(std::int64_t rows, const float* in, const float* panel, std::int64_t depth,
+                   float* const* out, std::int64_t o, std::int64_t count, bool add) {
+    if constexpr (Rows > 0) {
+        rows == Rows ? multiply<Rows>(in, panel, depth, out, o, count, add)
+                     : multiply_rows<Rows - 1>(rows, in, panel, depth, out, o, count, add);
+    }
+}
+
+// The same from an interleaved group.
+template <class W>
+HWY_NOINLINE void widen_panel(const LinearArgs& a, std::int64_t o, std::int64_t first, std::int64_t last,
+                              float* HWY_RESTRICT panel) {
+    const D d;
+    const auto* HWY_RESTRICT w = static_cast<const typename W::Stored*>(a.weight) +
+                                 (o / interleave * a.inputs + first) * interleave + o % interleave;
+    for (std::int64_t i = first; i < last; ++i, w += interleave, panel += tile_outputs) {
+#pragma GCC unroll 2
+        for (int v = 0; v < tile_vectors; ++v) {
+            hn::Store(W::load(d, w + v * lanes), d, panel + v * lanes);
+        }
+    }
+}
+
+template <class W>
+void rows_by_panels(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
+    HWY_ALIGN float panel[sum_block * tile_outputs];
+    const std::int64_t tiles = TilesKernel(a.rows), grouped = interleaved_outputs(a);
+    for (std::int64_t i = 0; i < a.inputs; i += sum_block) {
+        const std::int64_t last = std::min(i + sum_block, a.inputs);
+        for (std::int64_t o = begin; o < end; o += tile_outputs) {
+            if (o + tile_outputs <= grouped) {
+                widen_panel<W>(a, o, i, last, panel);
+            } else {
+                pack_panel<W>(a, o, end, i, last, panel);
+            }
+            for (std::int64_t tile = 0; tile < tiles; ++tile) {
+                const TileRows rows = rows_of_tile(a.rows, tile);
+                multiply_rows<tile_rows>(rows.last - rows.first,
+                                         packed + tile * TileFloatsKernel(a.inputs) + i * tile_stride, panel,
+                                         last - i, a.out + rows.first, o, end - o, i > 0);
+            }
+        }
+    }
+}
+
+void RowsKernel(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
+    switch (a.type) {
+    case DType::bf16:
+        rows_by_panels<Bf16>(a, packed, begin, end);
+        break;
+    case DType::f16:
+        rows_by_panels<F16>(a, packed, begin, end);
+        break;
+    default:
+        rows_by_panels<F32>(a, packed, begin, end);
+    }
+    for (std::int64_t r = 0; r < a.rows; ++r) {
+        finish(a, a.out[r], begin, end);
     }
 }
 
 template <class W> void widen_of(const void* in, std::int64_t count, float* out) {
     const D d;
     const auto* p = static_cast<const typename W::Stored*>(in);
-    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
     std::int64_t i = 0;
     for (; i + lanes <= count; i += lanes) {
         hn::StoreU(W::load(d, p + i), d, out + i);
@@ -190,11 +376,57 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ergo::cpu {
 
-HWY_EXPORT(LinearKernel);
+HWY_EXPORT(RowKernel);
+HWY_EXPORT(TilesKernel);
+HWY_EXPORT(TileFloatsKernel);
+HWY_EXPORT(PackTileKernel);
+HWY_EXPORT(RowsKernel);
 HWY_EXPORT(WidenKernel);
 
-void linear(const LinearArgs& args, std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(LinearKernel)(args, begin, end);
+void linear_row(const LinearArgs& args, std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(RowKernel)(args, begin, end);
+}
+
+std::int64_t row_tiles(std::int64_t rows) {
+    return HWY_DYNAMIC_DISPATCH(TilesKernel)(rows);
+}
+
+std::int64_t tile_floats(std::int64_t inputs) {
+    return HWY_DYNAMIC_DISPATCH(TileFloatsKernel)(inputs);
+}
+
+void pack_tile(const LinearArgs& args, std::int64_t tile, float* packed) {
+    HWY_DYNAMIC_DISPATCH(PackTileKernel)(args, tile, packed);
+}
+
+void linear_rows(const LinearArgs& args, const float* packed, std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(RowsKernel)(args, packed, begin, end);
+}
+
+namespace {
+
+template <class T>
+void interleave_elements(std::int64_t inputs, std::int64_t begin, std::int64_t end, T* weight) {
+    std::vector<T> rows(static_cast<std::size_t>(interleave * inputs));
+    for (std::int64_t group = begin; group < end; ++group) {
+        T* to = weight + group * interleave * inputs;
+        std::copy_n(to, rows.size(), rows.begin());
+        for (std::int64_t i = 0; i < inputs; ++i, to += interleave) {
+            for (std::int64_t o = 0; o < interleave; ++o) {
+                to[o] = rows[static_cast<std::size_t>(o * inputs + i)];
+            }
+        }
+    }
+}
+
+} // namespace
+
+void interleave_groups(DType type, std::int64_t inputs, std::int64_t begin, std::int64_t end, void* weight) {
+    if (type == DType::f32) {
+        interleave_elements(inputs, begin, end, static_cast<std::uint32_t*>(weight));
+    } else {
+        interleave_elements(inputs, begin, end, static_cast<std::uint16_t*>(weight));
+    }
 }
 
 void widen(DType type, const void* in, std::int64_t count, float* out) {

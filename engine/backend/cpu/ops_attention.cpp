@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 namespace ergo::cpu {
 
@@ -190,7 +191,8 @@ class AttentionOp final : public CpuOp {
             query_distance_ =
                 op.ball.test == Ball::Test::pairs ? resolver.buffer(op.query_distance) : nullptr;
         }
-        resolver.need_row(op.dim);
+        resolver.need_row(most_queries * op.dim);
+        share_ = heads_alike();
         slots_.resize(static_cast<std::size_t>(op.heads));
         for (std::size_t i = 0; i < op.rows.heads.size(); ++i) {
             slots_[static_cast<std::size_t>(op.rows.heads[i])].push_back(static_cast<std::int64_t>(i));
@@ -200,41 +202,150 @@ class AttentionOp final : public CpuOp {
         }
     }
 
+    // A tile is some (row, head) pairs whose heads share their keys and values: those are read once for all.
+    // The longest rows come first, so that the threads end together.
     void run(StepContext& context) override {
         const auto rows = static_cast<std::int64_t>(context.rows.size());
-        const std::int64_t work = context.keys * (op_.dim + op_.value_dim + 8);
-        // Heads outside, rows inside: a head's keys stay in the cache while its rows pass.
+        const std::int64_t groups = op_.heads / share_, pairs = rows * share_;
+        const std::int64_t fair = (groups * pairs + session_.pool->threads() - 1) / session_.pool->threads();
+        const std::int64_t queries =
+            std::clamp<std::int64_t>(fair, 1, std::min<std::int64_t>(pairs, most_queries));
+        const std::int64_t tiles = (pairs + queries - 1) / queries;
+        const std::int64_t work = queries * context.keys * (op_.dim + op_.value_dim + 8);
         session_.pool->parallel_for(
-            op_.heads * rows, grain_for(work), [&](std::int64_t begin, std::int64_t end, int worker) {
+            groups * tiles, grain_for(work), [&](std::int64_t begin, std::int64_t end, int worker) {
                 for (std::int64_t i = begin; i < end; ++i) {
                     context.cancel.check();
-                    const std::int32_t r = context.rows[static_cast<std::size_t>(i % rows)];
-                    head_row(context, i / rows, r, session_.scratch[static_cast<std::size_t>(worker)]);
+                    const std::int64_t from = (tiles - 1 - i % tiles) * queries;
+                    Tile tile;
+                    for (std::int64_t pair = from; pair < std::min(from + queries, pairs); ++pair) {
+                        Query& query = tile.queries[tile.count++];
+                        query.head = i / tiles * share_ + pair % share_;
+                        query.row = context.rows[static_cast<std::size_t>(pair / share_)];
+                    }
+                    run_tile(context, tile, session_.scratch[static_cast<std::size_t>(worker)]);
                 }
             });
     }
 
   private:
+    struct Query {
+        std::int64_t head = 0;
+        std::int32_t row = 0;
+        float factor = 0;
+        bool captured = false, silent = false;
+    };
+    struct Tile {
+        int count = 0;
+        Query queries[most_queries];
+    };
+
+    /// Neighbouring heads that read the same keys and values with the same diagonal.
+    std::int64_t heads_alike() const {
+        const std::int64_t heads = op_.heads;
+        if (heads % op_.key_heads != 0 || heads % op_.value_heads != 0 ||
+            (diagonal_ && static_cast<std::int64_t>(diagonal_->root.size()) != op_.dim)) {
+            return 1;
+        }
+        return std::gcd(heads / op_.key_heads, heads / op_.value_heads);
+    }
+
     bool captured(std::int64_t h) const {
         return (logits_ || scores_) && !slots_[static_cast<std::size_t>(h)].empty();
     }
     bool silent(std::int64_t h) const { return mask_ && mask_->values[static_cast<std::size_t>(h)] == 0; }
     bool rows_wanted() const { return maximum_ || sum_ || kept_ || entropy_ || top_keys_; }
 
-    void head_row(const StepContext& context, std::int64_t h, std::int32_t r, WorkerScratch& scratch) {
-        float* out = out_->row(r) + h * op_.value_dim;
-        if (silent(h) && !captured(h) && !rows_wanted()) {
-            std::fill(out, out + op_.value_dim, 0.0f);
+    // Silent heads that nobody looks at leave the tile, their output zero.
+    void drop_silent(Tile& tile) {
+        int kept = 0;
+        for (int q = 0; q < tile.count; ++q) {
+            Query& query = tile.queries[q];
+            query.captured = captured(query.head);
+            query.silent = silent(query.head);
+            if (query.silent) {
+                float* out = out_->row(query.row) + query.head * op_.value_dim;
+                std::fill(out, out + op_.value_dim, 0.0f);
+            }
+            if (!query.silent || query.captured || rows_wanted()) {
+                tile.queries[kept++] = query;
+            }
+        }
+        tile.count = kept;
+    }
+
+    void run_tile(const StepContext& context, Tile& tile, WorkerScratch& scratch) {
+        drop_silent(tile);
+        if (tile.count == 0) {
             return;
         }
-        const std::int64_t t = context.position(r);
-        const std::int64_t begin = op_.window == 0 ? 0 : std::max<std::int64_t>(0, t - op_.window + 1);
-        const bool whole = captured(h); // captures show every key, not candidates alone
+        std::int64_t begin = context.keys, end = 0;
+        bool whole = false; // captures show every key, not candidates alone
+        for (int q = 0; q < tile.count; ++q) {
+            const std::int64_t t = context.position(tile.queries[q].row);
+            begin = std::min(begin, first_candidate(t));
+            end = std::max(end, t + 1);
+            whole = whole || tile.queries[q].captured;
+        }
         const std::int64_t first = whole ? 0 : begin / state_block;
-        const std::int64_t last = ((whole ? context.keys : t + 1) + state_block - 1) / state_block;
-        float* s = scratch.scores.floats();
-        score_row(h, r, scratch.row.data(), first, last, s);
-        float* weights = scratch.logits.floats();
+        const std::int64_t last = ((whole ? context.keys : end) + state_block - 1) / state_block;
+        const std::int64_t length = session_.row_floats();
+        score_tile(tile, scratch, first, last);
+        ValueArgs values;
+        values.queries = 0;
+        for (int q = 0; q < tile.count; ++q) {
+            float* weights = scratch.logits.floats() + q * length;
+            weigh(context, tile.queries[q], first, last, scratch.scores.floats() + q * length, weights);
+            const Query& query = tile.queries[q];
+            if (!query.silent) {
+                values.weights[values.queries] = weights;
+                values.factor[values.queries] =
+                    query.factor * (mask_ ? mask_->values[static_cast<std::size_t>(query.head)] : 1);
+                values.out[values.queries++] = out_->row(query.row) + query.head * op_.value_dim;
+            }
+        }
+        values.values = values_.channel(tile.queries[0].head * op_.value_heads / op_.heads * op_.value_dim);
+        values.stride = values_.stride();
+        values.channels = op_.value_dim;
+        values.end = end;
+        weighted_values(values, first, last);
+    }
+
+    std::int64_t first_candidate(std::int64_t t) const {
+        return op_.window == 0 ? 0 : std::max<std::int64_t>(0, t - op_.window + 1);
+    }
+
+    void score_tile(const Tile& tile, WorkerScratch& scratch, std::int64_t first, std::int64_t last) {
+        ScoreArgs args;
+        args.score = op_.score;
+        args.expanded = !op_.gravity.clamp;
+        args.dim = op_.dim;
+        args.queries = tile.count;
+        const std::int64_t head = tile.queries[0].head;
+        args.root = diagonal_ ? row_or_only(diagonal_->root, op_.dim, head) : nullptr;
+        for (int q = 0; q < tile.count; ++q) {
+            const float* query = query_->row(tile.queries[q].row) + tile.queries[q].head * op_.dim;
+            args.query[q] = query;
+            args.out[q] = scratch.scores.floats() + q * session_.row_floats();
+            if (args.root) {
+                float* scaled = scratch.row.data() + q * op_.dim;
+                for (std::int64_t c = 0; c < op_.dim; ++c) {
+                    scaled[c] = query[c] * args.root[c];
+                }
+                args.query[q] = scaled;
+            }
+        }
+        args.keys = keys_.channel(head * op_.key_heads / op_.heads * op_.dim);
+        args.stride = keys_.stride();
+        scores(args, first, last);
+    }
+
+    // Scores of one query become weights (before the factor 1 / their sum), and whatever is wanted of them is
+    // written.
+    void weigh(const StepContext& context, Query& query, std::int64_t first, std::int64_t last, float* s,
+               float* weights) {
+        const std::int64_t h = query.head, t = context.position(query.row), begin = first_candidate(t);
+        const std::int32_t r = query.row;
         const LogitResult found = mask_row(h, r, begin, t, first, last, s, weights);
         capture(context, h, r, s, weights);
         if (top_keys_) {
@@ -244,21 +355,13 @@ class AttentionOp final : public CpuOp {
         float weighted = 0;
         const float sum =
             exponentials(maximum, (last - first) * state_block, weights, entropy_ ? &weighted : nullptr);
-        const float factor = sum == 0 ? 0 : 1 / sum; // nothing kept: zeros, never NaN
-        if (silent(h)) {
-            std::fill(out, out + op_.value_dim, 0.0f);
-        } else {
-            const std::int64_t value_head = h * op_.value_heads / op_.heads;
-            weighted_values(weights, factor * (mask_ ? mask_->values[static_cast<std::size_t>(h)] : 1),
-                            values_.channel(value_head * op_.value_dim), values_.stride(), op_.value_dim,
-                            first, last, out);
-        }
+        query.factor = sum == 0 ? 0 : 1 / sum; // nothing kept: zeros, never NaN
         write_scalar(maximum_, r, h, maximum);
         write_scalar(sum_, r, h, sum);
         write_scalar(kept_, r, h, static_cast<float>(found.kept));
         write_scalar(entropy_, r, h, sum == 0 ? 0 : std::log(sum) - weighted / sum);
         if (top_keys_) {
-            write_largest(s, weights, factor, begin - first * state_block, t + 1 - first * state_block,
+            write_largest(s, weights, query.factor, begin - first * state_block, t + 1 - first * state_block,
                           first * state_block, top_keys_->row(r) + h * largest,
                           top_weights_->row(r) + h * largest);
         }
@@ -268,26 +371,6 @@ class AttentionOp final : public CpuOp {
         if (buffer) {
             buffer->row(r)[h] = value;
         }
-    }
-
-    void score_row(std::int64_t h, std::int32_t r, float* scaled, std::int64_t first, std::int64_t last,
-                   float* out) {
-        const float* query = query_->row(r) + h * op_.dim;
-        ScoreArgs args;
-        args.score = op_.score;
-        args.expanded = !op_.gravity.clamp;
-        args.dim = op_.dim;
-        args.query = query;
-        if (diagonal_) {
-            args.root = row_or_only(diagonal_->root, op_.dim, h);
-            for (std::int64_t c = 0; c < op_.dim; ++c) {
-                scaled[c] = query[c] * args.root[c];
-            }
-            args.query = scaled;
-        }
-        args.keys = keys_.channel(h * op_.key_heads / op_.heads * op_.dim);
-        args.stride = keys_.stride();
-        scores(args, first, last, out);
     }
 
     // Logits of candidates [begin, t] after ball and fallback.
@@ -349,6 +432,7 @@ class AttentionOp final : public CpuOp {
     const CpuState &keys_, &values_, *distances_ = nullptr;
     const CpuParam *diagonal_, *alpha_, *mask_, *mass_, *radius_ = nullptr;
     CpuBuffer *logits_, *scores_, *maximum_, *sum_, *kept_, *entropy_, *top_keys_, *top_weights_;
+    std::int64_t share_ = 1;                       // heads in a row that share keys, values and diagonal
     std::vector<std::vector<std::int64_t>> slots_; // rows of logits and scores that show head h
 };
 

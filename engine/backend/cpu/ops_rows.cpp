@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Ops that treat each row alone: embedding, norms, products, gates, convolution.
+// Ops that treat each row alone: embedding, norms, gates, convolution.
 #include "engine/backend/cpu/loops.h"
 
 namespace ergo::cpu {
@@ -47,51 +47,6 @@ class NormOp final : public CpuOp {
     Norm op_;
     CpuBuffer *in_, *out_;
     const float *weight_, *bias_;
-};
-
-class LinearOp final : public CpuOp {
-  public:
-    LinearOp(const Linear& op, const Resolver& resolver)
-        : weight_(*resolver.weight(op.weight)), in_(resolver.buffer(op.in)), out_(resolver.buffer(op.out)),
-          in_rows_(static_cast<std::size_t>(resolver.max_rows)),
-          out_rows_(static_cast<std::size_t>(resolver.max_rows)) {
-        args_.weight = weight_.data;
-        args_.type = weight_.type;
-        args_.bias = resolver.floats(op.bias);
-        args_.activation = op.activation;
-        args_.inputs = weight_.columns;
-    }
-
-    void run(StepContext& context) override {
-        const std::size_t rows = context.rows.size();
-        for (std::size_t i = 0; i < rows; ++i) {
-            in_rows_[i] = in_->row(context.rows[i]);
-            out_rows_[i] = out_->row(context.rows[i]);
-        }
-        args_.rows = static_cast<std::int64_t>(rows);
-        args_.in = in_rows_.data();
-        args_.out = out_rows_.data();
-        context.session.pool->parallel_for(
-            weight_.rows, grain_for(args_.rows * args_.inputs, 16),
-            [&](std::int64_t begin, std::int64_t end, int) { outputs(context, begin, end); });
-        context.count_weight(weight_.bytes() + (args_.bias ? float_bytes(weight_.rows) : 0));
-    }
-
-  private:
-    // In portions of some milliseconds, so that a cancelled prompt stops at once.
-    void outputs(const StepContext& context, std::int64_t begin, std::int64_t end) const {
-        const std::int64_t portion = std::max<std::int64_t>(1, (1 << 26) / (args_.rows * args_.inputs)) * 16;
-        for (; begin < end; begin += portion) {
-            context.cancel.check();
-            linear(args_, begin, std::min(begin + portion, end));
-        }
-    }
-
-    const CpuWeight& weight_;
-    CpuBuffer *in_, *out_;
-    LinearArgs args_;
-    std::vector<const float*> in_rows_;
-    std::vector<float*> out_rows_;
 };
 
 class GateOp final : public CpuOp {
@@ -182,12 +137,6 @@ std::unique_ptr<CpuOp> make_op(const Embed& op, const Resolver& r) {
 }
 std::unique_ptr<CpuOp> make_op(const Norm& op, const Resolver& r) {
     return std::make_unique<NormOp>(op, r);
-}
-std::unique_ptr<CpuOp> make_op(const Linear& op, const Resolver& r) {
-    if (is_grouped(r.weight(op.weight)->type)) {
-        return make_quant_linear(op, r);
-    }
-    return std::make_unique<LinearOp>(op, r);
 }
 std::unique_ptr<CpuOp> make_op(const Gate& op, const Resolver& r) {
     return std::make_unique<GateOp>(op, r);
