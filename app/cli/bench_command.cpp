@@ -15,12 +15,32 @@ namespace {
 
 using nlohmann::json;
 
+json to_json(const std::vector<BenchOp>& ops) {
+    json list = json::array();
+    for (const BenchOp& op : ops) {
+        list.push_back({{"name", op.name},
+                        {"kernel", op.kernel},
+                        {"seconds", op.seconds},
+                        {"share", op.share},
+                        {"bytes", op.bytes},
+                        {"bandwidth_share", op.bandwidth_share},
+                        {"float_share", op.float_share}});
+    }
+    return list;
+}
+
 json to_json(const BenchResult& r, const OpenedModel& opened, bool observed) {
     json out{{"prompt_tokens_per_second", r.prompt_tokens_per_second},
              {"generate_tokens_per_second", r.generate_tokens_per_second},
              {"bytes_per_token", r.bytes_per_token},
              {"bandwidth_bytes_per_second", r.bandwidth},
              {"bandwidth_share", r.bandwidth_share},
+             {"float_operations_per_second", r.float_peak},
+             {"int8_operations_per_second", r.int8_peak},
+             {"product_share", r.product_share},
+             {"prompt_float_share", r.prompt_float_share},
+             {"prompt_ops", to_json(r.prompt_ops)},
+             {"generate_ops", to_json(r.generate_ops)},
              {"peak_memory", r.peak_memory},
              {"weight_bytes_read", r.weight_bytes_read},
              {"host_ops", r.host_ops},
@@ -32,15 +52,6 @@ json to_json(const BenchResult& r, const OpenedModel& opened, bool observed) {
         out["dispatches_per_token"] = r.dispatches_per_token;
         out["submissions_per_token"] = r.submissions_per_token;
         out["bytes_moved_per_token"] = r.bytes_moved_per_token;
-    }
-    if (!r.ops.empty()) {
-        out["ops"] = json::array();
-        for (const BenchOp& op : r.ops) {
-            out["ops"].push_back({{"name", op.name},
-                                  {"kernel", op.kernel},
-                                  {"microseconds", op.seconds * 1e6},
-                                  {"share", op.share}});
-        }
     }
     if (observed) {
         out["unobserved_tokens_per_second"] = r.unobserved_tokens_per_second;
@@ -56,14 +67,33 @@ std::string row(const char* name, double value, const char* unit, int digits) {
     return text;
 }
 
-/// The ops that take longest, a token.
-std::string slowest(const BenchResult& r) {
-    constexpr std::size_t shown = 12;
-    std::string out = r.ops.empty() ? "" : "\nslowest ops of a token, timed one after the other:\n";
-    for (std::size_t i = 0; i < std::min(shown, r.ops.size()); ++i) {
-        char text[160];
-        std::snprintf(text, sizeof text, "%-40s %-14s %9.1f us %5.1f %%\n", r.ops[i].name.c_str(),
-                      r.ops[i].kernel.c_str(), 1e6 * r.ops[i].seconds, 100 * r.ops[i].share);
+// The slowest ops, what is left in one line.
+std::string op_table(const char* title, const std::vector<BenchOp>& ops, bool prompt) {
+    if (ops.empty()) {
+        return {};
+    }
+    constexpr std::size_t most = 12;
+    char text[192];
+    std::snprintf(text, sizeof text, "\n%-40s %10s %7s %10s %11s\n", title, prompt ? "ms" : "us a token",
+                  "share", "MB", prompt ? "of FMA peak" : "of bandwidth");
+    std::string out = text;
+    double seconds = 0, share = 0;
+    for (std::size_t i = 0; i < ops.size(); ++i) {
+        const BenchOp& op = ops[i];
+        if (i >= most) {
+            seconds += op.seconds, share += op.share;
+            continue;
+        }
+        const double of_machine = prompt ? op.float_share : op.bandwidth_share;
+        std::snprintf(text, sizeof text, "%-40s %10.1f %6.1f%% %10.2f", op.name.substr(0, 40).c_str(),
+                      op.seconds * (prompt ? 1e3 : 1e6), 100 * op.share, static_cast<double>(op.bytes) / 1e6);
+        out += text;
+        std::snprintf(text, sizeof text, of_machine > 0 ? " %10.1f%%\n" : "\n", 100 * of_machine);
+        out += text;
+    }
+    if (ops.size() > most) {
+        std::snprintf(text, sizeof text, "%-40s %10.1f %6.1f%%\n", "others", seconds * (prompt ? 1e3 : 1e6),
+                      100 * share);
         out += text;
     }
     return out;
@@ -73,8 +103,13 @@ std::string table(const BenchResult& r, const OpenedModel& opened, bool observed
     constexpr double giga = 1e9, mebi = 1 << 20;
     std::string out = "backend                      " + opened.choice.backend + ": " +
                       opened.backend->info().name + "\n" +
-                      row("prompt", r.prompt_tokens_per_second, "tokens/s", 1) +
-                      row("generation", r.generate_tokens_per_second, "tokens/s", 1);
+                      row("memory bandwidth", r.bandwidth / giga, "GB/s (measured)", 1) +
+                      row("float32 peak", r.float_peak / giga, "GFLOP/s (measured)", 0);
+    if (r.int8_peak > 0) {
+        out += row("int8 peak", r.int8_peak / giga, "GOP/s (measured)", 0);
+    }
+    out += row("prompt", r.prompt_tokens_per_second, "tokens/s", 1) +
+           row("generation", r.generate_tokens_per_second, "tokens/s", 1);
     if (observed) {
         out += row("generation, not observed", r.unobserved_tokens_per_second, "tokens/s", 1) +
                row("observed / not observed", 100 * r.observed_share, "%", 1) +
@@ -85,30 +120,63 @@ std::string table(const BenchResult& r, const OpenedModel& opened, bool observed
                row("submissions", r.submissions_per_token, "a token", 1) +
                row("moved by kernels", r.bytes_moved_per_token / 1e6, "MB a token", 2);
     }
-    out += row("weights read", static_cast<double>(r.bytes_per_token) / 1e6, "MB a token", 2) +
-           row("memory bandwidth", r.bandwidth / giga, "GB/s (measured)", 1) +
-           row("share used", 100 * r.bandwidth_share, "%", 1) +
+    return out + row("weights read", static_cast<double>(r.bytes_per_token) / 1e6, "MB a token", 2) +
+           row("generation: of bandwidth", 100 * r.bandwidth_share, "%", 1) +
+           (r.product_share > 0 ? row("prompt's products: of peak", 100 * r.product_share, "%", 1) +
+                                      row("prompt in all: of peak", 100 * r.prompt_float_share, "%", 1)
+                                : std::string()) +
            row("peak memory", static_cast<double>(r.peak_memory) / mebi, "MiB", 1) +
-           row("operations on the host", static_cast<double>(r.host_ops), "", 0);
-    return out + slowest(r);
+           row("operations on the host", static_cast<double>(r.host_ops), "", 0) +
+           op_table("slowest in the prompt", r.prompt_ops, true) +
+           op_table("slowest in generation", r.generate_ops, false);
+}
+
+// Ops that took at least a hundredth of the time in either run, by how much they moved.
+std::string moved_ops(const json& now, const json& before, const char* list, const char* title) {
+    const auto find = [](const json& ops, const std::string& name) -> const json* {
+        for (const json& op : ops) {
+            if (op.is_object() && op.contains("name") && op["name"] == name) {
+                return &op;
+            }
+        }
+        return nullptr;
+    };
+    std::string out;
+    const json old_ops = before.value(list, json::array());
+    for (const json& op : now.at(list)) {
+        const json* old = find(old_ops, op["name"].get<std::string>());
+        const double seconds = op["seconds"], old_seconds = old ? old->value("seconds", 0.0) : 0;
+        if (old_seconds > 0 && std::max(op["share"].get<double>(), old->value("share", 0.0)) >= 0.01) {
+            char text[192];
+            std::snprintf(text, sizeof text, "%-40s %10.1f -> %10.1f us, %.2f times as fast\n",
+                          op["name"].get<std::string>().substr(0, 40).c_str(), old_seconds * 1e6,
+                          seconds * 1e6, old_seconds / seconds);
+            out += text;
+        }
+    }
+    return out.empty() ? out : std::string(title) + "\n" + out;
 }
 
 std::string comparison(const json& now, const json& before) {
     std::string out = "\ncompared with the earlier run:\n";
-    for (const char* key : {"prompt_tokens_per_second", "generate_tokens_per_second"}) {
+    for (const char* key : {"prompt_tokens_per_second", "generate_tokens_per_second",
+                            "bandwidth_bytes_per_second", "float_operations_per_second"}) {
         const double old_value = before.value(key, 0.0), new_value = now.value(key, 0.0);
         if (old_value > 0) {
             out += row(key, new_value / old_value, "times", 3);
         }
     }
-    return out;
+    return out + moved_ops(now, before, "prompt_ops", "in the prompt") +
+           moved_ops(now, before, "generate_ops", "in generation, a token");
 }
 
 } // namespace
 
 Syntax bench_syntax() {
     return {"bench",
-            "Speed of prompt and generation, memory, share of the machine's measured bandwidth.\n"
+            "Speed of prompt and generation, memory, and shares of what the machine can do, which is "
+            "measured first.\n"
+            "Then the slowest ops: time, weight bytes, and share of the machine's speed.\n"
             "With --observe each step runs observed and not observed in turn.",
             {"MODEL"},
             with_model_options(
@@ -117,7 +185,6 @@ Syntax bench_syntax() {
                  {"-t", "THREADS", "the same as --threads"},
                  {"--observe", "LIST", "observables to capture, with globs; 'lenses': what the window shows"},
                  {"--repetitions", "R", "counted rounds (default 3); medians are printed"},
-                 {"--ops", "", "time every op (needs a device with a clock) and list the slowest"},
                  {"--compare", "FILE", "an earlier --json output to compare with"},
                  {"--json", "", "print one JSON object"}})};
 }
@@ -130,7 +197,6 @@ int bench_command(const Arguments& arguments, const Context& context) {
     request.generate = arguments.integer("-n", 64, 0, 1 << 24);
     request.repetitions = arguments.integer("--repetitions", 3, 1, 1000);
     request.threads = options.threads;
-    request.time_ops = arguments.has("--ops");
     std::istringstream list(arguments.text("--observe"));
     for (std::string pattern; std::getline(list, pattern, ',');) {
         request.observe.push_back(pattern);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/lab/bench.h"
 
+#include "engine/backend/peak.h"
 #include "engine/base/error.h"
 #include "engine/generate/memory_plan.h"
 #include "engine/generate/session.h"
 #include "engine/model/lens_set.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
+#include <map>
 #include <thread>
 
 namespace ergo {
@@ -63,27 +64,6 @@ std::vector<Subscription> subscriptions_for(const Model& model, const std::vecto
     return subscriptions;
 }
 
-// The widest loads the machine has; the compiler makes one version an instruction set and the loader picks.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) &&                            \
-    !defined(__SANITIZE_THREAD__)
-__attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-std::uint64_t
-sum_words(const std::uint64_t* words, std::size_t count) {
-    constexpr std::size_t lanes = 64; // several vectors in flight
-    std::uint64_t sums[lanes] = {};
-    for (std::size_t i = 0; i + lanes <= count; i += lanes) {
-        for (std::size_t lane = 0; lane < lanes; ++lane) {
-            sums[lane] += words[i + lane];
-        }
-    }
-    std::uint64_t total = 0;
-    for (const std::uint64_t sum : sums) {
-        total += sum;
-    }
-    return total;
-}
-
 // Generation with and without observing takes turns token by token on two sessions, so that a drift of the
 // machine's speed meets both alike.
 struct Generation {
@@ -109,56 +89,74 @@ Generation generate_in_turn(Session& plain, Session* watched, const std::vector<
     return g;
 }
 
-std::vector<BenchOp> time_ops(Session& session, const std::vector<std::int32_t>& prompt,
-                              const std::vector<std::int32_t>& next, const CancelToken& cancel) {
-    session.time_ops(true);
+// "layers.3.mlp.up" -> "layers.*.mlp.up": what all layers have in common.
+std::string without_numbers(const std::string& name) {
+    std::string out;
+    for (std::size_t at = 0; at <= name.size();) {
+        const std::size_t end = std::min(name.find('.', at), name.size());
+        const std::string part = name.substr(at, end - at);
+        const bool number = !part.empty() && part.find_first_not_of("0123456789") == std::string::npos;
+        out += (at == 0 ? "" : ".") + (number ? "*" : part);
+        at = end + 1;
+    }
+    return out;
+}
+
+std::vector<BenchOp> summed(const std::vector<OpTime>& times, double passes, const BenchResult& machine) {
+    std::map<std::string, BenchOp> by_name;
+    std::map<std::string, double> operations;
+    double all = 0;
+    for (const OpTime& time : times) {
+        const std::string name = without_numbers(time.name);
+        BenchOp& op = by_name[name];
+        op.name = name;
+        op.kernel = time.kernel;
+        op.seconds += time.seconds / passes;
+        op.bytes += static_cast<std::uint64_t>(static_cast<double>(time.weight_bytes) / passes);
+        operations[name] += static_cast<double>(time.operations) / passes;
+        all += time.seconds / passes;
+    }
+    std::vector<BenchOp> ops;
+    for (auto& [name, op] : by_name) {
+        if (op.seconds > 0) {
+            op.share = op.seconds / all;
+            op.bandwidth_share = static_cast<double>(op.bytes) / op.seconds / machine.bandwidth;
+            op.float_share = operations[name] / op.seconds / machine.float_peak;
+            ops.push_back(op);
+        }
+    }
+    std::sort(ops.begin(), ops.end(),
+              [](const BenchOp& a, const BenchOp& b) { return a.seconds > b.seconds; });
+    return ops;
+}
+
+// One more round, op by op, after the ones that count: reading the clock is not free.
+void measure_ops(Session& session, const std::vector<std::int32_t>& prompt,
+                 const std::vector<std::int32_t>& next, BenchResult& result, const CancelToken& cancel) {
     session.rewind(0);
+    session.time_ops(true);
     session.set_tokens(prompt, {}, cancel);
     for (const std::int32_t id : next) {
         session.decode(id, cancel);
     }
-    std::vector<BenchOp> ops;
-    double total = 0;
-    for (const OpTime& op : session.op_times(false)) {
-        ops.push_back({op.name, op.kernel, op.runs ? op.seconds / static_cast<double>(op.runs) : 0, 0});
-        total += ops.back().seconds;
-    }
+    const std::vector<OpTime> prompt_times = session.op_times(true);
+    result.prompt_ops = summed(prompt_times, 1, result);
+    result.generate_ops = summed(session.op_times(false), static_cast<double>(next.size()), result);
     session.time_ops(false);
-    for (BenchOp& op : ops) {
-        op.share = total > 0 ? op.seconds / total : 0;
+    double operations = 0, seconds = 0;
+    for (const OpTime& time : prompt_times) {
+        operations += static_cast<double>(time.operations);
+        seconds += time.operations > 0 ? time.seconds : 0;
     }
-    std::stable_sort(ops.begin(), ops.end(),
-                     [](const BenchOp& a, const BenchOp& b) { return a.seconds > b.seconds; });
-    return ops;
+    if (seconds > 0) {
+        const double prompt_seconds = static_cast<double>(prompt.size()) / result.prompt_tokens_per_second;
+        result.product_share = operations / seconds / result.float_peak;
+        result.prompt_float_share =
+            result.prompt_tokens_per_second > 0 ? operations / prompt_seconds / result.float_peak : 0;
+    }
 }
 
 } // namespace
-
-double measure_read_bandwidth(int threads, std::size_t bytes) {
-    const auto count = static_cast<std::size_t>(std::max(threads, 1));
-    const std::size_t slice = std::max<std::size_t>(bytes / sizeof(std::uint64_t) / count, 1024);
-    const std::vector<std::uint64_t> data(slice * count, 1);
-    const auto passes = std::clamp<std::size_t>((std::size_t{64} << 20) / (data.size() * 8), 1, 4096);
-    std::vector<double> rates;
-    std::atomic<std::uint64_t> sink{0}; // keeps the sums alive
-    for (int round = 0; round < 9; ++round) {
-        const auto start = Clock::now();
-        std::vector<std::thread> workers;
-        for (std::size_t w = 0; w < count; ++w) {
-            workers.emplace_back([&, w] {
-                for (std::size_t pass = 0; pass < passes; ++pass) {
-                    sink += sum_words(data.data() + w * slice, slice);
-                }
-            });
-        }
-        for (std::thread& worker : workers) {
-            worker.join();
-        }
-        rates.push_back(static_cast<double>(data.size() * sizeof(std::uint64_t) * passes) /
-                        seconds_since(start));
-    }
-    return median(rates);
-}
 
 BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const BenchRequest& request,
                       const Progress& progress, const CancelToken& cancel) {
@@ -238,16 +236,16 @@ BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const Be
         result.submissions_per_token = static_cast<double>(submissions) / tokens;
         result.bytes_moved_per_token = static_cast<double>(moved) / tokens;
     }
-    if (request.time_ops && !next.empty()) {
-        result.ops = time_ops(plain, prompt, next, cancel);
-    }
     result.peak_memory = peak_memory();
     const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    const int threads = request.threads > 0 ? request.threads : cores;
     result.bandwidth =
-        measure_read_bandwidth(request.threads > 0 ? request.threads : cores,
-                               std::max<std::size_t>(result.bytes_per_token, std::size_t{1} << 20));
+        measure_read_bandwidth(threads, std::max<std::size_t>(result.bytes_per_token, std::size_t{1} << 20));
+    result.float_peak = measure_float_peak(threads);
+    result.int8_peak = measure_int8_peak(threads);
     result.bandwidth_share =
         static_cast<double>(result.bytes_per_token) * result.unobserved_tokens_per_second / result.bandwidth;
+    measure_ops(plain, prompt, next, result, cancel);
     return result;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Speed of a model on this machine: prompt, generation, and what looking costs. Runs on the caller's thread.
+// Speed of a model on this machine: prompt, generation, what of the machine's speed that is, and what looking
+// costs. Runs on the caller's thread.
 #pragma once
 
 #include "engine/generate/opened_model.h"
@@ -16,15 +17,18 @@ struct BenchRequest {
     std::int64_t repetitions = 3;
     int threads = 0; ///< for the bandwidth measurement; 0: one a core
     std::vector<std::string>
-        observe;           ///< globs of observables; "lenses": what the window's lenses subscribe to
-    bool time_ops = false; ///< a further round, not counted, in which every op is timed
+        observe; ///< globs of observables; "lenses": what the window's lenses subscribe to
 };
 
-/// One op of a plan for a single token.
+/// One op of all layers together ("layers.*.mlp.up"), measured in a round of its own.
 struct BenchOp {
-    std::string name, kernel;
-    double seconds = 0; ///< a token
-    double share = 0;   ///< of all ops
+    std::string name;
+    std::string kernel;         ///< what computes it
+    double seconds = 0;         ///< a prompt, or a generated token
+    double share = 0;           ///< of all ops' time
+    std::uint64_t bytes = 0;    ///< of weights, a prompt or a token
+    double bandwidth_share = 0; ///< of the machine's bandwidth; of interest while generating
+    double float_share = 0;     ///< of the machine's float32 peak; products only
 };
 
 /// Medians over the repetitions.
@@ -42,14 +46,14 @@ struct BenchResult {
     std::uint64_t host_ops = 0;
     double dispatches_per_token = 0, submissions_per_token = 0; ///< 0 on the CPU
     double bytes_moved_per_token = 0; ///< weights, cached positions and buffers; 0 on the CPU
-    std::vector<BenchOp> ops;         ///< slowest first; empty unless timed
+    double float_peak = 0;            ///< float32 operations/s of this machine with the same threads
+    double int8_peak = 0;             ///< 8-bit integer operations/s; 0: not known
+    double product_share = 0;         ///< of float_peak reached inside the prompt's products; 0: not known
+    double prompt_float_share = 0;    ///< of float_peak over the whole prompt, counting products alone
+    std::vector<BenchOp> prompt_ops, generate_ops; ///< slowest first
 };
 
 BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const BenchRequest& request,
                       const Progress& progress, const CancelToken& cancel);
-
-/// Bytes a second that `threads` threads read together, from a buffer of `bytes` (a cache may serve a small
-/// one, as it serves small weights). Median of nine passes.
-double measure_read_bandwidth(int threads, std::size_t bytes);
 
 } // namespace ergo
