@@ -42,7 +42,9 @@ QString modelTitle(const QString& source) {
         return QCoreApplication::translate("RecentModels", "Demo model (MoA)");
     }
     if (source.startsWith("demo:")) {
-        return QCoreApplication::translate("RecentModels", "Demo: %1").arg(source.mid(5));
+        const QString name = source.mid(5);
+        return QCoreApplication::translate("RecentModels", "Demo model (%1)")
+            .arg(name.left(1).toUpper() + name.mid(1));
     }
     const QFileInfo info(source);
     const bool generic =

@@ -81,6 +81,8 @@ std::vector<std::string> demo_models() {
             names.push_back(std::string(demo_prefix) + std::string(file.path.substr(5, slash - 5)));
         }
     }
+    std::stable_partition(names.begin(), names.end(),
+                          [](const std::string& name) { return name == "demo:moa"; });
     return names;
 }
 

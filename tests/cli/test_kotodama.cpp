@@ -90,6 +90,16 @@ class KotodamaCommandsTest : public QObject {
         QVERIFY(QFile::rename(path("aside.json"), model_ + "/config.json"));
     }
 
+    void the_demo_model_solves_an_equation() {
+        const Result info = run_ergo({"info", "demo:kotodama", "--json"});
+        QVERIFY2(info.code == 0, info.err);
+        QCOMPARE(info.json()["family"].toString(), QString("kotodama"));
+        QVERIFY(info.json()["problems"].toArray().isEmpty());
+        const Result reply = run_ergo({"run", "demo:kotodama", "--chat", "-p", "Solve -3x - 7 = 11"});
+        QVERIFY2(reply.code == 0, reply.err);
+        QVERIFY2(reply.out.trimmed().endsWith("x = -6"), reply.out);
+    }
+
     void cached_and_whole_logits_agree_on_both_backends() {
         const QString tokens = "5,60,0,17,17,33,2,9";
         for (const auto& [name, words] : {std::pair("whole.npy", QStringList{"--backend", "cpu"}),
