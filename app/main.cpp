@@ -31,7 +31,19 @@ QString absoluteSource(const QString& model) {
     return model.startsWith("demo:") ? model : QFileInfo(model).absoluteFilePath();
 }
 
+/// Qt takes the scale when the application object is made; what the environment says goes first.
+void applyScale() {
+    QCoreApplication::setApplicationName("Ergosphere");
+    const int percent = Preferences().scale();
+    if (percent != 100 && !qEnvironmentVariableIsSet("QT_SCALE_FACTOR")) {
+        qputenv("QT_SCALE_FACTOR", QByteArray::number(percent / 100.0));
+    }
+}
+
 int showWindow(int argc, char** argv, const StartOptions& options) {
+    if (!options.fresh) {
+        applyScale();
+    }
     Application application(argc, argv);
     QTranslator own, translator; // Qt's words (buttons, dialogs), then ours
     if (own.load(QLocale(), "qtbase", "_", QLibraryInfo::path(QLibraryInfo::TranslationsPath))) {

@@ -47,6 +47,10 @@
         <source>%1 tokens</source>
         <translation>%1 Token</translation>
     </message>
+    <message>
+        <source>altered model</source>
+        <translation>verändertes Modell</translation>
+    </message>
 </context>
 <context>
     <name>Engine</name>
@@ -264,6 +268,17 @@
     </message>
 </context>
 <context>
+    <name>Prompt</name>
+    <message>
+        <source>Up to here the conversation is kept but no longer given to the model, to make room.</source>
+        <translation>Bis hierher bleibt das Gespräch erhalten, geht aber nicht mehr an das Modell, um Platz zu schaffen.</translation>
+    </message>
+    <message>
+        <source>You</source>
+        <translation>Du</translation>
+    </message>
+</context>
+<context>
     <name>QObject</name>
     <message>
         <source>%1 · %2 tokens</source>
@@ -277,8 +292,8 @@
         <translation>Demo-Modell (MoA)</translation>
     </message>
     <message>
-        <source>Demo: %1</source>
-        <translation>Demo: %1</translation>
+        <source>Demo model (%1)</source>
+        <translation>Demo-Modell (%1)</translation>
     </message>
 </context>
 <context>
@@ -507,6 +522,85 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
     </message>
 </context>
 <context>
+    <name>ergosphere::ChangesPanel</name>
+    <message>
+        <source>What is changed</source>
+        <translation>Was geändert wird</translation>
+    </message>
+    <message>
+        <source>A parameter (* stands for any layer, [3] behind it for one head) or a knob, as ergo --set has it</source>
+        <translation>Ein Parameter (* steht für jede Schicht, [3] dahinter für einen Kopf) oder ein Knopf (knob), wie bei ergo --set</translation>
+    </message>
+    <message>
+        <source>is set to</source>
+        <translation>wird</translation>
+    </message>
+    <message>
+        <source>is multiplied by</source>
+        <translation>wird mal</translation>
+    </message>
+    <message>
+        <source>How it is changed</source>
+        <translation>Wie es geändert wird</translation>
+    </message>
+    <message>
+        <source>New value</source>
+        <translation>Neuer Wert</translation>
+    </message>
+    <message>
+        <source>Add</source>
+        <translation>Hinzufügen</translation>
+    </message>
+    <message>
+        <source>Changes of the model</source>
+        <translation>Änderungen am Modell</translation>
+    </message>
+    <message>
+        <source>Remove</source>
+        <translation>Entfernen</translation>
+    </message>
+    <message>
+        <source>Takes the selected change back (Del)</source>
+        <translation>Nimmt die gewählte Änderung zurück (Entf)</translation>
+    </message>
+    <message>
+        <source>Reset</source>
+        <translation>Zurücksetzen</translation>
+    </message>
+    <message>
+        <source>The model is again as its file has it</source>
+        <translation>Das Modell ist wieder so, wie es in der Datei steht</translation>
+    </message>
+    <message>
+        <source>Open recipe…</source>
+        <translation>Rezept öffnen …</translation>
+    </message>
+    <message>
+        <source>Save recipe…</source>
+        <translation>Rezept sichern …</translation>
+    </message>
+    <message>
+        <source>Nothing is changed: the model is as its file has it.</source>
+        <translation>Nichts ist geändert: Das Modell ist so, wie es in der Datei steht.</translation>
+    </message>
+    <message>
+        <source>The model is altered.</source>
+        <translation>Das Modell ist verändert.</translation>
+    </message>
+    <message>
+        <source>The knob is %1 now; another value opens the model anew.</source>
+        <translation>Der Knopf steht jetzt auf %1; ein anderer Wert öffnet das Modell neu.</translation>
+    </message>
+    <message>
+        <source>In the file: %1 values, all %2.</source>
+        <translation>In der Datei: %1 Werte, alle %2.</translation>
+    </message>
+    <message>
+        <source>In the file: %1 values, %2 to %3.</source>
+        <translation>In der Datei: %1 Werte, von %2 bis %3.</translation>
+    </message>
+</context>
+<context>
     <name>ergosphere::ChatPanel</name>
     <message>
         <source>Text</source>
@@ -575,6 +669,18 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
         <source>Write to the model, Enter sends</source>
         <translation>Schreib dem Modell, Eingabe sendet</translation>
     </message>
+    <message>
+        <source>Change the model: temperatures, radii, masses, masks, knobs (Ctrl+I)</source>
+        <translation>Das Modell ändern: Temperaturen, Radien, Massen, Masken, Knöpfe (Strg+I)</translation>
+    </message>
+    <message>
+        <source>Interventions</source>
+        <translation>Eingriffe</translation>
+    </message>
+    <message>
+        <source>Interventions: %1</source>
+        <translation>Eingriffe: %1</translation>
+    </message>
 </context>
 <context>
     <name>ergosphere::ComposerField</name>
@@ -609,12 +715,24 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
         <translation>Der Kontext ist voll: Mit dieser Nachricht ist das Gespräch %1 Token lang, das Modell fasst %2, eine Antwort eingeschlossen. Kürze die Nachricht oder beginne einen neuen Chat (Strg+N).</translation>
     </message>
     <message>
-        <source>The context is full (%1 of %2 tokens), so the reply ends here. Ctrl+N starts a new chat.</source>
-        <translation>Der Kontext ist voll (%1 von %2 Token), darum endet die Antwort hier. Strg+N beginnt einen neuen Chat.</translation>
-    </message>
-    <message>
         <source>The reply reached the limit of %1 tokens set under Sampling.</source>
         <translation>Die Antwort hat die unter Sampling gesetzte Grenze von %1 Token erreicht.</translation>
+    </message>
+    <message>
+        <source>The context is full (%1 of %2 tokens), so the reply ends here. Regenerate offers to make room, Ctrl+N starts a new chat.</source>
+        <translation>Der Kontext ist voll (%1 von %2 Token), darum endet die Antwort hier. „Neu schreiben“ bietet an, Platz zu schaffen, Strg+N beginnt ein neues Gespräch.</translation>
+    </message>
+    <message>
+        <source>(branch)</source>
+        <translation>(Zweig)</translation>
+    </message>
+    <message>
+        <source>%1 (branch)</source>
+        <translation>%1 (Zweig)</translation>
+    </message>
+    <message>
+        <source>Open a model first.</source>
+        <translation>Öffne erst ein Modell.</translation>
     </message>
 </context>
 <context>
@@ -764,6 +882,33 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
     <message>
         <source>%1 %</source>
         <translation>%1 %</translation>
+    </message>
+</context>
+<context>
+    <name>ergosphere::DropBanner</name>
+    <message>
+        <source>Leave them out</source>
+        <translation>Weglassen</translation>
+    </message>
+    <message>
+        <source>They stay in the conversation, only the model is no longer given them (Enter)</source>
+        <translation>Sie bleiben im Gespräch, nur das Modell bekommt sie nicht mehr (Eingabe)</translation>
+    </message>
+    <message>
+        <source>Keep everything</source>
+        <translation>Alles behalten</translation>
+    </message>
+    <message>
+        <source>Nothing is sent (Esc)</source>
+        <translation>Nichts wird gesendet (Esc)</translation>
+    </message>
+    <message>
+        <source>The context is full: the conversation is %1 tokens long and the model holds %2, a reply included. Without the oldest %3 messages it is %4, which frees %5.</source>
+        <translation>Der Kontext ist voll: Das Gespräch ist %1 Token lang, und das Modell fasst %2, die Antwort mitgerechnet. Ohne die ältesten %3 Nachrichten sind es %4, das macht %5 frei.</translation>
+    </message>
+    <message>
+        <source>… and %1 more</source>
+        <translation>… und %1 weitere</translation>
     </message>
 </context>
 <context>
@@ -1127,6 +1272,10 @@ Open a model first.</source>
         <source>live from the run</source>
         <translation>live aus dem Lauf</translation>
     </message>
+    <message>
+        <source>altered model: %1</source>
+        <translation>verändertes Modell: %1</translation>
+    </message>
 </context>
 <context>
     <name>ergosphere::LensData</name>
@@ -1455,6 +1604,22 @@ Open a model first.</source>
     <message>
         <source>The model now runs on %1.</source>
         <translation>Das Modell rechnet jetzt auf %1.</translation>
+    </message>
+    <message>
+        <source>&amp;Interventions</source>
+        <translation>&amp;Eingriffe</translation>
+    </message>
+    <message>
+        <source>Open a recipe</source>
+        <translation>Ein Rezept öffnen</translation>
+    </message>
+    <message>
+        <source>Recipes (*.json)</source>
+        <translation>Rezepte (*.json)</translation>
+    </message>
+    <message>
+        <source>Save the recipe</source>
+        <translation>Das Rezept sichern</translation>
     </message>
 </context>
 <context>
@@ -2029,10 +2194,6 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
         <translation>einer je Kern</translation>
     </message>
     <message>
-        <source>The engine&apos;s settings hold from the next model that is opened.</source>
-        <translation>Die Einstellungen der Maschine gelten ab dem nächsten Modell, das geöffnet wird.</translation>
-    </message>
-    <message>
         <source>Theme</source>
         <translation>Thema</translation>
     </message>
@@ -2047,6 +2208,18 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
     <message>
         <source>CPU threads</source>
         <translation>CPU-Threads</translation>
+    </message>
+    <message>
+        <source>Texts, buttons and pictures; on top of what the desktop asks for</source>
+        <translation>Texte, Knöpfe und Bilder; zusätzlich zu dem, was der Desktop vorgibt</translation>
+    </message>
+    <message>
+        <source>The size holds from the next start, the engine&apos;s settings from the next model that is opened.</source>
+        <translation>Die Größe gilt ab dem nächsten Start, die Einstellungen der Engine ab dem nächsten Modell, das geöffnet wird.</translation>
+    </message>
+    <message>
+        <source>Size</source>
+        <translation>Größe</translation>
     </message>
 </context>
 <context>
@@ -2150,6 +2323,14 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
     <message>
         <source>fit the colour range</source>
         <translation>den Farbbereich einpassen</translation>
+    </message>
+    <message>
+        <source>Enter on a token</source>
+        <translation>Eingabe auf einem Token</translation>
+    </message>
+    <message>
+        <source>take another token instead</source>
+        <translation>ein anderes Token stattdessen nehmen</translation>
     </message>
 </context>
 <context>
@@ -2347,20 +2528,26 @@ von %4 bis %5, %6 Werte, %7 Nullen</translation>
         <source>Backend: %1</source>
         <translation>Backend: %1</translation>
     </message>
+    <message>
+        <source>altered</source>
+        <translation>verändert</translation>
+    </message>
+    <message>
+        <source>The model is not as its file has it:
+%1</source>
+        <translation>Das Modell ist nicht so, wie es in der Datei steht:
+%1</translation>
+    </message>
+    <message>
+        <source>Altered model: %1</source>
+        <translation>Verändertes Modell: %1</translation>
+    </message>
 </context>
 <context>
     <name>ergosphere::Transcript</name>
     <message>
         <source>Transcript</source>
         <translation>Gespräch</translation>
-    </message>
-    <message>
-        <source>Copy message</source>
-        <translation>Nachricht kopieren</translation>
-    </message>
-    <message>
-        <source>Copy token ids</source>
-        <translation>Token-Nummern kopieren</translation>
     </message>
     <message>
         <source>position %1 · id %2</source>
@@ -2385,6 +2572,38 @@ von %4 bis %5, %6 Werte, %7 Nullen</translation>
     <message>
         <source>System</source>
         <translation>System</translation>
+    </message>
+    <message>
+        <source>put here by you</source>
+        <translation>von dir gesetzt</translation>
+    </message>
+    <message>
+        <source>%1, left out</source>
+        <translation>%1, weggelassen</translation>
+    </message>
+    <message>
+        <source>Take instead of %1</source>
+        <translation>Statt %1 nehmen</translation>
+    </message>
+    <message>
+        <source>Take instead</source>
+        <translation>Stattdessen nehmen</translation>
+    </message>
+    <message>
+        <source>&amp;Take instead of %1</source>
+        <translation>Statt %1 &amp;nehmen</translation>
+    </message>
+    <message>
+        <source>&amp;Copy message</source>
+        <translation>Nachricht &amp;kopieren</translation>
+    </message>
+    <message>
+        <source>Copy token &amp;ids</source>
+        <translation>Token-&amp;Ids kopieren</translation>
+    </message>
+    <message>
+        <source>%1 · left out</source>
+        <translation>%1 · weggelassen</translation>
     </message>
 </context>
 </TS>

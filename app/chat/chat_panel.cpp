@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/chat/chat_panel.h"
 
+#include "app/chat/changes_panel.h"
 #include "app/chat/composer.h"
+#include "app/chat/drop_banner.h"
 #include "app/chat/sampling_panel.h"
 #include "app/chat/transcript.h"
 #include "app/figure/palette.h"
@@ -26,6 +28,9 @@ ChatPanel::ChatPanel(TranscriptDocument* document, LensData* lens_data, Selectio
     composer_ = new Composer(this);
     sampling_ = new SamplingPanel(this);
     sampling_->hide();
+    changes_ = new ChangesPanel(this);
+    changes_->hide();
+    drop_ = new DropBanner(this);
     messages_ = new MessageBar(this);
     work_ = new ProgressRow(this);
     legend_ = new RibbonLegend(transcript_, lens_data, selection, this);
@@ -57,6 +62,8 @@ ChatPanel::ChatPanel(TranscriptDocument* document, LensData* lens_data, Selectio
     bottom->setSpacing(6);
     bottom->addWidget(work_);
     bottom->addWidget(messages_);
+    bottom->addWidget(drop_);
+    bottom->addWidget(changes_);
     bottom->addWidget(sampling_);
     bottom->addWidget(composer_);
     auto* column = new QVBoxLayout(this);
@@ -71,6 +78,17 @@ ChatPanel::ChatPanel(TranscriptDocument* document, LensData* lens_data, Selectio
         emit piecesChanged(on);
     });
     connect(composer_, &Composer::samplingToggled, sampling_, &QWidget::setVisible);
+    connect(composer_, &Composer::samplingToggled, this, [this](bool shown) {
+        if (shown) { // one at a time: the transcript keeps its room
+            composer_->showChanges(false);
+        }
+    });
+    connect(composer_, &Composer::changesToggled, this, [this](bool shown) {
+        if (shown) {
+            composer_->showSampling(false);
+        }
+    });
+    connect(composer_, &Composer::changesToggled, changes_, &QWidget::setVisible);
     connect(sampling_, &SamplingPanel::changed, this,
             [this] { composer_->setSamplingSummary(tr("Sampling: %1").arg(sampling_->summary())); });
     composer_->setSamplingSummary(tr("Sampling: %1").arg(sampling_->summary()));

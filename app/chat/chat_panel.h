@@ -9,7 +9,9 @@ class QToolButton;
 
 namespace ergosphere {
 
+class ChangesPanel;
 class Composer;
+class DropBanner;
 class LensData;
 class MessageBar;
 class ProgressRow;
@@ -30,6 +32,8 @@ class ChatPanel : public QWidget {
     Composer* composer() const { return composer_; }
     SamplingPanel* sampling() const { return sampling_; }
     MessageBar* messages() const { return messages_; }
+    ChangesPanel* changes() const { return changes_; }
+    DropBanner* drop() const { return drop_; }
     /// Of work that is not the model's: a picture being written.
     ProgressRow* work() const { return work_; }
     void setTitle(const QString& title);
@@ -47,6 +51,8 @@ class ChatPanel : public QWidget {
     Transcript* transcript_;
     Composer* composer_;
     SamplingPanel* sampling_;
+    ChangesPanel* changes_;
+    DropBanner* drop_;
     MessageBar* messages_;
     ProgressRow* work_;
     RibbonLegend* legend_;

@@ -84,21 +84,28 @@ std::vector<std::int32_t> unpackIds(const QByteArray& bytes) {
     return ids;
 }
 
-QString packStats(const ReplyStats& s) {
-    return QJsonDocument(QJsonObject{{"tokens", s.tokens},
-                                     {"seconds", s.seconds},
-                                     {"first_token_seconds", s.first_token_seconds},
-                                     {"prompt_tokens", s.prompt_tokens},
-                                     {"prompt_reused", s.prompt_reused},
-                                     {"stop", s.stop},
-                                     {"temperature", s.temperature},
-                                     {"seed", QString::number(s.seed)}}) // JSON numbers hold 53 bits
-        .toJson(QJsonDocument::Compact);
+QString packStats(const Message& message) {
+    const ReplyStats& s = message.stats;
+    QJsonObject json{{"tokens", s.tokens},
+                     {"seconds", s.seconds},
+                     {"first_token_seconds", s.first_token_seconds},
+                     {"prompt_tokens", s.prompt_tokens},
+                     {"prompt_reused", s.prompt_reused},
+                     {"stop", s.stop},
+                     {"temperature", s.temperature},
+                     {"seed", QString::number(s.seed)}}; // JSON numbers hold 53 bits
+    if (!s.changes.isEmpty()) {
+        json["changes"] = s.changes;
+    }
+    if (message.left_out) {
+        json["left_out"] = true;
+    }
+    return QJsonDocument(json).toJson(QJsonDocument::Compact);
 }
 
-ReplyStats unpackStats(const QString& text) {
+void unpackStats(const QString& text, Message& message) {
     const QJsonObject json = QJsonDocument::fromJson(text.toUtf8()).object();
-    ReplyStats s;
+    ReplyStats& s = message.stats;
     s.tokens = json["tokens"].toInteger();
     s.seconds = json["seconds"].toDouble();
     s.first_token_seconds = json["first_token_seconds"].toDouble();
@@ -107,7 +114,8 @@ ReplyStats unpackStats(const QString& text) {
     s.stop = json["stop"].toString();
     s.temperature = json["temperature"].toDouble();
     s.seed = json["seed"].toString().toULongLong();
-    return s;
+    s.changes = json["changes"].toString();
+    message.left_out = json["left_out"].toBool();
 }
 
 void createTables(const QString& connection) {
@@ -192,7 +200,7 @@ qint64 ChatStore::save(const Conversation& c) {
         run(connection_,
             "INSERT INTO messages (conversation, ordinal, role, text, token_ids, stats) VALUES (?, ?, ?, ?, "
             "?, ?)",
-            {id, i, roleName(m.role), m.text.isNull() ? "" : m.text, packIds(m.ids), packStats(m.stats)});
+            {id, i, roleName(m.role), m.text.isNull() ? "" : m.text, packIds(m.ids), packStats(m)});
     }
     transaction.commit();
     return id;
@@ -220,7 +228,7 @@ std::optional<Conversation> ChatStore::load(qint64 id) const {
         m.role = roleFromName(rows.value(0).toString());
         m.text = rows.value(1).toString();
         m.ids = unpackIds(rows.value(2).toByteArray());
-        m.stats = unpackStats(rows.value(3).toString());
+        unpackStats(rows.value(3).toString(), m);
         c.messages.push_back(std::move(m));
     }
     return c;

@@ -107,10 +107,16 @@ Composer::Composer(QWidget* parent) : QWidget(parent) {
     sampling_->setAutoRaise(true);
     sampling_->setText(tr("Sampling"));
     sampling_->setToolTip(tr("How the next token is chosen, and the system prompt"));
+    changes_ = new QToolButton(this);
+    changes_->setObjectName("interventions");
+    changes_->setCheckable(true);
+    changes_->setAutoRaise(true);
+    changes_->setToolTip(tr("Change the model: temperatures, radii, masses, masks, knobs (Ctrl+I)"));
 
     auto* row = new QHBoxLayout;
     row->setSpacing(4);
     row->addWidget(sampling_);
+    row->addWidget(changes_);
     row->addWidget(regenerate_);
     row->addStretch();
     row->addWidget(stop_);
@@ -132,6 +138,8 @@ Composer::Composer(QWidget* parent) : QWidget(parent) {
     connect(stop_, &QPushButton::clicked, this, &Composer::stopRequested);
     connect(regenerate_, &QToolButton::clicked, this, &Composer::regenerateRequested);
     connect(sampling_, &QToolButton::toggled, this, &Composer::samplingToggled);
+    connect(changes_, &QToolButton::toggled, this, &Composer::changesToggled);
+    setChangeCount(0);
     setState(State::unavailable, tr("Open a model to begin"));
 }
 
@@ -152,6 +160,18 @@ void Composer::setCanRegenerate(bool can) {
 
 void Composer::setSamplingSummary(const QString& text) {
     sampling_->setText(text);
+}
+
+void Composer::setChangeCount(int count) {
+    changes_->setText(count == 0 ? tr("Interventions") : tr("Interventions: %1").arg(count));
+}
+
+void Composer::showChanges(bool shown) {
+    changes_->setChecked(shown);
+}
+
+void Composer::showSampling(bool shown) {
+    sampling_->setChecked(shown);
 }
 
 void Composer::setText(const QString& text) {

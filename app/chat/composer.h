@@ -45,6 +45,10 @@ class Composer : public QWidget {
     State state() const { return state_; }
     void setCanRegenerate(bool can);
     void setSamplingSummary(const QString& text);
+    /// How many changes the model has; said on the button.
+    void setChangeCount(int count);
+    void showChanges(bool shown);
+    void showSampling(bool shown);
     QString text() const { return field_->toPlainText(); }
     void setText(const QString& text);
     void focusField() { field_->setFocus(Qt::OtherFocusReason); }
@@ -55,17 +59,20 @@ class Composer : public QWidget {
     void stopRequested();
     void regenerateRequested();
     void samplingToggled(bool shown);
+    void changesToggled(bool shown);
 
   protected:
     void paintEvent(QPaintEvent* event) override;
 
+  public slots:
+    void submit(); ///< sends what is there, as Enter does
+
   private:
-    void submit();
     void updateButtons();
 
     ComposerField* field_;
     QPushButton *send_, *stop_;
-    QToolButton *regenerate_, *sampling_;
+    QToolButton *regenerate_, *sampling_, *changes_;
     State state_ = State::unavailable;
     bool can_regenerate_ = false;
 };

@@ -81,6 +81,9 @@ QString statsLine(const ReplyStats& stats) {
     if (const QString stop = stopText(stats.stop); !stop.isEmpty()) {
         parts << stop;
     }
+    if (!stats.changes.isEmpty()) {
+        parts << Words::tr("altered model");
+    }
     return parts.join(QString(" %1 ").arg(QChar(0xB7)));
 }
 

@@ -24,6 +24,7 @@ struct ReplyStats {
     QString stop; ///< stop_token, stop_string, length, context_full, cancelled, failed
     double temperature = 0;
     quint64 seed = 0;
+    QString changes; ///< of the model while it wrote, as `--set` has them, one a line; empty: none
 
     bool operator==(const ReplyStats&) const = default;
     double tokensPerSecond() const { return seconds > 0 ? double(tokens) / seconds : 0; }
@@ -34,6 +35,7 @@ struct Message {
     QString text;
     std::vector<std::int32_t> ids; ///< replies only
     ReplyStats stats;              ///< replies only
+    bool left_out = false;         ///< to make room: kept and shown, but not given to the model
 
     bool operator==(const Message&) const = default;
 };

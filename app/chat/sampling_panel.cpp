@@ -47,6 +47,8 @@ void SamplingPanel::makeFields() {
     preset_ = new QComboBox;
     preset_->setObjectName("preset");
     preset_->setAccessibleName(tr("Preset"));
+    preset_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    preset_->setMinimumContentsLength(10); // long names must not push the lenses aside
     reason_ = new QLabel;
     reason_->setWordWrap(true);
     reason_->setForegroundRole(QPalette::PlaceholderText);
@@ -79,7 +81,7 @@ void SamplingPanel::makeFields() {
     for (QWidget* w : std::initializer_list<QWidget*>{temperature_, top_p_, min_p_, repeat_penalty_, top_k_,
                                                       max_tokens_, seed_}) {
         w->setFont(monoFont());
-        w->setMinimumWidth(96);
+        w->setMinimumWidth(76);
     }
 }
 

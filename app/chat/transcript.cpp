@@ -10,12 +10,8 @@
 #include "app/window/theme.h"
 
 #include <QAccessible>
-#include <QApplication>
-#include <QClipboard>
-#include <QContextMenuEvent>
 #include <QKeyEvent>
 #include <QLocale>
-#include <QMenu>
 #include <QMouseEvent>
 #include <QScrollBar>
 
@@ -261,7 +257,8 @@ void Transcript::changeEvent(QEvent* event) {
 Transcript::Hit Transcript::hitAt(const QPoint& point) const {
     const QPointF at(point.x() - columnLeft(), point.y() + verticalScrollBar()->value());
     for (std::size_t i = 0; i < turns_.size(); ++i) {
-        if (at.y() >= turns_[i].body && at.y() < turns_[i].body + turns_[i].layout.height()) {
+        if (!document_->turns()[qsizetype(i)].left_out && at.y() >= turns_[i].body &&
+            at.y() < turns_[i].body + turns_[i].layout.height()) {
             const int token = turns_[i].layout.tokenAt(at - QPointF(0, turns_[i].body));
             return token < 0 ? Hit{} : Hit{int(i), token};
         }
@@ -462,6 +459,12 @@ void Transcript::keyPressEvent(QKeyEvent* event) {
             return;
         }
         return selection_->clear();
+    case Qt::Key_Return:
+    case Qt::Key_Enter:
+        if (!popupAlternatives(selection_->token())) {
+            event->ignore();
+        }
+        return;
     case Qt::Key_BracketLeft:
     case Qt::Key_BracketRight:
     case Qt::Key_Comma:
@@ -471,29 +474,6 @@ void Transcript::keyPressEvent(QKeyEvent* event) {
     default:
         QAbstractScrollArea::keyPressEvent(event);
     }
-}
-
-void Transcript::contextMenuEvent(QContextMenuEvent* event) {
-    const QPointF at(event->x(), event->y() + verticalScrollBar()->value());
-    int turn = -1;
-    for (std::size_t i = 0; i < turns_.size(); ++i) {
-        if (at.y() >= turns_[i].top && at.y() < turns_[i].bottom) {
-            turn = int(i);
-        }
-    }
-    if (turn < 0) {
-        return;
-    }
-    auto* menu = new QMenu(this);
-    menu->setAttribute(Qt::WA_DeleteOnClose);
-    const QString text = document_->text(turn);
-    menu->addAction(tr("Copy message"), this, [text] { QApplication::clipboard()->setText(text); });
-    QStringList ids;
-    for (const TranscriptToken& token : document_->turns()[turn].tokens) {
-        ids << QString::number(token.id);
-    }
-    menu->addAction(tr("Copy token ids"), this, [ids] { QApplication::clipboard()->setText(ids.join(',')); });
-    menu->popup(event->globalPos());
 }
 
 // ---- card and words
@@ -519,6 +499,9 @@ void Transcript::showCard() {
         content.facts << tr("probability %1 · surprisal %2 bit")
                              .arg(locale.toString(token.probability, 'f', 3))
                              .arg(locale.toString(bits, 'f', 2));
+    }
+    if (token.taken) {
+        content.facts << tr("put here by you");
     }
     for (const ergo::TokenChance& chance : token.alternatives) {
         content.alternatives.push_back({piece_of_ ? piece_of_(chance.id) : QString::number(chance.id),
@@ -566,7 +549,10 @@ QString Transcript::selectionSummary() const {
 QString Transcript::plainText() const {
     QStringList turns;
     for (int i = 0; i < document_->turns().size(); ++i) {
-        turns << QString("%1: %2").arg(nameOf(document_->turns()[i].role), document_->text(i));
+        const TranscriptTurn& turn = document_->turns()[i];
+        const QString name = nameOf(turn.role);
+        turns << QString("%1: %2").arg(turn.left_out ? tr("%1, left out").arg(name) : name,
+                                       document_->text(i));
     }
     return turns.isEmpty() ? empty_title_ + "\n" + empty_text_ : turns.join("\n");
 }

@@ -16,6 +16,8 @@
 #include <memory>
 #include <vector>
 
+class QMenu;
+
 namespace ergosphere {
 
 class LensData;
@@ -62,6 +64,8 @@ class Transcript : public QAbstractScrollArea {
 
   signals:
     void suggestionChosen(const QString& text);
+    /// The reply is to go on from `position` with the token `id`.
+    void takeRequested(qint64 position, std::int32_t id);
     /// A key that belongs to the lenses ([ ] , .).
     void lensKey(QKeyEvent* event);
 
@@ -108,6 +112,9 @@ class Transcript : public QAbstractScrollArea {
     void setHovered(const Hit& hit);
     void showCard();
     void hideCard();
+    void addAlternatives(QMenu* menu, const TranscriptToken& token);
+    bool popupAlternatives(qint64 position);                    ///< false: there are none for the token
+    const TranscriptToken* writtenToken(qint64 position) const; ///< with its alternatives, else null
     void step(int tokens);
     void stepLine(int lines);
     bool shown(const TranscriptToken& token) const { return pieces_ || !token.marker; }

@@ -7,7 +7,7 @@ namespace ergosphere {
 
 const TranscriptToken* TranscriptDocument::tokenAt(qint64 position) const {
     for (const TranscriptTurn& turn : turns_) {
-        if (turn.tokens.isEmpty() || position > turn.tokens.last().position ||
+        if (turn.left_out || turn.tokens.isEmpty() || position > turn.tokens.last().position ||
             position < turn.tokens.first().position) {
             continue;
         }
@@ -19,7 +19,7 @@ const TranscriptToken* TranscriptDocument::tokenAt(qint64 position) const {
 
 qint64 TranscriptDocument::length() const {
     for (auto turn = turns_.rbegin(); turn != turns_.rend(); ++turn) {
-        if (!turn->tokens.isEmpty()) {
+        if (!turn->tokens.isEmpty() && !turn->left_out) {
             return turn->tokens.last().position + 1;
         }
     }
@@ -50,6 +50,15 @@ void TranscriptDocument::appendToken(TranscriptToken token) {
         turns_.last().tokens.append(std::move(token));
         emit tokenAppended();
     }
+}
+
+void TranscriptDocument::rewind(int turn, int tokens) {
+    turns_.resize(turn + 1);
+    turns_.last().tokens.resize(tokens);
+    turns_.last().writing = true;
+    turns_.last().stats.clear();
+    turns_.last().note.clear();
+    emit resetDone();
 }
 
 void TranscriptDocument::changeLast(const std::function<void(TranscriptTurn&)>& change) {

@@ -23,6 +23,7 @@ struct TranscriptToken {
     QString text;           ///< what became readable with it; empty for a part of a character
     QString piece;          ///< the token alone, made visible: "·cat", "↵", "‹E2›"
     bool marker = false;    ///< part of the chat format, not of the message
+    bool taken = false;     ///< put there by a person, not chosen
     float probability = -1; ///< of a written token, -1: not known
     std::vector<ergo::TokenChance> alternatives;
 };
@@ -31,8 +32,9 @@ struct TranscriptTurn {
     ergo::Role role = ergo::Role::user;
     QVector<TranscriptToken> tokens;
     bool writing = false;
-    QString stats; ///< one line under a finished reply
-    QString note;  ///< "The context is full …": said under the reply
+    bool left_out = false; ///< not given to the model: its tokens have no position (-1)
+    QString stats;         ///< one line under a finished reply
+    QString note;          ///< "The context is full …": said under the reply
 };
 
 class TranscriptDocument : public QObject {
@@ -52,6 +54,8 @@ class TranscriptDocument : public QObject {
     void clear();
     void reset(QVector<TranscriptTurn> turns);
     void appendToken(TranscriptToken token); ///< to the last turn
+    /// The turn's first `tokens` tokens stay, and it is written on; later turns go.
+    void rewind(int turn, int tokens);
     void
     changeLast(const std::function<void(TranscriptTurn&)>& change); ///< stats, notes, tokens: laid out again
 

@@ -60,14 +60,17 @@ void Transcript::paintTurn(QPainter* painter, int index, qreal top, qreal bottom
     painter->setFont(name);
     painter->setPen(c.muted);
     painter->drawText(QRectF(x, turn.top - scroll, columnWidth(), 18), Qt::AlignVCenter | Qt::AlignLeft,
-                      nameOf(content.role));
+                      content.left_out ? tr("%1 · left out").arg(nameOf(content.role))
+                                       : nameOf(content.role));
 
     const QPointF origin(x, turn.body - scroll);
     const qreal from = top - turn.body, to = bottom - turn.body;
-    paintMarks(painter, turn, index, origin, from, to);
-    painter->setPen(c.text);
+    if (!content.left_out) {
+        paintMarks(painter, turn, index, origin, from, to);
+    }
+    painter->setPen(content.left_out ? c.muted : c.text);
     turn.layout.paint(painter, origin, from, to);
-    if (ribbon_) {
+    if (ribbon_ && !content.left_out) {
         paintRibbon(painter, turn, index, origin, from, to);
     }
     if (content.writing) { // a caret where the next token will stand

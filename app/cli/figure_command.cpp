@@ -52,6 +52,18 @@ TraceQuery query_from(const Arguments& arguments) {
     return query;
 }
 
+/// What was changed in the model: nobody may take its figure for the model's own.
+QStringList changes_of(const Arguments& arguments) {
+    std::vector<std::string> changes = recipe_of(arguments).set;
+    const auto& more = arguments.all("--set");
+    changes.insert(changes.end(), more.begin(), more.end());
+    QStringList texts;
+    for (const std::string& change : changes) {
+        texts << QString::fromStdString(printable(change, 200));
+    }
+    return texts;
+}
+
 /// `spec` with what the command line says otherwise.
 FigureSpec spec_from(const Arguments& arguments, FigureSpec spec) {
     const auto text = [&](const char* name) { return QString::fromStdString(arguments.text(name)); };
@@ -182,6 +194,9 @@ FigureData from_model(const Arguments& arguments, const Context& context, TraceQ
     }
     spec.provenance =
         QString::fromStdString(opened->model->info().name + ", " + opened->backend->info().name + ", f32");
+    if (const QStringList changes = changes_of(arguments); !changes.isEmpty()) {
+        spec.provenance += QStringLiteral(" · altered: ") + changes.join(QStringLiteral(", "));
+    }
     return figure_from_trace(arrays, query);
 }
 
@@ -261,6 +276,9 @@ int figure_command(const Arguments& arguments, const Context& context) {
                             : view_name(figure.data) == "router"
                                 ? QStringLiteral("Shares of the paths")
                                 : heads_title(*heads_view(arguments.required("--view")));
+        if (const QStringList changes = changes_of(arguments); !arrays && !changes.isEmpty()) {
+            figure.spec.title += QStringLiteral(" · altered: ") + shortened(changes);
+        }
     }
     const Offscreen application("ergo");
     export_figure(figure.spec, figure.data, QString::fromStdString(out));

@@ -100,7 +100,7 @@ const char* reason_in_words(EventFinished::Reason reason) {
     case EventFinished::Reason::length:
         return "length limit";
     case EventFinished::Reason::context_full:
-        return "context full";
+        return "context full: ask for a longer --context, or for less";
     case EventFinished::Reason::cancelled:
         return "interrupted";
     case EventFinished::Reason::failed:

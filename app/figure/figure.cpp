@@ -115,4 +115,9 @@ QString visible_token(const QString& text, int limit) {
     return text.size() > 4 * limit ? out + QStringLiteral("…") : out;
 }
 
+QString shortened(const QStringList& texts) {
+    const QString first = texts.mid(0, 3).join(QStringLiteral(", "));
+    return texts.size() > 3 ? first + QStringLiteral(" … (%1)").arg(texts.size()) : first;
+}
+
 } // namespace ergosphere

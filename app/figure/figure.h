@@ -100,6 +100,9 @@ double parse_length_mm(const QString& text);
 /// Throws ergo::Error(usage) naming the number that makes no sense.
 void validate(const FigureSpec& spec);
 
+/// The first three of a list, and how many there are: nobody reads twenty.
+QString shortened(const QStringList& texts);
+
 /// A token's text as views show it: space as ·, newline ↵, tab ⇥, control characters escaped, at most `limit`
 /// characters (then …); the empty text as ∅.
 QString visible_token(const QString& text, int limit = 24);

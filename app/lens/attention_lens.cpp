@@ -257,6 +257,30 @@ void AttentionLens::fitRange(const std::vector<float>& values) {
     range_->setColoring(coloring_, automatic_);
 }
 
+/// In units of weight the picture and the single heads share one scale. Relative to uniform a single head
+/// goes far beyond the mean of all, so the small pictures have a range that fits all of them.
+const Coloring& AttentionLens::gridColoring(const PairSource& from, int heads) {
+    if (scale_ == WeightScale::weight) {
+        return coloring_;
+    }
+    std::vector<float> values;
+    for (int head = 0; head < heads; ++head) {
+        const auto some = sample(*data_, {from.observable, {head}, scale_}, sample_size / heads + 1);
+        values.insert(values.end(), some.begin(), some.end());
+    }
+    Matrix flat(1, static_cast<int>(values.size()));
+    flat.values = std::move(values);
+    const auto [black, white] = autofit(flat, quantity_of(scale_), *coloring_.map);
+    const double span = grid_coloring_.white - grid_coloring_.black;
+    if (grid_coloring_.map != coloring_.map || grid_scale_ != scale_ ||
+        std::abs(white - grid_coloring_.white) > 0.15 * span ||
+        std::abs(black - grid_coloring_.black) > 0.15 * span) {
+        grid_scale_ = scale_;
+        grid_coloring_ = {coloring_.map, black, white > black ? white : black + 1e-6};
+    }
+    return grid_coloring_;
+}
+
 void AttentionLens::refresh() {
     const ergo::AttentionSite* at = site();
     const PairSource from = source();
@@ -264,7 +288,8 @@ void AttentionLens::refresh() {
     bool complete = image_.update(*data_, from, coloring_, Deadline(picture_ms));
     view_->setPicture(&image_, from, scale_picker_->currentText());
     if (!grid_->isHidden()) {
-        complete &= grid_->refresh(*data_, from, at->heads, coloring_, Deadline(picture_ms));
+        complete &=
+            grid_->refresh(*data_, from, at->heads, gridColoring(from, at->heads), Deadline(picture_ms));
     }
     setTexts(headPlaceText(at->label, selection_->head()), summary(), isRecomputed());
     if (!complete) {

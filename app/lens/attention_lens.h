@@ -43,6 +43,7 @@ class AttentionLens : public Lens {
     QWidget* makeControls();
     void fillPickers();
     void fitRange(const std::vector<float>& values);
+    const Coloring& gridColoring(const PairSource& from, int heads);
     void fitAgain();
     void recolor();
     QString summary() const;
@@ -57,7 +58,8 @@ class AttentionLens : public Lens {
     RangeBar* range_ = nullptr;
     QLabel* readout_ = nullptr;
     PairImage image_;
-    Coloring coloring_;
+    Coloring coloring_, grid_coloring_;
+    WeightScale grid_scale_ = WeightScale::weight;
     WeightScale scale_ = WeightScale::weight;
     bool automatic_ = true; // the range follows the data …
     bool refit_ = true;     // … and is fitted at the next refresh even if it is nearly right

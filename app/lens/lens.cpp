@@ -80,8 +80,14 @@ void Lens::setTexts(const QString& title, const QString& summary, bool recompute
     summary_->setText(summary);
     recomputed_ = recomputed;
     const QString origin = recomputed ? tr("recomputed") : tr("live from the run");
-    measured_->setText(data_->measuredOn().isEmpty() ? origin
-                                                     : data_->measuredOn() + QStringLiteral(" · ") + origin);
+    QStringList parts{origin};
+    if (!data_->measuredOn().isEmpty()) {
+        parts.prepend(data_->measuredOn());
+    }
+    if (!data_->changes().isEmpty()) {
+        parts << tr("altered model: %1").arg(shortened(data_->changes()));
+    }
+    measured_->setText(parts.join(QStringLiteral(" · ")));
     setAccessibleName(title);
     setAccessibleDescription(summary);
 }
@@ -99,6 +105,9 @@ QString Lens::measuredText() const {
 FigureSpec Lens::figureSpec() const {
     FigureSpec spec;
     spec.title = figureTitle();
+    if (!data_->changes().isEmpty()) { // on paper too nobody may take it for the model itself
+        spec.title += QStringLiteral(" · altered: ") + shortened(data_->changes());
+    }
     spec.provenance = provenance();
     return spec;
 }
@@ -109,7 +118,10 @@ QString Lens::provenance() const {
     const QString measured =
         data_->measuredOn().isEmpty() ? QString() : data_->measuredOn() + QStringLiteral(" · ");
     return model + figureTitle() + QStringLiteral(", ") + measured +
-           (recomputed_ ? QStringLiteral("recomputed") : QStringLiteral("live from the run"));
+           (recomputed_ ? QStringLiteral("recomputed") : QStringLiteral("live from the run")) +
+           (data_->changes().isEmpty()
+                ? QString()
+                : QStringLiteral(" · altered: ") + data_->changes().join(QStringLiteral(", ")));
 }
 
 QString Lens::figureTitle() const {

@@ -61,7 +61,7 @@ void LensData::setModel(std::shared_ptr<const ergo::OpenedModel> opened) {
     setSynthetic(std::move(info), std::move(observables), {});
     has_info_ = has;
     if (has) {
-        readParameters();
+        readParameters({});
         if (opened_->backend) {
             measured_on_ = QString::fromStdString(opened_->backend->info().name) + QStringLiteral(" · f32");
         }
@@ -80,6 +80,7 @@ void LensData::setSynthetic(ergo::ModelInfo info, std::vector<ergo::Observable> 
     recent_.clear();
     session_ = 0;
     measured_on_.clear();
+    changes_.clear();
     for (std::size_t i = 0; i < observables_.size(); ++i) {
         index_[observables_[i].name] = static_cast<int>(i);
         const auto found = parameters.find(observables_[i].name);
@@ -94,7 +95,18 @@ void LensData::setSynthetic(ergo::ModelInfo info, std::vector<ergo::Observable> 
     schedule();
 }
 
-void LensData::readParameters() {
+void LensData::setChanges(const QStringList& changes, const std::vector<std::vector<float>>& values) {
+    changes_ = changes;
+    if (opened_) {
+        readParameters(values);
+        for (quint64& version : versions_) {
+            version = ++clock_;
+        }
+    }
+    schedule();
+}
+
+void LensData::readParameters(const std::vector<std::vector<float>>& changed) {
     const std::shared_ptr<const ergo::Tables> tables = opened_->model->tables();
     for (std::size_t i = 0; i < observables_.size(); ++i) {
         if (observables_[i].source != ergo::ObservableSource::param) {
@@ -102,7 +114,8 @@ void LensData::readParameters() {
         }
         const ergo::ParamId id = opened_->model->param_of(observables_[i]);
         if (id.index >= 0 && id.index < static_cast<std::int32_t>(tables->params.size())) {
-            parameters_[static_cast<int>(i)] = tables->params[static_cast<std::size_t>(id.index)].values;
+            const auto at = static_cast<std::size_t>(id.index);
+            parameters_[static_cast<int>(i)] = at < changed.size() ? changed[at] : tables->params[at].values;
         }
     }
 }

@@ -50,6 +50,9 @@ class LensData : public QObject {
     void clear();
     /// Pair maps of observables not in `wanted` may be dropped (the oldest first, beyond the memory budget).
     void retain(const QVector<ergo::Observe>& wanted);
+    /// What is changed in the model (as `--set` has it), and the values of all its parameters then; empty:
+    /// nothing, or none of them.
+    void setChanges(const QStringList& changes, const std::vector<std::vector<float>>& values);
     /// What the strip "measured on" says: "AMD EPYC, 2 threads, AVX-512", 2, "f32". Taken from the model's
     /// backend by setModel where it has one.
     void setMeasuredOn(const QString& device, int threads, const QString& precision);
@@ -63,6 +66,8 @@ class LensData : public QObject {
     qint64 length() const { return tokens_.size(); }
     /// "AMD EPYC … · 2 threads · f32"
     const QString& measuredOn() const { return measured_on_; }
+    /// Empty: the model is as its file has it.
+    const QStringList& changes() const { return changes_; }
 
     /// Index into Model::observables(), -1: the model has no such thing.
     int observable(const std::string& name) const;
@@ -82,7 +87,7 @@ class LensData : public QObject {
     /// All rows [stripRows, width] at once; rows that are absent are 0.
     std::span<const float> stripTable(int observable) const;
     RowOrigin stripOrigin(int observable, qint64 token) const;
-    /// Values of a parameter observable (radius, alpha …) as the checkpoint has them; empty when it is none.
+    /// Values of a parameter observable (radius, alpha …) as the model has them now; empty when it is none.
     std::span<const float> parameter(int observable) const;
     /// Grows with every change of this observable's rows: for caches.
     quint64 version(int observable) const;
@@ -118,7 +123,7 @@ class LensData : public QObject {
     void touch(int observable);
     void schedule();
     void dropRows(qint64 from);
-    void readParameters();
+    void readParameters(const std::vector<std::vector<float>>& changed);
     void addPairs(const ergo::Frame& frame, const ergo::Capture& capture);
     void addStrip(const ergo::Frame& frame, const ergo::Capture& capture);
 
@@ -129,6 +134,7 @@ class LensData : public QObject {
     std::map<std::string, int> index_;
     QStringList tokens_;
     QString measured_on_;
+    QStringList changes_;
     quint64 session_ = 0;
     std::map<std::pair<int, int>, PairMap> pairs_;
     std::map<int, Strip> strips_;

@@ -7,6 +7,7 @@
 #include "app/lens/router_ribbon.h"
 #include "app/window/theme.h"
 
+#include <QKeyEvent>
 #include <QLabel>
 #include <QPainter>
 #include <QScrollArea>
@@ -32,12 +33,27 @@ QIcon square(const QColor& color) {
     return QIcon(pixmap);
 }
 
+/// Pages scroll; the arrow keys are the lens's, they step from token to token.
+class StripScrollArea : public QScrollArea {
+  public:
+    using QScrollArea::QScrollArea;
+
+  protected:
+    void keyPressEvent(QKeyEvent* event) override {
+        if (event->key() == Qt::Key_PageUp || event->key() == Qt::Key_PageDown) {
+            QScrollArea::keyPressEvent(event);
+        } else {
+            event->ignore();
+        }
+    }
+};
+
 } // namespace
 
 RouterLens::RouterLens(LensData* lens_data, Selection* selection, QWidget* parent)
     : Lens(lens_data, selection, parent) {
     legend_ = new FlowWidget(this, 4);
-    auto* scroll = new QScrollArea(this);
+    auto* scroll = new StripScrollArea(this);
     scroll->setWidgetResizable(true);
     scroll->setFrameShape(QFrame::NoFrame);
     scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);

@@ -119,6 +119,7 @@ void ConversationController::send(const QString& text) {
         conversation_.title = titleFrom(text);
     }
     regenerations_ = 0;
+    replaced_.reset();
     prepare(true);
 }
 
@@ -126,8 +127,9 @@ void ConversationController::regenerate() {
     if (!canRegenerate()) {
         return;
     }
+    replaced_.reset();
     if (conversation_.messages.last().role == ergo::Role::assistant) {
-        conversation_.messages.removeLast();
+        replaced_ = conversation_.messages.takeLast();
     }
     ++regenerations_; // another seed, or the same words would come again
     prepare(true);
@@ -137,9 +139,7 @@ void ConversationController::stop() {
     if (state_ == State::preparing) {
         ++job_; // what is being prepared is of no use any more
         setState(State::idle);
-        if (!conversation_.messages.isEmpty() && conversation_.messages.last().role == ergo::Role::user) {
-            emit returned(conversation_.messages.takeLast().text);
-        }
+        giveBack();
     } else if (opening_) {
         opening_->worker->stop();
         if (!opening_->worker->busy()) { // it had not begun
@@ -153,6 +153,15 @@ void ConversationController::stop() {
             stop_timer_.start();
         }
         emit progressEnded();
+    }
+}
+
+// Nothing comes of the reply that was asked for: what was said goes back, the reply that was there stays.
+void ConversationController::giveBack() {
+    if (replaced_) {
+        conversation_.messages.push_back(*std::exchange(replaced_, std::nullopt));
+    } else if (!conversation_.messages.isEmpty() && conversation_.messages.last().role == ergo::Role::user) {
+        emit returned(conversation_.messages.takeLast().text);
     }
 }
 
@@ -224,12 +233,18 @@ void ConversationController::prepare(bool reply) {
         setState(State::preparing);
     }
     prompt_stats_ = {};
+    // A reply that was cut short is only worth writing again with more room.
+    const bool cut = replaced_ && replaced_->stats.stop == "context_full";
+    const qint64 room = std::min(max_tokens_, std::max<qint64>(1, contextSize() / 4));
     QThreadPool::globalInstance()->start([self = QPointer(this), opened = opened_,
-                                          conversation = conversation_, job, reply] {
+                                          conversation = conversation_, job, reply, cut, room] {
         Prompt prompt;
         QString problem;
         try {
             prompt = makePrompt(*opened, conversation, reply);
+            if (reply && (cut || qint64(prompt.ids.size()) >= opened->context)) {
+                prompt.offer = proposeDrop(*opened, conversation, room);
+            }
         } catch (const std::exception& error) {
             problem = QString::fromUtf8(error.what());
         }
@@ -242,8 +257,8 @@ void ConversationController::prepare(bool reply) {
                 self->prepared(job, reply, std::move(prompt));
             } else {
                 self->setState(State::idle);
-                if (reply && !self->conversation_.messages.isEmpty()) {
-                    emit self->returned(self->conversation_.messages.takeLast().text);
+                if (reply) {
+                    self->giveBack();
                 }
                 emit self->failed(problem);
             }
@@ -253,20 +268,24 @@ void ConversationController::prepare(bool reply) {
 
 void ConversationController::prepared(std::uint64_t job, bool reply, Prompt prompt) {
     const auto size = static_cast<qint64>(prompt.ids.size());
-    if (reply && size >= contextSize()) {
+    if (reply && (size >= contextSize() || prompt.offer)) {
+        const bool again = replaced_.has_value();
         setState(State::idle);
-        if (conversation_.messages.last().role == ergo::Role::user) {
-            emit returned(conversation_.messages.takeLast().text);
-        }
+        giveBack();
         const QLocale locale;
-        emit failed(tr("The context is full: with this message the conversation is %1 tokens long and the "
-                       "model holds "
-                       "%2, a reply included. Shorten the message or start a new chat (Ctrl+N).")
-                        .arg(locale.toString(size))
-                        .arg(locale.toString(contextSize())));
+        if (prompt.offer) {
+            emit dropOffered(*prompt.offer, again);
+        } else {
+            emit failed(tr("The context is full: with this message the conversation is %1 tokens long and "
+                           "the model holds "
+                           "%2, a reply included. Shorten the message or start a new chat (Ctrl+N).")
+                            .arg(locale.toString(size))
+                            .arg(locale.toString(contextSize())));
+        }
         emit meterChanged();
         return;
     }
+    replaced_.reset();
     std::vector<std::int32_t> ids = prompt.ids;
     show(std::move(prompt));
     if (!reply) {
@@ -276,11 +295,19 @@ void ConversationController::prepared(std::uint64_t job, bool reply, Prompt prom
         }
         return;
     }
+    ergo::SamplingParams sampling = sampling_;
+    sampling.seed += regenerations_;
+    generate(std::move(ids), sampling);
+}
+
+void ConversationController::generate(std::vector<std::int32_t> prompt, const ergo::SamplingParams& sampling,
+                                      std::int64_t written, std::map<std::int64_t, std::int32_t> take) {
     ergo::GenerateRequest request;
-    request.tag = job;
-    request.prompt = std::move(ids);
-    request.sampling = sampling_;
-    request.sampling.seed += regenerations_;
+    request.tag = job_;
+    request.prompt = std::move(prompt);
+    request.written = written;
+    request.take = std::move(take);
+    request.sampling = sampling;
     request.max_tokens = max_tokens_;
     request.stop_ids = opened_->chat->stop_ids();
     const auto ends = ergo::end_tokens(*opened_->checkpoint, opened_->tokenizer.get());
@@ -296,6 +323,9 @@ void ConversationController::show(Prompt prompt) {
     // What is known of tokens that were written before stays known.
     const auto& before = document_->turns();
     for (qsizetype t = 0; t < std::min(before.size(), prompt.turns.size()); ++t) {
+        if (prompt.turns[t].left_out || before[t].left_out) {
+            continue;
+        }
         auto& tokens = prompt.turns[t].tokens;
         const auto& old = before[t].tokens;
         for (qsizetype i = 0; i < std::min(old.size(), tokens.size()) && old[i].id == tokens[i].id; ++i) {
@@ -395,6 +425,7 @@ void ConversationController::handle(ergo::EventToken& event) {
     token.text = QString::fromStdString(event.text);
     token.piece = tokenPiece(*opened_->tokenizer, token.id);
     token.probability = event.choice.probability;
+    token.taken = event.taken;
     token.alternatives = std::move(event.choice.alternatives);
     document_->appendToken(std::move(token));
     data_->appendToken(tokenText(*opened_->tokenizer, event.choice.id));
@@ -421,6 +452,7 @@ void ConversationController::finish(const ReplyStats& result, const QString& tra
     stats.tokens = written_;
     stats.temperature = used_sampling_.temperature;
     stats.seed = used_sampling_.seed;
+    stats.changes = seat_->changes.join('\n');
     if (stats.seconds > 0 && stats.tokens > 0) {
         tokens_per_second_ = stats.tokensPerSecond();
     }
@@ -433,7 +465,8 @@ void ConversationController::finish(const ReplyStats& result, const QString& tra
         turn.stats = statsLine(stats);
         if (stats.stop == "context_full") {
             turn.note =
-                tr("The context is full (%1 of %2 tokens), so the reply ends here. Ctrl+N starts a new chat.")
+                tr("The context is full (%1 of %2 tokens), so the reply ends here. Regenerate offers to make "
+                   "room, Ctrl+N starts a new chat.")
                     .arg(QLocale().toString(contextUsed()))
                     .arg(QLocale().toString(contextSize()));
         } else if (stats.stop == "length") {
@@ -447,7 +480,7 @@ void ConversationController::finish(const ReplyStats& result, const QString& tra
             }
         }
     });
-    if (written_ > 0) {
+    if (!message.ids.empty()) {
         conversation_.messages.push_back(std::move(message));
     }
     if (state_ != State::opening) {

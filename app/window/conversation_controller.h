@@ -68,6 +68,14 @@ class ConversationController : public QObject {
     /// Used from the next reply on.
     void setSampling(const ergo::SamplingParams& sampling, qint64 max_tokens);
     void setSystemPrompt(const QString& text);
+    /// These messages are no longer given to the model (DropOffer::messages); they stay in the conversation.
+    void leaveOut(const QVector<int>& messages);
+    /// What is changed in the shown model, as `ergo --set` has it ("layers.*.router.temperature=2",
+    /// "knob.phase=false"), in order.
+    const QStringList& changes() const { return seat_->changes; }
+    /// Replaces them. Parameters change from the next token on, what is there is read again with them; a
+    /// knob opens the model anew. Returns what is wrong with them, or an empty text.
+    QString setChanges(const QStringList& changes);
     /// Ends what is being written here and now and keeps what is there; replyFinished() comes before this
     /// returns.
     void abandon();
@@ -86,6 +94,9 @@ class ConversationController : public QObject {
     void send(const QString& text);
     void stop();
     void regenerate();
+    /// A branch of the conversation: the reply that has a token at `position` of the log is written again
+    /// from there, beginning with the token `id`. The conversation that was stays in the store.
+    void takeInstead(qint64 position, std::int32_t id);
     void newChat();
     /// Shows a stored conversation; its model is opened when another one is. The model reads it in the
     /// background, so that the lenses have something to show.
@@ -100,6 +111,10 @@ class ConversationController : public QObject {
     void openFailed(const QString& source, const QString& text);
     /// Something else went wrong; one text for people.
     void failed(const QString& text);
+    /// There is no room for a reply, but there would be without some messages. `again`: a reply was to be
+    /// written again (else the message goes back by returned()).
+    void dropOffered(const ergosphere::DropOffer& offer, bool again);
+    void changesChanged(); ///< of the shown model
     /// `text` could not be sent and goes back to where it was written.
     void returned(const QString& text);
     void progress(const QString& what, double done, double total);
@@ -117,6 +132,7 @@ class ConversationController : public QObject {
         std::shared_ptr<const ergo::OpenedModel> opened;
         Conversation conversation;
         quint64 tag = 0;
+        QStringList changes;
     };
     std::unique_ptr<Seat> makeSeat(const QString& source, const ergo::OpenModelOptions& options);
     Seat* seatOf(const QString& source) const;
@@ -140,6 +156,10 @@ class ConversationController : public QObject {
     void prepare(bool reply);
     void prepared(std::uint64_t job, bool reply, Prompt prompt);
     void show(Prompt prompt);
+    void generate(std::vector<std::int32_t> prompt, const ergo::SamplingParams& sampling,
+                  std::int64_t written = 0, std::map<std::int64_t, std::int32_t> take = {});
+    void giveBack();
+    void useChanges();
     void finish(const ReplyStats& stats, const QString& trailing_text);
     void setState(State state);
     void observe();
@@ -151,6 +171,8 @@ class ConversationController : public QObject {
     std::shared_ptr<const ergo::OpenedModel> opened_;
     Conversation conversation_;
     std::optional<Conversation> resume_after_open_;
+    QStringList changes_after_open_;
+    std::optional<Message> replaced_; ///< the reply that is being written again, until that has begun
     ergo::OpenModelOptions defaults_;
     QString system_;
     ergo::SamplingParams sampling_, used_sampling_;

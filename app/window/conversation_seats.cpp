@@ -83,6 +83,7 @@ void ConversationController::cancelOpening() {
         retire(std::move(opening_));
     }
     resume_after_open_.reset();
+    changes_after_open_.clear();
 }
 
 void ConversationController::showModel(const QString& source) {
@@ -138,6 +139,7 @@ void ConversationController::show(Seat* seat) {
     }
     selection_->setHeads(heads);
     observe();
+    useChanges();
     setState(State::idle);
     emit modelOpened();
     emit modelsChanged();
@@ -175,6 +177,7 @@ void ConversationController::closeModel(const QString& source) {
             showNothing();
             clearConversation();
             data_->setModel(nullptr);
+            emit changesChanged();
             selection_->setHeads({});
             setState(State::no_model);
             emit modelOpened();
@@ -193,6 +196,7 @@ void ConversationController::takeOpening() {
         } else if (auto* opened = std::get_if<ergo::EventOpened>(&event)) {
             std::unique_ptr<Seat> fresh = std::move(opening_);
             fresh->opened = opened->model;
+            fresh->changes = std::exchange(changes_after_open_, {});
             Seat* const before = seatOf(fresh->source);
             Seat* const empty = seat_->opened ? nullptr : seat_;
             seats_.push_back(std::move(fresh));

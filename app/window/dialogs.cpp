@@ -153,6 +153,13 @@ SettingsDialog::SettingsDialog(Preferences* preferences, QWidget* parent)
     theme->setCurrentIndex(theme->findData(themeName(preferences_->theme())));
     auto* motion = new QCheckBox(tr("Nothing moves by itself"));
     motion->setChecked(preferences_->reducedMotion());
+    auto* scale = new QComboBox;
+    scale->setObjectName("scale");
+    for (const int percent : {100, 125, 150, 175, 200}) {
+        scale->addItem(QStringLiteral("%1 %").arg(percent), percent);
+    }
+    scale->setCurrentIndex(std::max(0, scale->findData(preferences_->scale())));
+    scale->setToolTip(tr("Texts, buttons and pictures; on top of what the desktop asks for"));
     auto* backend = new QComboBox;
     backend->addItem(tr("Choose by itself"), "auto");
     backend->addItem(tr("CPU"), "cpu");
@@ -165,11 +172,14 @@ SettingsDialog::SettingsDialog(Preferences* preferences, QWidget* parent)
     threads->setRange(0, 1024);
     threads->setSpecialValueText(tr("one a core"));
     threads->setValue(preferences_->threads());
-    auto* note = new QLabel(tr("The engine's settings hold from the next model that is opened."));
+    auto* note =
+        new QLabel(tr("The size holds from the next start, the engine's settings from the next model that "
+                      "is opened."));
     note->setForegroundRole(QPalette::PlaceholderText);
     note->setWordWrap(true);
     auto* form = makeForm();
     form->addRow(tr("Theme"), theme);
+    form->addRow(tr("Size"), scale);
     form->addRow(tr("Motion"), motion);
     form->addRow(tr("Backend"), backend);
     form->addRow(tr("CPU threads"), threads);
@@ -191,6 +201,8 @@ SettingsDialog::SettingsDialog(Preferences* preferences, QWidget* parent)
         preferences_->setReducedMotion(on);
         emit lookChanged();
     });
+    connect(scale, &QComboBox::currentIndexChanged, this,
+            [this, scale] { preferences_->setScale(scale->currentData().toInt()); });
     connect(backend, &QComboBox::currentIndexChanged, this, [this, backend] {
         preferences_->setBackend(backend->currentData().toString());
         emit engineChanged();
@@ -221,6 +233,7 @@ ShortcutSheet::ShortcutSheet(const QList<QAction*>& actions, QWidget* parent) : 
         {tr("Shift+click"), tr("pin a second token")},
         {tr("Arrow keys"), tr("next token, next line")},
         {tr("Home, End"), tr("first, last token")},
+        {tr("Enter on a token"), tr("take another token instead")},
         {tr("[ ]"), tr("previous, next layer")},
         {tr(", ."), tr("previous, next head")},
         {tr("Double-click on a head"), tr("show it alone")},

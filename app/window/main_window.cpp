@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/window/main_window.h"
 
+#include "app/chat/changes_panel.h"
 #include "app/chat/chat_archive.h"
 #include "app/chat/chat_panel.h"
 #include "app/chat/composer.h"
+#include "app/chat/drop_banner.h"
 #include "app/chat/prompt.h"
 #include "app/chat/sampling_panel.h"
 #include "app/chat/transcript.h"
@@ -75,6 +77,7 @@ MainWindow::MainWindow(Preferences* preferences, const Options& options)
     connectController();
     connectLibrary();
     connectBackend();
+    connectChanges();
     if (auto* application = qobject_cast<Application*>(qApp)) {
         connect(application, &Application::unexpected, this, [this](const QString& text) {
             chat_->messages()->showError(tr("Something went wrong inside the program: %1").arg(text));
@@ -219,10 +222,12 @@ void MainWindow::connectController() {
             chat_->sampling()->setSystemPrompt(conversation.system);
         }
         chat_->messages()->dismiss();
+        chat_->drop()->hide();
         stateChanged();
     });
     connect(composer, &Composer::sendRequested, this, [this](const QString& text) {
         chat_->messages()->dismiss();
+        chat_->drop()->hide();
         applySampling();
         controller_->send(text);
     });
@@ -318,13 +323,14 @@ void MainWindow::modelOpened() {
     chat_->transcript()->setPieceOf([tokenizer = opened->tokenizer](std::int32_t id) {
         return tokenizer ? tokenPiece(*tokenizer, id) : QString::number(id);
     });
-    if (source == "demo:moa") {
+    if (source.startsWith("demo:") && can_chat) {
         chat_->transcript()->setEmptyState(
             tr("A model small enough to watch"),
             tr("It was trained for this program: it solves linear equations, adds and subtracts, and "
                "explains what you "
                "see here. Ask something, then click a token of the answer: the lenses follow."),
-            {"Solve 3x + 2 = 17", "47 + 38", "What is a ball radius?"});
+            {"Solve 3x + 2 = 17", "47 + 38",
+             opened->model->info().family == "moa" ? "What is a ball radius?" : "What is attention?"});
     } else if (can_chat) {
         chat_->transcript()->setEmptyState(
             tr("%1 is ready").arg(name),
@@ -340,6 +346,10 @@ void MainWindow::modelOpened() {
 }
 
 void MainWindow::openFailed(const QString& source, const QString& text) {
+    if (controller_->isOpen(source) && chat_->changes()->isVisible()) { // a knob that it cannot have
+        chat_->changes()->setProblem(text);
+        return;
+    }
     ModelCard::forFailure(source, text, this)->open();
 }
 

@@ -75,6 +75,7 @@ class MainWindow : public QMainWindow {
     void connectLibrary();
     void connectBackend();
     void showDeveloper();
+    void connectChanges();
     QAction* action(QMenu* menu, const QString& text, const QKeySequence& key, std::function<void()> act);
     void defaultLayout();
     void nameTabBars();
@@ -87,6 +88,10 @@ class MainWindow : public QMainWindow {
     void stepModel();
     void openFailed(const QString& source, const QString& text);
     void applySampling();
+    void offerDrop(const DropOffer& offer, bool again);
+    void openRecipe();
+    void readRecipe(const QString& path);
+    void saveRecipe();
     void chooseModel(bool folder);
     void exportFigure();
     void takeScreenshot();
@@ -118,6 +123,7 @@ class MainWindow : public QMainWindow {
     QAction *stop_ = nullptr, *regenerate_ = nullptr, *tokens_ = nullptr, *close_model_ = nullptr,
             *next_model_ = nullptr;
     int last_lens_ = 0;
+    bool drop_again_ = false; ///< what is offered is for a reply to be written again
 };
 
 } // namespace ergosphere

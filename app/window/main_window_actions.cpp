@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The window's menus and what they do.
+#include "app/chat/changes_panel.h"
 #include "app/chat/chat_panel.h"
 #include "app/chat/composer.h"
 #include "app/chat/transcript.h"
@@ -70,6 +71,15 @@ void MainWindow::buildActions() {
     regenerate_ = action(chat, tr("&Regenerate"), QKeySequence("Ctrl+R"), [this] {
         applySampling();
         controller_->regenerate();
+    });
+    action(chat, tr("&Interventions"), QKeySequence("Ctrl+I"), [this] {
+        const bool shown = !chat_->changes()->isVisible();
+        chat_->composer()->showChanges(shown);
+        if (shown) {
+            chat_->changes()->setFocus(Qt::ShortcutFocusReason);
+        } else {
+            chat_->composer()->focusField();
+        }
     });
     action(chat, tr("&Write"), QKeySequence("Ctrl+L"), [this] { chat_->composer()->focusField(); });
     action(chat, tr("Select &tokens"), QKeySequence("Ctrl+J"), [this] { chat_->transcript()->setFocus(); });

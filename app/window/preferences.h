@@ -8,6 +8,8 @@
 #include <QSettings>
 #include <QString>
 
+#include <algorithm>
+
 namespace ergosphere {
 
 class Preferences {
@@ -21,6 +23,9 @@ class Preferences {
     void setTheme(ThemeChoice theme);
     bool reducedMotion() const { return settings_.value("look/reduced_motion", false).toBool(); }
     void setReducedMotion(bool reduced) { settings_.setValue("look/reduced_motion", reduced); }
+    /// Size of everything in percent, 100 … 200; of use before the application object is made.
+    int scale() const { return std::clamp(settings_.value("look/scale", 100).toInt(), 100, 200); }
+    void setScale(int percent) { settings_.setValue("look/scale", percent); }
     bool ribbon() const { return settings_.value("look/ribbon", true).toBool(); }
     void setRibbon(bool ribbon) { settings_.setValue("look/ribbon", ribbon); }
     /// auto, cpu, vulkan, vulkan:N

@@ -95,6 +95,12 @@ TopBar::TopBar(QWidget* parent) : QWidget(parent) {
     model_->setFont(strong);
     backend_ = chip("backend_chip", this);
     backend_->setForegroundRole(QPalette::PlaceholderText);
+    altered_ = chip("altered_chip", this);
+    altered_->setText(tr("altered"));
+    QPalette caution = palette();
+    caution.setColor(QPalette::ButtonText, colorsOf(palette()).caution);
+    altered_->setPalette(caution);
+    altered_->hide();
     speed_ = new QLabel(this);
     speed_->setObjectName("speed");
     speed_->setFont(monoFont(11));
@@ -108,6 +114,7 @@ TopBar::TopBar(QWidget* parent) : QWidget(parent) {
     row->setContentsMargins(12, 6, 16, 6);
     row->setSpacing(8);
     row->addWidget(model_);
+    row->addWidget(altered_);
     row->addWidget(backend_);
     row->addStretch();
     row->addWidget(progress_);
@@ -118,6 +125,7 @@ TopBar::TopBar(QWidget* parent) : QWidget(parent) {
 
     connect(model_, &QToolButton::clicked, this, [this] { opened_ ? showPopup() : emit openRequested(); });
     connect(backend_, &QToolButton::clicked, this, [this] { emit backendRequested(backend_); });
+    connect(altered_, &QToolButton::clicked, this, &TopBar::changesRequested);
     connect(progress_, &ProgressRow::cancelRequested, this, &TopBar::cancelRequested);
     setModel(nullptr);
 }
@@ -148,6 +156,12 @@ void TopBar::setModel(std::shared_ptr<const ergo::OpenedModel> opened) {
     }
     backend_->setToolTip(tip + "\n" + choiceText(opened_->choice));
     backend_->show();
+}
+
+void TopBar::setChanges(const QStringList& changes) {
+    altered_->setVisible(!changes.isEmpty());
+    altered_->setToolTip(tr("The model is not as its file has it:\n%1").arg(changes.join('\n')));
+    altered_->setAccessibleName(tr("Altered model: %1").arg(changes.join(", ")));
 }
 
 void TopBar::setOpenModels(std::vector<std::shared_ptr<const ergo::OpenedModel>> open) {

@@ -5,6 +5,7 @@
 
 #include "engine/generate/opened_model.h"
 
+#include <QStringList>
 #include <QToolButton>
 #include <QWidget>
 
@@ -47,6 +48,8 @@ class TopBar : public QWidget {
     void setModel(std::shared_ptr<const ergo::OpenedModel> opened);
     /// All that are open: the chip lets one choose among them.
     void setOpenModels(std::vector<std::shared_ptr<const ergo::OpenedModel>> open);
+    /// Says that the model is not as its file has it.
+    void setChanges(const QStringList& changes);
     void setSpeed(double tokens_per_second, bool live);
     void setContext(qint64 used, qint64 size);
     /// Something long is going on; shown only when it takes more than a moment.
@@ -59,6 +62,7 @@ class TopBar : public QWidget {
     void openRequested();
     void cardRequested();
     void backendRequested(QWidget* chip);
+    void changesRequested();
     void modelChosen(const QString& source);
     void modelClosed(const QString& source);
     void cancelRequested();
@@ -72,7 +76,7 @@ class TopBar : public QWidget {
 
     std::shared_ptr<const ergo::OpenedModel> opened_;
     std::vector<std::shared_ptr<const ergo::OpenedModel>> open_;
-    QToolButton *model_, *backend_;
+    QToolButton *model_, *backend_, *altered_;
     QLabel* speed_;
     ProgressRow* progress_;
     ContextMeter* meter_;

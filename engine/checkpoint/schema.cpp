@@ -425,7 +425,15 @@ json parse_json(std::string_view text, const std::string& file) {
 }
 
 /// Parses in an order in which every base comes before the schemas that extend it.
-void parse_all(std::vector<std::pair<std::string, json>> files, std::vector<Schema>& known) {
+/// A wrong file is thrown, or left out and put into `faulty`.
+void parse_all(std::vector<std::pair<std::string, json>> files, std::vector<Schema>& known,
+               std::vector<Error>* faulty = nullptr) {
+    const auto wrong = [faulty](const Error& error) {
+        if (!faulty) {
+            throw error;
+        }
+        faulty->push_back(error);
+    };
     const auto member = [](const json& document, const char* name) {
         return document.is_object() ? document.value(name, json()) : json();
     };
@@ -437,11 +445,16 @@ void parse_all(std::vector<std::pair<std::string, json>> files, std::vector<Sche
                    });
         });
         if (ready == files.end()) {
-            throw Error(
+            wrong(Error(
                 ErrorKind::format, "schemas extend each other in a circle.",
-                {.code = "SCHEMA-FORMAT", .file = files[0].first, .advice = "Correct the schema file."});
+                {.code = "SCHEMA-FORMAT", .file = files[0].first, .advice = "Correct the schema file."}));
+            return; // none of them can be read
         }
-        known.push_back(Schema::parse(ready->second.dump(), ready->first, known));
+        try {
+            known.push_back(Schema::parse(ready->second.dump(), ready->first, known));
+        } catch (const Error& error) {
+            wrong(error);
+        }
         files.erase(ready);
     }
 }
@@ -495,7 +508,7 @@ std::vector<SchemaTensor> Schema::expand(const Variables& variables) const {
     return Expander(*table_, name_).run(std::move(all));
 }
 
-std::vector<Schema> builtin_schemas(const std::filesystem::path& user_folder) {
+std::vector<Schema> builtin_schemas(const std::filesystem::path& user_folder, std::vector<Error>* faulty) {
     std::vector<std::pair<std::string, json>> files;
     for (const EmbeddedFile& file : embedded_below("schemas/")) {
         const std::string name(file.path.substr(file.path.rfind('/') + 1));
@@ -518,9 +531,16 @@ std::vector<Schema> builtin_schemas(const std::filesystem::path& user_folder) {
     files.clear();
     for (const auto& path : paths) {
         const std::string name = printable(path.filename().string());
-        files.emplace_back(name, parse_json(read_text_file(path, max_file_bytes), name));
+        try {
+            files.emplace_back(name, parse_json(read_text_file(path, max_file_bytes), name));
+        } catch (const Error& unreadable) {
+            if (!faulty) {
+                throw;
+            }
+            faulty->push_back(unreadable);
+        }
     }
-    parse_all(std::move(files), schemas);
+    parse_all(std::move(files), schemas, faulty);
 
     std::map<std::string, Schema> by_name;
     for (Schema& schema : schemas) {

@@ -4,6 +4,7 @@
 // format is described in resources/schemas/README.md.
 #pragma once
 
+#include "engine/base/error.h"
 #include "engine/checkpoint/expression.h"
 #include "engine/tensor/tensor.h"
 
@@ -49,8 +50,10 @@ class Schema {
 };
 
 /// The schemas compiled into the program, sorted by name; *.json files of `user_folder` (may be empty or
-/// absent) are added and replace those of the same name. A user file that is wrong is an Error naming it.
-std::vector<Schema> builtin_schemas(const std::filesystem::path& user_folder = {});
+/// absent) are added and replace those of the same name. A user file that is wrong is an Error naming it:
+/// thrown, or put into `faulty` where that is given, and the others are read.
+std::vector<Schema> builtin_schemas(const std::filesystem::path& user_folder = {},
+                                    std::vector<Error>* faulty = nullptr);
 
 /// Where a person's own schemas lie: ergosphere/schemas in the folder for configurations ($XDG_CONFIG_HOME,
 /// else

@@ -62,8 +62,17 @@ EventFinished generate_reply(Session& session, const OpenedModel& opened, const 
     if (request.prompt.empty()) {
         throw Error(ErrorKind::usage, "The prompt is empty; there is nothing to continue.");
     }
+    const auto size = static_cast<std::int64_t>(request.prompt.size());
+    if (request.written < 0 || request.written >= size) {
+        throw Error(ErrorKind::usage, "A prompt of " + std::to_string(size) + " tokens cannot end with " +
+                                          std::to_string(request.written) + " of the reply.");
+    }
     Sampler sampler(request.sampling);
+    sampler.skip(request.written);
     TextStream text(opened.tokenizer, request.stop);
+    for (std::int64_t p = size - request.written; p < size; ++p) {
+        text.push(request.prompt[static_cast<std::size_t>(p)]); // said before
+    }
     EventFinished end;
     end.tag = request.tag;
     end.context = session.capacity();
@@ -81,12 +90,12 @@ EventFinished generate_reply(Session& session, const OpenedModel& opened, const 
 
     const auto writing = Clock::now();
     try {
-        while (end.tokens < request.max_tokens) {
+        while (request.written + end.tokens < request.max_tokens) {
             cancel.check();
             if (hooks.between) {
                 hooks.between();
             }
-            EventToken token = next_token(session, sampler, request, end.tokens);
+            EventToken token = next_token(session, sampler, request, request.written + end.tokens);
             const auto& stops = request.stop_ids;
             if (std::find(stops.begin(), stops.end(), token.choice.id) != stops.end()) {
                 end.reason = Reason::stop_token;

@@ -56,6 +56,13 @@ class Sampler {
     /// the vocabulary.
     Choice take(std::int32_t id, std::span<const float> logits, std::size_t alternatives = 5);
 
+    /// Uses up the chances of `tokens` tokens that are written already.
+    void skip(std::int64_t tokens) {
+        for (; tokens > 0; --tokens) {
+            draw();
+        }
+    }
+
   private:
     std::uint64_t draw() { return params_.temperature == 0 ? 0 : random_() >> 11; }
 

@@ -92,6 +92,11 @@ class Worker::Impl {
         return op_times_;
     }
 
+    void set_params(std::vector<std::vector<float>> values) {
+        const std::lock_guard lock(mutex_);
+        params_wanted_ = std::move(values);
+    }
+
     void stop() {
         const std::lock_guard lock(mutex_);
         commands_.clear();
@@ -158,6 +163,8 @@ class Worker::Impl {
                 auto session = std::make_unique<Session>(opened); // the old model stays if this fails
                 session_ = std::move(session);
                 opened_ = std::move(opened);
+                params_.clear();
+                stale_ = false;
                 apply_subscriptions();
                 emit(EventOpened{opened_});
                 prepare_session();
@@ -175,6 +182,7 @@ class Worker::Impl {
         } else if (opened_) {
             guarded("forget", [&] {
                 session_ = std::make_unique<Session>(opened_);
+                use_params();
                 apply_subscriptions();
                 prepare_session();
             });
@@ -190,11 +198,14 @@ class Worker::Impl {
         hooks.token = [this](EventToken&& e) { emit(std::move(e)); };
         hooks.between = [this] {
             refresh_backend();
+            refresh_params();
             refresh_subscriptions();
             publish_times(false);
         };
         hooks.progress = progress();
         refresh_backend();
+        refresh_params();
+        forget_stale_rows();
         refresh_subscriptions();
         const std::shared_ptr<const OpenedModel> opened = opened_; // another may take its place meanwhile
         const EventFinished finished = generate_reply(*session_, *opened, request, hooks, current_);
@@ -206,6 +217,8 @@ class Worker::Impl {
         if (!session_) {
             return;
         }
+        refresh_params();
+        forget_stale_rows();
         refresh_subscriptions();
         const std::vector<std::int32_t>& log = session_->tokens();
         const auto known = static_cast<std::int64_t>(
@@ -298,6 +311,34 @@ class Worker::Impl {
             std::this_thread::sleep_for(std::chrono::milliseconds(2));
         }
         wake();
+    }
+
+    // ---- parameters
+    // ------------------------------------------------------------------------------------------
+    void refresh_params() {
+        std::optional<std::vector<std::vector<float>>> wanted;
+        {
+            const std::lock_guard lock(mutex_);
+            wanted.swap(params_wanted_);
+        }
+        if (wanted && *wanted != params_) {
+            params_ = std::move(*wanted);
+            use_params();
+            stale_ = session_->length() > 0;
+        }
+    }
+
+    void use_params() {
+        for (std::size_t i = 0; i < params_.size(); ++i) {
+            session_->set_param(ParamId{static_cast<std::int32_t>(i)}, params_[i]);
+        }
+        stale_ = false;
+    }
+
+    void forget_stale_rows() {
+        if (std::exchange(stale_, false)) {
+            session_->rewind(0);
+        }
     }
 
     // ---- subscriptions
@@ -393,6 +434,7 @@ class Worker::Impl {
     std::optional<BackendWish> wish_;
     bool timing_wanted_ = false, timing_changed_ = false;
     std::vector<OpTime> op_times_;
+    std::optional<std::vector<std::vector<float>>> params_wanted_;
     CancelToken current_;
     bool observe_changed_ = false, quit_ = false;
     bool recapturing_ = false; // a second pass over the log
@@ -404,9 +446,11 @@ class Worker::Impl {
     std::shared_ptr<const OpenedModel> opened_;
     std::unique_ptr<Session> session_;
     bool frames_missing_ = false;
-    bool patient_ = false; // frames wait for the reader
     std::chrono::steady_clock::time_point published_{};
-    std::thread thread_; // last: it uses everything above
+    bool patient_ = false;                   // frames wait for the reader
+    std::vector<std::vector<float>> params_; // what they were set to; empty: the model's own
+    bool stale_ = false;                     // rows are remembered that other parameters made
+    std::thread thread_;                     // last: it uses everything above
 };
 
 Worker::Worker(std::function<void()> wake) : impl_(std::make_unique<Impl>(std::move(wake))) {}
@@ -435,6 +479,9 @@ std::vector<OpTime> Worker::op_times() const {
 }
 void Worker::forget() {
     impl_->enqueue(CommandForget{});
+}
+void Worker::set_params(std::vector<std::vector<float>> values) {
+    impl_->set_params(std::move(values));
 }
 void Worker::stop() {
     impl_->stop();

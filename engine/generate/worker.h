@@ -30,6 +30,9 @@ struct GenerateRequest {
     /// "Take this token instead": place in the reply (0 is its first token) to the token written there,
     /// whatever would have been chosen. Writing goes on behind it.
     std::map<std::int64_t, std::int32_t> take;
+    /// The reply goes on: so many of the prompt's last tokens are its own first ones. Places in `take`,
+    /// max_tokens and the sampler's chances count from the first of them, as if all came in one go.
+    std::int64_t written = 0;
 };
 
 /// A subscription by name, as views ask for it.
@@ -104,6 +107,9 @@ class Worker {
     void time_ops(bool timed);
     std::vector<OpTime> op_times() const;
     void forget(); ///< drops the token log
+    /// From the next step on the model runs with these parameters, in the order of Tables::params (see
+    /// changed_params). What is remembered was computed with others: the next prompt is read from its start.
+    void set_params(std::vector<std::vector<float>> values);
     void stop();
 
     std::vector<Event> take_events();

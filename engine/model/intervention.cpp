@@ -96,4 +96,18 @@ void apply_intervention(std::vector<ParamInfo>& params, const Intervention& chan
     }
 }
 
+std::vector<std::vector<float>> changed_params(const std::vector<ParamInfo>& params,
+                                               const std::vector<std::string>& changes) {
+    std::vector<ParamInfo> changed = params;
+    for (const std::string& text : changes) {
+        apply_intervention(changed, parse_intervention(text));
+    }
+    std::vector<std::vector<float>> values;
+    values.reserve(changed.size());
+    for (ParamInfo& param : changed) {
+        values.push_back(std::move(param.values));
+    }
+    return values;
+}
+
 } // namespace ergo

@@ -28,4 +28,8 @@ Intervention parse_intervention(const std::string& text);
 /// whole row.
 void apply_intervention(std::vector<ParamInfo>& params, const Intervention& intervention);
 
+/// The values of all parameters, in order, after these changes of `params`. Throws as the two above.
+std::vector<std::vector<float>> changed_params(const std::vector<ParamInfo>& params,
+                                               const std::vector<std::string>& changes);
+
 } // namespace ergo

@@ -212,6 +212,16 @@ class TestSchema : public QObject {
                  std::string("model.hyper_ffn.norm.weight"));
         write_bytes(root / "e.json", "{");
         QCOMPARE(code_of([&] { builtin_schemas(root); }), "F-JSON");
+        // Where faults are collected, the others are read all the same.
+        write_bytes(root / "f.json", R"({"format":"ergosphere-schema","version":1,"name":"lost",)"
+                                     R"("family":"moa","extends":"nobody"})");
+        std::vector<Error> faulty;
+        const auto others = builtin_schemas(root, &faulty);
+        QCOMPARE(find_schema(others, "mine").expand({})[0].shape, Shape{4});
+        QCOMPARE(others.size(), schemas.size());
+        QCOMPARE(faulty.size(), std::size_t{2});
+        QCOMPARE(faulty[0].where().file, std::string("e.json"));
+        QCOMPARE(faulty[1].where().file, std::string("f.json"));
     }
 
     void reports_what_does_not_fit() {

@@ -184,6 +184,20 @@ class ErgoTest : public QObject {
                  2.0);
     }
 
+    void a_figure_of_an_altered_model_says_so() {
+        const QStringList what = {"figure", "demo:moa", "--tokens", "1,2,3,4", "--view", "router", "-o"};
+        QCOMPARE(run_ergo(what + QStringList{path("own.svg")}).code, 0);
+        const Result r =
+            run_ergo(what + QStringList{path("altered.svg"), "--set", "layers.*.router.topk=1"});
+        QVERIFY2(r.code == 0, r.err);
+        QFile own(path("own.svg")), altered(path("altered.svg"));
+        QVERIFY(own.open(QIODevice::ReadOnly) && altered.open(QIODevice::ReadOnly));
+        QVERIFY(!own.readAll().contains("altered"));
+        const QByteArray svg = altered.readAll();
+        QVERIFY(svg.contains("f32 · altered: layers.*.router.topk=1"));      // inside the file
+        QVERIFY(svg.contains("Shares of the paths · altered: layers.*.router.topk=1")); // and on the paper
+    }
+
     void a_kept_figure_is_drawn_again() {
         const QStringList what = {"figure", "demo:moa", "--tokens", "1,2,3,4", "--view", "attention"};
         for (const QString file : {"kept.npz", "direct.pdf", "direct.csv"}) {

@@ -256,6 +256,26 @@ class SessionTest : public QObject {
         QVERIFY_EXCEPTION_THROWN(write(opened_, request), Error);
     }
 
+    void a_reply_goes_on_as_if_written_in_one_go() {
+        GenerateRequest request = question(*opened_, 1.3);
+        request.take[5] = 40;
+        const Written whole = write(opened_, request);
+        QVERIFY(whole.ids.size() > 8);
+        for (const std::size_t kept : {std::size_t{1}, std::size_t{5}, std::size_t{7}}) {
+            GenerateRequest rest = request;
+            rest.written = static_cast<std::int64_t>(kept);
+            rest.prompt.insert(rest.prompt.end(), whole.ids.begin(),
+                               whole.ids.begin() + static_cast<std::ptrdiff_t>(kept));
+            const Written out = write(opened_, rest);
+            QCOMPARE(out.ids, std::vector<std::int32_t>(whole.ids.begin() + static_cast<std::ptrdiff_t>(kept),
+                                                        whole.ids.end()));
+            QVERIFY(whole.text.ends_with(out.text) && out.text.size() < whole.text.size());
+            QCOMPARE(out.end.reason, whole.end.reason);
+        }
+        request.written = static_cast<std::int64_t>(request.prompt.size());
+        QVERIFY_EXCEPTION_THROWN(write(opened_, request), Error);
+    }
+
     void a_full_context_tells_the_numbers() {
         const auto small = open_demo(2, 40);
         GenerateRequest request = question(*small, 1.3);

@@ -4,6 +4,7 @@
 #include "engine/generate/generation.h"
 #include "engine/generate/session.h"
 #include "engine/generate/worker.h"
+#include "engine/model/intervention.h"
 
 #include <QElapsedTimer>
 #include <QTest>
@@ -322,6 +323,48 @@ class WorkerTest : public QObject {
         const Collected reply = collect(worker, is_finished);
         QVERIFY(reply.finished && reply.finished->tag == 7);
         QCOMPARE(reply.tokens.size(), std::size_t{2});
+    }
+
+    // The same reply as of a model that was opened with the change, whatever was remembered before.
+    void changed_parameters_hold_from_the_next_step() {
+        const std::vector<std::string> changes{"layers.*.router.topk=1", "layers.1.router.keep[2]=0"};
+        OpenModelOptions options;
+        options.backend = "cpu";
+        options.model.interventions = changes;
+        const auto altered = open_all("demo:moa", options, {}, {});
+        Worker worker({}), judge({});
+        options.model.interventions.clear();
+        worker.open("demo:moa", options);
+        const auto ids = [&](Worker& of, std::uint64_t tag) {
+            GenerateRequest request;
+            request.tag = tag;
+            request.prompt = question(*opened_, "Solve 3x + 2 = 17");
+            request.max_tokens = 30;
+            of.generate(request);
+            const Collected c = collect(of, is_finished);
+            std::vector<std::int32_t> out{c.prompt ? static_cast<std::int32_t>(c.prompt->reused) : -1};
+            for (const EventToken& token : c.tokens) {
+                out.push_back(token.choice.id);
+            }
+            return out;
+        };
+        const auto plain = ids(worker, 1);
+        options.model.interventions = changes;
+        judge.open("demo:moa", options);
+        const auto wanted = ids(judge, 1);
+        QVERIFY(wanted.size() > 1 && wanted != plain);
+        const auto& params = opened_->model->tables()->params;
+        worker.set_params(changed_params(params, changes));
+        QCOMPARE(ids(worker, 2), wanted); // nothing of before was reused
+        worker.forget();
+        QCOMPARE(ids(worker, 3), wanted);
+        worker.set_params(changed_params(params, {}));
+        QCOMPARE(ids(worker, 4), plain);
+        QVERIFY(ids(worker, 5)[0] > 0); // and now it is
+        QVERIFY_EXCEPTION_THROWN(changed_params(params, {"layers.0.nothing=1"}), Error);
+        for (std::size_t i = 0; i < params.size(); ++i) {
+            QCOMPARE(changed_params(params, changes)[i], altered->model->tables()->params[i].values);
+        }
     }
 };
 

@@ -24,16 +24,18 @@ struct Candidate {
     Semantics semantics;
     std::vector<SchemaTensor> claimed;
     FitReport report;
+    std::vector<std::string> notes;
     std::size_t problems() const {
         return report.missing.size() + report.unexpected.size() + report.misshaped.size() +
                report.unusable_dtype.size();
     }
 };
 
-/// Presets first, in the order of their age, then schemas the user added.
-std::vector<Schema> family_schemas(const std::string& folder) {
-    std::vector<Schema> all =
-        builtin_schemas(folder.empty() ? user_schema_folder() : checked_schema_folder(folder));
+/// Presets first, in the order of their age, then schemas the user added. A faulty file in the user's own
+/// folder keeps no model from opening that needs another; in a folder that was asked for it is an error.
+std::vector<Schema> family_schemas(const std::string& folder, std::vector<Error>& faulty) {
+    std::vector<Schema> all = folder.empty() ? builtin_schemas(user_schema_folder(), &faulty)
+                                             : builtin_schemas(checked_schema_folder(folder));
     std::vector<Schema> ours;
     for (const std::string& name : preset_names()) {
         for (const Schema& each : all) {
@@ -101,10 +103,14 @@ Candidate choose(const Checkpoint& checkpoint, const Config& config, const Varia
     Semantics().apply(asked, "settings");
     std::optional<Candidate> best;
     std::optional<Error> refused;
-    for (const Schema& schema : family_schemas(options.schemas)) {
+    std::vector<Error> faulty;
+    for (const Schema& schema : family_schemas(options.schemas, faulty)) {
         try {
             Candidate candidate = try_schema(schema, checkpoint, config, stored, asked);
             if (candidate.report.fits(options.allow_unused)) {
+                for (const Error& error : faulty) {
+                    candidate.notes.push_back(std::string("a schema was passed over: ") + error.what());
+                }
                 return candidate;
             }
             if (!best || candidate.problems() < best->problems()) {
@@ -119,6 +125,12 @@ Candidate choose(const Checkpoint& checkpoint, const Config& config, const Varia
     }
     if (!best) {
         throw refused ? *refused : Error(ErrorKind::unsupported, "no schema of the MoA family is installed");
+    }
+    if (!faulty.empty()) { // it may be the one that is needed
+        throw Error(ErrorKind::format,
+                    "no schema that can be read fits this checkpoint, and one cannot be read: " +
+                        faulty.front().message(),
+                    faulty.front().where());
     }
     return std::move(*best);
 }
@@ -176,7 +188,8 @@ std::shared_ptr<const Model> open(std::shared_ptr<const Checkpoint> checkpoint, 
                       " are there, with the shapes that config.json implies";
     why += stated ? "; semantics.json sets the knobs"
                   : "; what the published definition leaves open is read as the schema's preset has it";
-    Recognition recognition{chosen.schema, why, std::move(chosen.claimed), std::move(chosen.report)};
+    Recognition recognition{chosen.schema, why, std::move(chosen.claimed), std::move(chosen.report),
+                            std::move(chosen.notes)};
     Layout layout = make_layout(config, chosen.semantics, roles, positions);
     convert_matrices(*layout.tables, options.dtype);
     for (const std::string& text : options.interventions) {

@@ -85,6 +85,7 @@ void MoaModel::describe(const Recognition& recognition) {
     info_.dtype = stored.size() == 1 ? *stored.begin() : dtypes_of(*layout_.tables);
     info_.problems = checkpoint_->warnings();
     info_.problems.insert(info_.problems.end(), c.warnings.begin(), c.warnings.end());
+    info_.problems.insert(info_.problems.end(), recognition.notes.begin(), recognition.notes.end());
     for (const auto& each : recognition.report.unexpected) {
         info_.problems.push_back("the tensor " + printable(each.name) + " " + to_string(each.shape) +
                                  " is not used");

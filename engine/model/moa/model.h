@@ -19,6 +19,7 @@ struct Recognition {
     std::string why;
     std::vector<SchemaTensor> claimed;
     FitReport report;
+    std::vector<std::string> notes; ///< for ModelInfo::problems
 };
 
 class MoaModel final : public Model {
