@@ -288,12 +288,8 @@
 <context>
     <name>RecentModels</name>
     <message>
-        <source>Demo model (MoA)</source>
-        <translation>Demo-Modell (MoA)</translation>
-    </message>
-    <message>
-        <source>Demo model (%1)</source>
-        <translation>Demo-Modell (%1)</translation>
+        <source>%1 demo</source>
+        <translation>%1-Demo</translation>
     </message>
 </context>
 <context>
@@ -723,12 +719,8 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
         <translation>Der Kontext ist voll (%1 von %2 Token), darum endet die Antwort hier. „Neu schreiben“ bietet an, Platz zu schaffen, Strg+N beginnt ein neues Gespräch.</translation>
     </message>
     <message>
-        <source>(branch)</source>
-        <translation>(Zweig)</translation>
-    </message>
-    <message>
-        <source>%1 (branch)</source>
-        <translation>%1 (Zweig)</translation>
+        <source>branch: </source>
+        <translation>Zweig: </translation>
     </message>
     <message>
         <source>Open a model first.</source>

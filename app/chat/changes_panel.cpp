@@ -76,7 +76,6 @@ ChangesPanel::ChangesPanel(QWidget* parent) : QWidget(parent) {
     value_->setObjectName("change_value");
     value_->setAccessibleName(tr("New value"));
     value_->setFont(monoFont());
-    value_->setMaximumWidth(120);
     add_ = new QPushButton(tr("Add"), this);
     add_->setObjectName("change_add");
     now_ = new QLabel(this);
@@ -104,10 +103,9 @@ ChangesPanel::ChangesPanel(QWidget* parent) : QWidget(parent) {
     save_ = new QPushButton(tr("Save recipe…"), this);
     save_->setObjectName("recipe_save");
 
-    auto* line = new QHBoxLayout;
-    line->addWidget(name_, 1);
+    auto* line = new QHBoxLayout; // names are long: they have a row of their own
     line->addWidget(how_);
-    line->addWidget(value_);
+    line->addWidget(value_, 1);
     line->addWidget(add_);
     auto* buttons = new QHBoxLayout;
     buttons->addWidget(remove_);
@@ -118,6 +116,7 @@ ChangesPanel::ChangesPanel(QWidget* parent) : QWidget(parent) {
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(12, 8, 12, 8);
     column->setSpacing(6);
+    column->addWidget(name_);
     column->addLayout(line);
     column->addWidget(now_);
     column->addWidget(list_);

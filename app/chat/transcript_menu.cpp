@@ -12,18 +12,31 @@
 
 namespace ergosphere {
 
+namespace {
+
+/// A likely token has no need of digits, an unlikely one of more than say that it is not impossible.
+QString chanceText(float probability) {
+    const QLocale locale;
+    const double percent = double(probability) * 100;
+    constexpr double least = 0.001;
+    if (percent < least) {
+        return QStringLiteral("< %1 %").arg(locale.toString(least, 'f', 3));
+    }
+    return QStringLiteral("%1 %").arg(locale.toString(percent, 'f',
+                                                      percent >= 9.95    ? 0
+                                                      : percent >= 0.095 ? 1
+                                                                         : 3));
+}
+
+} // namespace
+
 // One entry a token that could stand there, with its chance; the one that does is ticked. Choosing that one
 // writes on from it again.
 void Transcript::addAlternatives(QMenu* menu, const TranscriptToken& token) {
     for (const ergo::TokenChance& chance : token.alternatives) {
         const QString piece = piece_of_ ? piece_of_(chance.id) : QString::number(chance.id);
-        const double percent = double(chance.probability) * 100;
         const QString text =
-            QStringLiteral("%1   %2 %")
-                .arg(QString(piece).replace('&', "&&"), QLocale().toString(percent, 'f',
-                                                                           percent >= 9.95    ? 0
-                                                                           : percent >= 0.095 ? 1
-                                                                                              : 3));
+            QStringLiteral("%1   %2").arg(QString(piece).replace('&', "&&"), chanceText(chance.probability));
         QAction* action = menu->addAction(text, this, [this, position = token.position, id = chance.id] {
             emit takeRequested(position, id);
         });

@@ -77,7 +77,8 @@ void Lens::setBody(QWidget* controls, QWidget* picture, QWidget* below) {
 
 void Lens::setTexts(const QString& title, const QString& summary, bool recomputed) {
     title_->setText(title);
-    summary_->setText(summary);
+    constexpr QChar no_break(0xA0); // a number and its sign stay on one line
+    summary_->setText(QString(summary).replace(QStringLiteral(" %"), no_break + QStringLiteral("%")));
     recomputed_ = recomputed;
     const QString origin = recomputed ? tr("recomputed") : tr("live from the run");
     QStringList parts{origin};

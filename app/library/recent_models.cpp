@@ -38,13 +38,10 @@ void RecentModels::remove(const QString& source) {
 }
 
 QString modelTitle(const QString& source) {
-    if (source == "demo:moa") {
-        return QCoreApplication::translate("RecentModels", "Demo model (MoA)");
-    }
     if (source.startsWith("demo:")) {
         const QString name = source.mid(5);
-        return QCoreApplication::translate("RecentModels", "Demo model (%1)")
-            .arg(name.left(1).toUpper() + name.mid(1));
+        return QCoreApplication::translate("RecentModels", "%1 demo")
+            .arg(name == "moa" ? QStringLiteral("MoA") : name.left(1).toUpper() + name.mid(1));
     }
     const QFileInfo info(source);
     const bool generic =

@@ -65,8 +65,9 @@ void ConversationController::takeInstead(qint64 position, std::int32_t id) {
     ++job_;
     conversation_tag_ = ++last_tag_;
     conversation_.id = 0;
-    if (!conversation_.title.endsWith(tr("(branch)"))) {
-        conversation_.title = tr("%1 (branch)").arg(conversation_.title);
+    const QString mark = tr("branch: ");
+    if (!conversation_.title.startsWith(mark)) { // in front: a narrow list cuts the end off
+        conversation_.title.prepend(mark);
     }
     conversation_.messages.resize(message);
     replaced_.reset();

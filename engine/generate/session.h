@@ -43,7 +43,7 @@ class Session {
 
     /// Goes on there from the next step: `other` is the same model with the same context (open_elsewhere).
     /// What is remembered is carried over, or run again where the old backend cannot give it any more. When
-    /// that is cancelled, the log holds what was run.
+    /// that is cancelled, the log is empty.
     void move_to(std::shared_ptr<const OpenedModel> other, const Progress& progress,
                  const CancelToken& cancel);
 

@@ -139,9 +139,13 @@ void measure_ops(Session& session, const std::vector<std::int32_t>& prompt,
     for (const std::int32_t id : next) {
         session.decode(id, cancel);
     }
-    const std::vector<OpTime> prompt_times = session.op_times(true);
+    const std::vector<OpTime> prompt_times = session.op_times(true), token_times = session.op_times(false);
+    std::uint64_t tokens = 0; // a prompt that leaves one row over has gone through the plan of a token too
+    for (const OpTime& time : token_times) {
+        tokens = std::max(tokens, time.runs);
+    }
     result.prompt_ops = summed(prompt_times, 1, result);
-    result.generate_ops = summed(session.op_times(false), static_cast<double>(next.size()), result);
+    result.generate_ops = summed(token_times, static_cast<double>(tokens), result);
     session.time_ops(false);
     double operations = 0, seconds = 0;
     for (const OpTime& time : prompt_times) {

@@ -14,6 +14,14 @@
 
 #include <memory>
 
+/// What one event handler of the GUI thread may take, of CPU time: a frame at 60 Hz. Sanitizers cost a
+/// multiple.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr double handler_ms = 16 * 8;
+#else
+inline constexpr double handler_ms = 16;
+#endif
+
 class WindowUnderTest {
   public:
     WindowUnderTest();

@@ -320,6 +320,8 @@ class TestLibrary : public QObject {
         recent.remove("/m/10");
         QVERIFY(!recent.sources().contains("/m/10"));
         QCOMPARE(modelTitle("/models/DiscoverLM-70M/model.safetensors"), QString("DiscoverLM-70M"));
+        QCOMPARE(modelTitle("demo:moa"), QString("MoA demo"));
+        QCOMPARE(modelTitle("demo:kotodama"), QString("Kotodama demo"));
 
         LibraryPanel panel(&recent);
         QCOMPARE(panel.models()->item(0)->data(Qt::UserRole).toString(), QString("demo:moa"));

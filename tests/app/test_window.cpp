@@ -32,18 +32,6 @@
 using namespace ergosphere;
 using State = ConversationController::State;
 
-namespace {
-
-// What one event handler of the GUI thread may take, of CPU time: a frame at 60 Hz. Sanitizers cost a
-// multiple.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr double handler_ms = 16 * 8;
-#else
-constexpr double handler_ms = 16;
-#endif
-
-} // namespace
-
 class TestWindow : public QObject {
     Q_OBJECT
 

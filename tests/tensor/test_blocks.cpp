@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Block-quantised types against values worked out elsewhere (tests/data/gguf/make_blocks.py).
-#include "engine/base/error.h"
 #include "engine/base/half.h"
 #include "engine/tensor/blocks.h"
 #include "engine/tensor/halves.h"
 #include "engine/tensor/npy.h"
 #include "engine/tensor/tensor.h"
+#include "tests/tensor/support_refused.h"
 
 #include <QTest>
 
@@ -28,15 +28,6 @@ std::vector<float> floats_of(const NpyArray& array) {
 Tensor tensor_of(DType type, Shape shape, std::vector<std::byte> bytes, std::size_t skip = 0) {
     auto owned = std::make_shared<std::vector<std::byte>>(std::move(bytes));
     return Tensor(type, std::move(shape), std::span(*owned).subspan(skip), owned);
-}
-
-template <class Action> bool refused(Action action, ErrorKind kind) {
-    try {
-        action();
-    } catch (const Error& e) {
-        return e.kind() == kind;
-    }
-    return false;
 }
 
 } // namespace

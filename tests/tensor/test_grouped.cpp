@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Whole numbers in groups: how near they come, what is exact, what is refused.
-#include "engine/base/error.h"
 #include "engine/base/half.h"
 #include "engine/tensor/grouped.h"
 #include "engine/tensor/halves.h"
+#include "tests/tensor/support_refused.h"
 
 #include <QTest>
 
@@ -38,15 +38,6 @@ double relative_error(DType form, const std::vector<float>& values) {
         all += std::pow(double(values[i]), 2);
     }
     return std::sqrt(error / all);
-}
-
-template <class Action> bool refused(Action action, ErrorKind kind) {
-    try {
-        action();
-    } catch (const Error& e) {
-        return e.kind() == kind;
-    }
-    return false;
 }
 
 } // namespace

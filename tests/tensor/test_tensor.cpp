@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "engine/base/error.h"
 #include "engine/tensor/tensor.h"
+#include "tests/tensor/support_refused.h"
 
 #include <QTest>
 
@@ -9,19 +9,6 @@
 #include <limits>
 
 using namespace ergo;
-
-namespace {
-
-template <class Action> bool refused(Action action, ErrorKind kind) {
-    try {
-        action();
-    } catch (const Error& e) {
-        return e.kind() == kind;
-    }
-    return false;
-}
-
-} // namespace
 
 class TestTensor : public QObject {
     Q_OBJECT

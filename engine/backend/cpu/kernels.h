@@ -139,7 +139,7 @@ struct ValueArgs {
 /// channels. Whichever queries share a tile, each gets the same bits.
 void weighted_values(const ValueArgs& args, std::int64_t first, std::int64_t last);
 
-/// Highway's name of what the kernels run with: "AVX3", "AVX2", "NEON".
+/// What the kernels run with, as people call it: "AVX-512", "AVX2", "SSE4".
 std::string instruction_set();
 
 } // namespace ergo::cpu

@@ -362,7 +362,8 @@ void weighted_values(const ValueArgs& args, std::int64_t first, std::int64_t las
 
 std::string instruction_set() {
     const std::int64_t usable = hwy::SupportedTargets() & HWY_TARGETS;
-    return hwy::TargetName(usable & -usable); // the best target is the lowest bit
+    const std::string name = hwy::TargetName(usable & -usable); // the best target is the lowest bit
+    return name.starts_with("AVX3") ? "AVX-512" : name;
 }
 
 } // namespace ergo::cpu

@@ -1,35 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Products with weights in whole numbers.
 #include "engine/backend/cpu/kernels_quant.h"
-#include "engine/backend/cpu/loops.h"
+#include "engine/backend/cpu/product_op.h"
 
 namespace ergo::cpu {
 
 namespace {
 
-class QuantLinearOp final : public CpuOp {
+class QuantLinearOp final : public ProductOp {
   public:
-    QuantLinearOp(const Linear& op, const Resolver& resolver)
-        : weight_(*resolver.weight(op.weight)), in_(resolver.buffer(op.in)), out_(resolver.buffer(op.out)),
-          in_rows_(static_cast<std::size_t>(resolver.max_rows)),
-          out_rows_(static_cast<std::size_t>(resolver.max_rows)) {
-        args_.weight = weight_.data;
+    QuantLinearOp(const Linear& op, const Resolver& resolver) : ProductOp(op, resolver) {
+        describe(args_);
         args_.form = weight_.type;
-        args_.bias = resolver.floats(op.bias);
-        args_.activation = op.activation;
-        args_.inputs = weight_.columns;
-        args_.outputs = weight_.rows;
-        resolver.need_rounded_rows(weight_.columns);
+        resolver.need_rounded_rows(args_.inputs);
     }
 
     void run(StepContext& context) override {
-        const std::size_t rows = context.rows.size();
-        for (std::size_t i = 0; i < rows; ++i) {
-            in_rows_[i] = in_->row(context.rows[i]);
-            out_rows_[i] = out_->row(context.rows[i]);
-        }
-        args_.rows = static_cast<std::int64_t>(rows);
-        args_.out = out_rows_.data();
+        args_.rows = find_rows(context);
         args_.in = QuantRows::at(reinterpret_cast<std::byte*>(context.session.rounded_rows.data()),
                                  args_.rows, args_.inputs);
         ThreadPool& pool = *context.session.pool;
@@ -39,8 +26,7 @@ class QuantLinearOp final : public CpuOp {
                           });
         pool.parallel_for(args_.outputs, grain_for(args_.rows * args_.inputs / 4, strip_outputs),
                           [&](std::int64_t begin, std::int64_t end, int) { outputs(context, begin, end); });
-        context.count_weight(weight_.bytes() +
-                             (args_.bias ? static_cast<std::uint64_t>(args_.outputs) * sizeof(float) : 0));
+        count_read(context);
     }
 
   private:
@@ -54,11 +40,7 @@ class QuantLinearOp final : public CpuOp {
         }
     }
 
-    const CpuWeight& weight_;
-    CpuBuffer *in_, *out_;
     QuantLinearArgs args_;
-    std::vector<const float*> in_rows_;
-    std::vector<float*> out_rows_;
 };
 
 } // namespace
