@@ -10,6 +10,7 @@ layout(push_constant) uniform Push {
     Words table;
     Floats to;
     uint width;
+    uint rows; // of the table
 } push;
 
 void main() {
@@ -19,5 +20,5 @@ void main() {
         return;
     }
     const uint id = push.header.step.ids[step_row(push.header, r)];
-    push.to.at[row_in(push.header, r, 0) * push.width + c] = weight_at(push.table, id * push.width + c);
+    push.to.at[row_in(push.header, r, 0) * push.width + c] = weight_at(Matrix(push.table, push.rows, push.width), id, c);
 }

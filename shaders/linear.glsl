@@ -6,6 +6,7 @@
 
 layout(constant_id = 2) const uint ACTIVATION = 0;
 layout(constant_id = 3) const bool BIASED = false;
+layout(constant_id = 4) const bool QUADS = false; // inputs is a multiple of 4
 
 layout(push_constant) uniform Push {
     Header header;
@@ -16,6 +17,8 @@ layout(push_constant) uniform Push {
     uint inputs;
     uint outputs;
 } push;
+
+Matrix matrix() { return Matrix(push.weight, push.outputs, push.inputs); }
 
 void store(uint row, uint column, float sum) {
     const float y = BIASED ? sum + push.bias.at[column] : sum;

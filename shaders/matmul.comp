@@ -19,15 +19,37 @@ bool tile_needed(uint first, uint count) {
 }
 
 void load_tiles(uint first_row, uint first_output, uint first_k, uint count) {
-    for (uint i = gl_LocalInvocationIndex; i < ROWS * DEPTH; i += THREADS) {
-        const uint r = first_row + i / DEPTH, k = first_k + i % DEPTH;
-        const bool inside = r < count && k < push.inputs;
-        x_tile[i % DEPTH][i / DEPTH] = inside ? push.from.at[row_in(push.header, r, 1) * push.inputs + k] : 0;
+    if (QUADS) { // four columns at a time
+        for (uint i = gl_LocalInvocationIndex; i < ROWS * DEPTH / 4; i += THREADS) {
+            const uint r = first_row + i / (DEPTH / 4), column = i % (DEPTH / 4) * 4, k = first_k + column;
+            const bool inside = r < count && k < push.inputs;
+            const vec4 x = inside ? Quads(push.from).at[(row_in(push.header, r, 1) * push.inputs + k) / 4] : vec4(0);
+            [[unroll]] for (uint j = 0; j < 4; ++j) {
+                x_tile[column + j][i / (DEPTH / 4)] = x[j];
+            }
+        }
+    } else {
+        for (uint i = gl_LocalInvocationIndex; i < ROWS * DEPTH; i += THREADS) {
+            const uint r = first_row + i / DEPTH, k = first_k + i % DEPTH;
+            const bool inside = r < count && k < push.inputs;
+            x_tile[i % DEPTH][i / DEPTH] = inside ? push.from.at[row_in(push.header, r, 1) * push.inputs + k] : 0;
+        }
     }
-    for (uint i = gl_LocalInvocationIndex; i < OUTPUTS * DEPTH; i += THREADS) {
-        const uint o = first_output + i / DEPTH, k = first_k + i % DEPTH;
-        const bool inside = o < push.outputs && k < push.inputs;
-        w_tile[i % DEPTH][i / DEPTH] = inside ? weight_at(push.weight, o * push.inputs + k) : 0;
+    Matrix m = matrix();
+    if (QUADS || GROUPED) { // behind the last column x is 0 and groups are finite
+        for (uint i = gl_LocalInvocationIndex; i < OUTPUTS * DEPTH / 4; i += THREADS) {
+            const uint o = first_output + i / (DEPTH / 4), column = i % (DEPTH / 4) * 4, k = first_k + column;
+            const vec4 w = o < push.outputs && k < push.inputs ? weight_quad(m, o, k / 4) : vec4(0);
+            [[unroll]] for (uint j = 0; j < 4; ++j) {
+                w_tile[column + j][i / (DEPTH / 4)] = w[j];
+            }
+        }
+    } else {
+        for (uint i = gl_LocalInvocationIndex; i < OUTPUTS * DEPTH; i += THREADS) {
+            const uint o = first_output + i / DEPTH, k = first_k + i % DEPTH;
+            const bool inside = o < push.outputs && k < push.inputs;
+            w_tile[i % DEPTH][i / DEPTH] = inside ? weight_at(m, o, k) : 0;
+        }
     }
 }
 

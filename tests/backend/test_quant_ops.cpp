@@ -3,14 +3,11 @@
 // the bits of the plain reference.
 #include "engine/backend/cpu/kernels_quant.h"
 #include "engine/backend/reference/reference_backend.h"
-#include "engine/base/half.h"
-#include "engine/tensor/blocks.h"
-#include "tests/backend/support_plans.h"
+#include "tests/backend/support_grouped.h"
 
 #include <QTest>
 
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <memory>
 #include <set>
@@ -21,48 +18,6 @@ using namespace ergo::test;
 namespace {
 
 using Extent = BufferInfo::Extent;
-
-std::shared_ptr<const std::vector<std::byte>> kept(std::vector<std::byte> bytes) {
-    return std::make_shared<const std::vector<std::byte>>(std::move(bytes));
-}
-
-void put_half(float value, std::byte* to) {
-    const std::uint16_t bits = f32_to_f16(value);
-    std::memcpy(to, &bits, 2);
-}
-
-/// A matrix in blocks of GGUF: any bytes are numbers, the scales are chosen.
-Tensor blocks_of(DType type, std::int64_t outputs, std::int64_t inputs, Case& random) {
-    std::vector<std::byte> bytes(dtype_bytes(type, outputs * inputs));
-    for (std::byte& b : bytes) {
-        b = static_cast<std::byte>(static_cast<int>((random.uniform() + 1) * 128) & 255);
-    }
-    for (std::size_t at = 0; at < bytes.size(); at += block_bytes(type)) {
-        put_half(random.uniform() * 0.01f, bytes.data() + at);
-        if (type == DType::q4_1) {
-            put_half(random.uniform() * 0.1f, bytes.data() + at + 2);
-        }
-    }
-    const auto owner = kept(std::move(bytes));
-    return Tensor(type, {outputs, inputs}, *owner, owner);
-}
-
-/// A matrix stored in groups, at odd addresses.
-Tensor grouped_of(DType form, std::int64_t outputs, std::int64_t inputs, Case& random) {
-    const auto groups = static_cast<std::size_t>(outputs * groups_of(inputs)) * 2;
-    const auto numbers = static_cast<std::size_t>(outputs * inputs) / (form == DType::q4 ? 2 : 1);
-    std::vector<std::byte> bytes(1 + numbers + 2 * groups);
-    for (std::byte& b : bytes) {
-        b = static_cast<std::byte>(static_cast<int>((random.uniform() + 1) * 128) & 255);
-    }
-    for (std::size_t at = 1 + numbers; at < bytes.size(); at += 2) {
-        put_half(random.uniform() * 0.1f, bytes.data() + at);
-    }
-    const auto owner = kept(std::move(bytes));
-    const auto all = std::span<const std::byte>(*owner).subspan(1);
-    return Tensor::grouped(form, {outputs, inputs}, all.first(numbers), all.subspan(numbers, groups),
-                           form == DType::q4 ? all.last(groups) : std::span<const std::byte>{}, owner);
-}
 
 /// Products of one input with a matrix to be rounded to `form`, with and without bias.
 Case products(DType form, std::int64_t outputs, std::int64_t inputs) {

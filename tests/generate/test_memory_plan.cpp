@@ -141,7 +141,10 @@ class TestMemoryPlan : public QObject {
         const auto devices = all_devices();
         for (std::size_t i = 1; i < devices.size(); ++i) {
             if (devices[i].software) {
-                QTest::newRow("vulkan") << "demo:moa" << QString("vulkan:%1").arg(i - 1) << "";
+                for (const char* dtype : {"", "q4"}) {
+                    QTest::addRow("vulkan %s", dtype)
+                        << "demo:moa" << QString("vulkan:%1").arg(i - 1) << dtype;
+                }
                 break;
             }
         }

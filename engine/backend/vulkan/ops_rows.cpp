@@ -15,8 +15,9 @@ void encode(Encoder& encoder, const Embed& op) {
     struct Push {
         Header header;
         VkDeviceAddress table, to;
-        std::uint32_t width;
-    } const push{encoder.header({op.out}), table.address, encoder.write(op.out), width};
+        std::uint32_t width, rows;
+    } const push{encoder.header({op.out}), table.address, encoder.write(op.out), width,
+                 static_cast<std::uint32_t>(shape.at(0))};
     encoder.dispatch("embed", {0, static_cast<std::uint32_t>(table.stored)}, push,
                      {Groups::cover(width, 64), encoder.row_groups(op.out), Groups::fixed(1)});
 }
@@ -55,10 +56,9 @@ void encode(Encoder& encoder, const Linear& op) {
                  static_cast<std::uint32_t>(shape.at(0))};
     std::vector<std::uint32_t> constants{0, static_cast<std::uint32_t>(matrix.stored),
                                          static_cast<std::uint32_t>(op.activation),
-                                         static_cast<bool>(op.bias)};
+                                         static_cast<bool>(op.bias), push.inputs % 4 == 0};
     const bool one_row = encoder.plan().max_rows == 1 || encoder.is_last_row(op.out);
     if (one_row) {
-        constants.push_back(push.inputs % 4 == 0);
         // One subgroup an output; a group of 128 invocations loops over what is left.
         const std::uint64_t outputs = std::max(1u, 128 / std::max(1u, encoder.device().subgroup_size));
         const std::uint64_t groups = std::min<std::uint64_t>((push.outputs + outputs - 1) / outputs, 65535);

@@ -1,14 +1,30 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/backend/vulkan/weights.h"
 
+#include "engine/backend/vulkan/grouped_layout.h"
 #include "engine/base/error.h"
 #include "engine/tensor/halves.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace ergo::vulkan {
 
+namespace {
+
+/// Rows of a matrix that are packed and uploaded at a time.
+std::int64_t rows_a_piece(DType form, std::int64_t inputs) {
+    constexpr std::uint64_t piece = std::uint64_t{4} << 20; // bytes: short enough to be cancelled between
+    const std::uint64_t row = static_cast<std::uint64_t>(groups_of(inputs)) * group_number_bytes(form);
+    return static_cast<std::int64_t>(std::max<std::uint64_t>(1, piece / row));
+}
+
+} // namespace
+
 Stored stored_as(const WeightInfo& weight) {
+    if (const auto form = weight.grouped()) {
+        return form == DType::q8 ? Stored::q8 : Stored::q4;
+    }
     switch (weight.type()) {
     case DType::f32:
     case DType::f64:
@@ -36,6 +52,9 @@ std::uint64_t stored_bytes(const WeightInfo& weight) {
                         " elements is larger than the Vulkan backend can address",
                     {.tensor = weight.name, .advice = "use the CPU backend"});
     }
+    if (const auto form = weight.grouped()) {
+        return grouped_bytes(*form, weight.tensor.shape()[0], weight.tensor.shape()[1]);
+    }
     return count * (stored_as(weight) == Stored::f32 ? 4 : 2);
 }
 
@@ -52,6 +71,7 @@ Weights::Weights(const Device& device, std::shared_ptr<const Tables> tables, con
                         std::to_string(info.memory_bytes >> 20) + " MiB",
                     {.code = "V-MEMORY", .advice = "use the CPU backend"});
     }
+    ThreadPool pool(ThreadPool::physical_cores());
     std::uint64_t done = 0;
     for (const WeightInfo& weight : tables_->weights) {
         Entry entry{arena_.allocate(stored_bytes(weight), weight.name), stored_as(weight)};
@@ -61,24 +81,64 @@ Weights::Weights(const Device& device, std::shared_ptr<const Tables> tables, con
                 progress(static_cast<double>(done + part), static_cast<double>(bytes_), "weights");
             }
         };
-        const DType stored = weight.tensor.dtype();
-        if (entry.stored == Stored::f32 && stored != DType::f32) {
-            const auto values = weight.tensor.to_floats();
-            transfer_.upload(entry.slice, 0, std::as_bytes(std::span(values)), between);
-        } else if (is_quantised(stored) || weight.type() != stored) {
-            const DType type =
-                give_as_halves(weight.tensor, weight.run_as, [&](std::int64_t first, auto halves) {
-                    const auto at = static_cast<std::uint64_t>(first) * sizeof halves[0];
-                    transfer_.upload(entry.slice, at, std::as_bytes(halves));
-                    between(at + halves.size_bytes());
-                });
-            entry.stored = type == DType::bf16 ? Stored::bf16 : Stored::f16;
-        } else {
-            transfer_.upload(entry.slice, 0, weight.tensor.bytes(), between);
-        }
+        upload(weight, entry, pool, between);
         done += entry.slice.size;
         entries_.push_back(entry);
     }
+}
+
+void Weights::upload(const WeightInfo& weight, Entry& entry, ThreadPool& pool, const Between& between) {
+    const DType stored = weight.tensor.dtype();
+    if (weight.grouped()) {
+        upload_grouped(weight, entry.slice, pool, between);
+    } else if (entry.stored == Stored::f32 && stored != DType::f32) {
+        const auto values = weight.tensor.to_floats();
+        transfer_.upload(entry.slice, 0, std::as_bytes(std::span(values)), between);
+    } else if (is_quantised(stored) || weight.type() != stored) {
+        const DType type = give_as_halves(weight.tensor, weight.run_as, [&](std::int64_t first, auto halves) {
+            const auto at = static_cast<std::uint64_t>(first) * sizeof halves[0];
+            transfer_.upload(entry.slice, at, std::as_bytes(halves));
+            between(at + halves.size_bytes());
+        });
+        entry.stored = type == DType::bf16 ? Stored::bf16 : Stored::f16;
+    } else {
+        transfer_.upload(entry.slice, 0, weight.tensor.bytes(), between);
+    }
+}
+
+/// Rounding takes long: rows are shared out among all cores.
+void Weights::upload_grouped(const WeightInfo& weight, const Slice& slice, ThreadPool& pool,
+                             const Between& between) {
+    const DType form = *weight.grouped();
+    const std::int64_t outputs = weight.tensor.shape()[0], inputs = weight.tensor.shape()[1];
+    const auto groups = static_cast<std::uint64_t>(groups_of(inputs));
+    const std::uint64_t number_row = groups * group_number_bytes(form),
+                        scale_row = groups * group_scale_bytes(form);
+    const std::uint64_t behind = static_cast<std::uint64_t>(outputs) * number_row;
+    const std::int64_t most = std::min(outputs, rows_a_piece(form, inputs));
+    std::vector<std::byte> numbers(static_cast<std::size_t>(most) * number_row);
+    std::vector<std::byte> scales(slice.size - behind); // the arena's slice ends with padding
+    for (std::int64_t first = 0; first < outputs; first += most) {
+        const std::int64_t count = std::min(most, outputs - first);
+        const std::span<std::byte> own =
+            std::span(scales).subspan(static_cast<std::size_t>(first) * scale_row);
+        pool.parallel_for(count, 1, [&](std::int64_t begin, std::int64_t end, int) {
+            const auto from = static_cast<std::size_t>(begin), rows = static_cast<std::size_t>(end - begin);
+            try {
+                pack_rows(weight.tensor, form, first + begin, end - begin,
+                          std::span(numbers).subspan(from * number_row, rows * number_row),
+                          own.subspan(from * scale_row, rows * scale_row));
+            } catch (const Error& error) { // only here is it known which tensor it is
+                ErrorWhere where = error.where();
+                where.tensor = printable(weight.name);
+                throw Error(error.kind(), error.message(), where);
+            }
+        });
+        const std::uint64_t at = static_cast<std::uint64_t>(first) * number_row;
+        transfer_.upload(slice, at, std::span(numbers).first(static_cast<std::size_t>(count) * number_row));
+        between(at + static_cast<std::uint64_t>(count) * number_row);
+    }
+    transfer_.upload(slice, behind, scales);
 }
 
 Weights::Matrix Weights::matrix(WeightId id) const {
