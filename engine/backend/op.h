@@ -26,12 +26,18 @@ using StateId = Handle<struct StateTag>;
 
 enum class Activation : std::uint8_t { identity, silu, gelu, gelu_tanh, relu, sigmoid };
 
+/// How finely a backend may round the inputs of a product whose weight is in whole numbers. 8 bits are as
+/// many as such weights have and take half of the work of a prompt; 16 are for models where small errors
+/// decide something else than a sum: a router's paths, the keys within a radius.
+enum class Rounding : std::uint8_t { bits16, bits8 };
+
 /// `when(route, path)`: the op is needed only for rows whose share of `path` is not 0. A backend skips the
 /// other rows (their output is unspecified and is never read) and skips the op when no row is left.
 struct Guard {
     BufferId shares; ///< [n, paths] as written by Route; none: always needed
     std::int32_t path = 0;
     explicit operator bool() const { return static_cast<bool>(shares); }
+    bool operator==(const Guard&) const = default;
 };
 
 /// out[r] = table[ids[r]]
@@ -57,6 +63,7 @@ struct Linear {
     WeightId weight, bias; // [outputs, inputs], [outputs] or none
     BufferId out; // [n, outputs], or [1, outputs] of the step's last row when out is a last_row buffer
     Activation activation = Activation::identity;
+    Rounding rounding = Rounding::bits16;
 };
 
 /// out = act(a) * b, or act(a) without b. `a` and `b` may be column ranges of wider buffers.

@@ -106,6 +106,11 @@ std::string plain_config(const std::string& text) {
         .dump();
 }
 
+std::uint32_t vocabulary_of(const Checkpoint& checkpoint, const GgufArchitecture& architecture) {
+    const Tensor table = checkpoint.tensor(architecture.checkpoint_name("token_embd.weight"));
+    return static_cast<std::uint32_t>(table.shape().at(0));
+}
+
 void write_as_gguf(const Checkpoint& checkpoint, const fs::path& path, const std::string& dtype,
                    const Progress& progress, const CancelToken& cancel) {
     const GgufArchitecture architecture = GgufArchitecture::named("qwen2"); // the only one that is known
@@ -117,14 +122,17 @@ void write_as_gguf(const Checkpoint& checkpoint, const fs::path& path, const std
                                                      : gguf_type(dtype);
         places.push_back({architecture.gguf_name(name), type, tensor.shape()});
     }
-    write_gguf(path, architecture.metadata_of(plain_config(checkpoint.config_json())), places,
-               [&](std::size_t i) {
-                   cancel.check();
-                   if (progress) {
-                       progress(static_cast<double>(i), static_cast<double>(places.size()), places[i].name);
-                   }
-                   return in_type(tensors[i].second, places[i].dtype);
-               });
+    auto metadata = architecture.metadata_of(plain_config(checkpoint.config_json()));
+    // Other engines ask for a tokenizer even where they are only to be measured.
+    metadata.emplace_back("tokenizer.ggml.model", "none");
+    metadata.emplace_back("qwen2.vocab_size", vocabulary_of(checkpoint, architecture));
+    write_gguf(path, metadata, places, [&](std::size_t i) {
+        cancel.check();
+        if (progress) {
+            progress(static_cast<double>(i), static_cast<double>(places.size()), places[i].name);
+        }
+        return in_type(tensors[i].second, places[i].dtype);
+    });
 }
 
 } // namespace

@@ -541,7 +541,7 @@ void TestCpuSession::the_layout_of_weights_changes_no_bit() {
         const auto model = std::make_shared<const cpu::CpuModel>(tables, limit, Progress(), CancelToken());
         QCOMPARE(model->weight(WeightId{1}).interleaved, limit != 0);
         for (const std::int64_t chunk : {1, 40}) {
-            cpu::CpuExecutor executor(model, pool, 64);
+            cpu::CpuExecutor executor(model, pool, 64, false);
             const auto program = executor.prepare(std::make_shared<const Plan>(test.plan));
             std::vector<float>& all = found.emplace_back();
             for (std::int64_t t = 0; t < 40; t += chunk) {

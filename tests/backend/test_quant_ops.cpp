@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Products with weights in whole numbers: on every instruction set of this machine and any number of threads
 // the bits of the plain reference.
+#include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/kernels_quant.h"
 #include "engine/backend/reference/reference_backend.h"
 #include "tests/backend/support_grouped.h"
 
 #include <QTest>
 
+#include <hwy/highway.h>
+
 #include <cmath>
+#include <cstring>
+#include <functional>
 #include <limits>
 #include <memory>
-#include <set>
 
 using namespace ergo;
 using namespace ergo::test;
@@ -19,14 +23,14 @@ namespace {
 
 using Extent = BufferInfo::Extent;
 
-/// Products of one input with a matrix to be rounded to `form`, with and without bias.
-Case products(DType form, std::int64_t outputs, std::int64_t inputs) {
+/// Products of one input with a matrix to be rounded to `form`, with and without bias; they run as one op.
+Case products(DType form, std::int64_t outputs, std::int64_t inputs, Rounding rounding) {
     Case test(static_cast<std::uint64_t>(outputs * 1000 + inputs), 70);
     const BufferId in = test.input(inputs), out = test.buffer(outputs), biased = test.buffer(outputs);
     const WeightId weight = test.weight({outputs, inputs}, 0.5f);
     test.tables.weights.back().run_as = form;
-    test.add(Linear{in, weight, {}, out, {}});
-    test.add(Linear{in, weight, test.weight({outputs}), biased, {}});
+    test.add(Linear{in, weight, {}, out, {}, rounding});
+    test.add(Linear{in, weight, test.weight({outputs}), biased, {}, rounding});
     return test;
 }
 
@@ -34,6 +38,26 @@ const std::vector<std::int64_t> chunks{1, 2, 3, 7, 70, 1, 13};
 
 std::string quoted(const std::string& name, const std::string& what) {
     return what.empty() ? what : name + ": " + what;
+}
+
+/// Every instruction set that the kernels are compiled for and this machine has, AVX-512 with and without
+/// VNNI; use(name, vnni) returns what is wrong.
+std::string on_every_instruction_set(const std::function<std::string(const std::string&, bool)>& use) {
+    std::string message;
+    for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
+        hwy::SetSupportedTargetsForTest(target);
+        hwy::GetChosenTarget().Update(target);
+        const std::string name = hwy::TargetName(target);
+        if (message.empty()) {
+            message = quoted(name, use(name, false));
+        }
+        if (message.empty() && cpu::has_vnni()) {
+            message = quoted(name + " with VNNI", use(name, true));
+        }
+        hwy::SetSupportedTargetsForTest(0);
+        hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    }
+    return message;
 }
 
 } // namespace
@@ -44,31 +68,23 @@ class TestQuantOps : public QObject {
     const std::shared_ptr<Backend> reference_ = make_reference_backend(), cpu_ = make_cpu_backend(2);
 
     std::string on_every_instruction_set(const Case& test) {
-        for (const std::string& name : cpu::quant_instruction_sets()) {
-            cpu::use_quant_instruction_set(name);
-            const std::string message = quoted(name, difference(*reference_, *cpu_, test, chunks, 0));
-            if (!message.empty()) {
-                return message;
-            }
-        }
-        return {};
+        return ::on_every_instruction_set([&](const std::string&, bool vnni) {
+            return difference(*reference_, *cpu::make_backend(2, vnni), test, chunks, 0);
+        });
     }
 
   private slots:
-    void cleanup() { cpu::use_quant_instruction_set(""); }
-
     void instruction_sets() {
-        const auto sets = cpu::quant_instruction_sets();
-        QVERIFY(!sets.empty());
-        QCOMPARE(std::set<std::string>(sets.begin(), sets.end()).size(), sets.size());
-        QVERIFY_EXCEPTION_THROWN(cpu::use_quant_instruction_set("MMX"), std::exception);
-        qInfo("%zu instruction sets, best %s", sets.size(), sets[0].c_str());
+        QVERIFY(!hwy::SupportedAndGeneratedTargets().empty());
+        const auto backend = cpu::make_backend(1, cpu::has_vnni());
+        QCOMPARE(backend->info().backend, std::string("cpu"));
     }
 
     void products_data() {
         QTest::addColumn<int>("form");
         QTest::addColumn<int>("outputs");
         QTest::addColumn<int>("inputs");
+        QTest::addColumn<int>("bits"); // of the rounded inputs
         for (const DType form : {DType::q8, DType::q4}) {
             for (const auto& [outputs, inputs] : {std::pair{1, 1},
                                                   {3, 32},
@@ -78,9 +94,13 @@ class TestQuantOps : public QObject {
                                                   {33, 100},
                                                   {48, 96},
                                                   {65, 257},
+                                                  {40, 1100},
                                                   {200, 130}}) {
-                QTest::addRow("%s %dx%d", dtype_name(form).data(), outputs, inputs)
-                    << static_cast<int>(form) << outputs << inputs;
+                for (const int bits : {8, 16}) {
+                    QTest::addRow("%s %dx%d, inputs of %d bits", dtype_name(form).data(), outputs, inputs,
+                                  bits)
+                        << static_cast<int>(form) << outputs << inputs << bits;
+                }
             }
         }
     }
@@ -89,8 +109,9 @@ class TestQuantOps : public QObject {
         QFETCH(int, form);
         QFETCH(int, outputs);
         QFETCH(int, inputs);
-        const std::string message =
-            on_every_instruction_set(::products(static_cast<DType>(form), outputs, inputs));
+        QFETCH(int, bits);
+        const std::string message = on_every_instruction_set(::products(
+            static_cast<DType>(form), outputs, inputs, bits == 8 ? Rounding::bits8 : Rounding::bits16));
         QVERIFY2(message.empty(), message.c_str());
     }
 
@@ -143,7 +164,7 @@ class TestQuantOps : public QObject {
     }
 
     void threads_change_no_bit() {
-        const Case test = ::products(DType::q4, 333, 224);
+        const Case test = ::products(DType::q4, 333, 224, Rounding::bits8);
         for (const int threads : {1, 3}) {
             const std::shared_ptr<Backend> other = make_cpu_backend(threads);
             QCOMPARE(difference(*cpu_, *other, test, chunks, 0), std::string());
@@ -161,28 +182,42 @@ class TestQuantOps : public QObject {
         row[40] = std::numeric_limits<float>::infinity();
         row[69] = -3;
         const float* rows[] = {row.data(), plain.data()};
-        for (const std::string& name : cpu::quant_instruction_sets()) {
-            cpu::use_quant_instruction_set(name);
-            std::vector<std::byte> memory(cpu::QuantRows::bytes(2, inputs) + 64);
+        const auto check = [&](bool vnni, Rounding rounding) -> std::string {
+            const bool bytes = vnni && rounding == Rounding::bits8;
+            const int most = rounding == Rounding::bits8 ? 127 : 32767;
+            std::vector<std::byte> memory(cpu::QuantRows::bytes_for(2, inputs) + 64);
             void* at = memory.data();
             std::size_t room = memory.size();
             const auto to =
-                cpu::QuantRows::at(static_cast<std::byte*>(std::align(64, 1, at, room)), 2, inputs);
-            cpu::round_rows(rows, inputs, 0, 2, to);
-            QCOMPARE(to.scales[0], 0.0f);
-            QVERIFY(std::isnan(to.scales[1]));
-            QCOMPARE(to.scales[2], 3 * (1.0f / 32512));
-            const auto number = [&](std::int64_t at_row, std::int64_t i) { // of its two bytes
-                const std::int8_t* both = to.numbers + (at_row * groups + i / 32) * 64 + i % 32;
-                return 255 * both[0] + both[32];
+                cpu::QuantRows::at(static_cast<std::byte*>(std::align(64, 1, at, room)), 2, inputs, bytes);
+            cpu::round_rows(rows, inputs, rounding, 0, 2, to);
+            const auto number = [&](std::int64_t at_row, std::int64_t i) -> int {
+                const std::byte* group = to.numbers + (at_row * groups + i / 32) * (bytes ? 32 : 64);
+                if (bytes) {
+                    return static_cast<std::int8_t>(group[i % 32]);
+                }
+                constexpr int place[] = {0, 2, 1, 3}; // in which the kernels read them
+                std::int16_t q = 0;
+                std::memcpy(&q, group + 2 * (i % 32 / 4 * 4 + place[i % 4]), sizeof q);
+                return q;
             };
-            QCOMPARE(number(0, 69), -32512);
-            QCOMPARE(to.offsets[2], 128 * 32512);
-            for (std::int64_t i = 0; i < inputs; ++i) {
-                const float back = to.scales[groups + i / 32] * float(number(1, i));
-                QVERIFY(std::abs(back - plain[std::size_t(i)]) <= 0.51f * to.scales[groups + i / 32]);
+            if (to.scales[0] != 0 || !std::isnan(to.scales[1]) || to.scales[2] != 3 * (1.0f / float(most)) ||
+                number(0, 69) != -most || to.offsets[2] != 128 * most) {
+                return "wrong scale, number or offset";
             }
-        }
+            for (std::int64_t i = 0; i < inputs; ++i) {
+                const float scale = to.scales[groups + i / 32];
+                if (!(std::abs(scale * float(number(1, i)) - plain[std::size_t(i)]) <= 0.51f * scale)) {
+                    return "input " + std::to_string(i) + " is not the nearest number";
+                }
+            }
+            return {};
+        };
+        const std::string message = ::on_every_instruction_set([&](const std::string&, bool vnni) {
+            const std::string coarse = check(vnni, Rounding::bits8);
+            return coarse.empty() ? check(vnni, Rounding::bits16) : coarse;
+        });
+        QVERIFY2(message.empty(), message.c_str());
     }
 };
 

@@ -1,54 +1,97 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ergosphere beside llama.cpp on one machine, in turns, so that a drift of its speed meets both alike.
+"""Ergosphere beside other engines on one machine, in turns, so that a drift of its speed meets all alike.
 
-    tests/bench/side_by_side.py build/release/ergo MODEL /path/to/llama-bench MODEL.gguf [--rounds 3] [--threads 2]
-                                [--dtype f16]
+    tests/bench/side_by_side.py build/release/ergo MODEL --peer NAME=LLAMA_BENCH:MODEL.gguf [--peer …]
+                                [--dtype f16] [--rounds 3] [--threads 2] [--under COMMAND]
 
-MODEL and MODEL.gguf should have the same shape and bytes a weight (`ergo synth` and a random GGUF will do). Prints
-the medians of: tokens/s of a prompt of 512, and of generating 128 tokens after 128.
+Each peer is a `llama-bench`, of llama.cpp or of a fork that kept its options, with a model of the same shape and
+bytes a weight; `PEER_OPTIONS` after a second colon are added to its own, as in ik=…:m.gguf:-rtr 1. The same GGUF will do
+for all when ergo opens it too:
+
+    ergo synth --config SHAPE.json --as gguf --dtype q8_0 --out DIR
+
+Prints the medians of tokens/s of a prompt of 512 and of generating 128 tokens after 128, what ergo is to each peer,
+and what it takes of the machine: of the measured bandwidth while generating, of the float32 peak in the products of a
+prompt. --under puts a command before each measurement, such as one that keeps a machine quiet meanwhile.
 """
 import argparse
 import json
+import shlex
 import statistics
 import subprocess
+import sys
 
 
-def output(command):
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+class Ergo:
+    name = "ergo"
+
+    def __init__(self, options):
+        self.command = [options.ergo, "bench", options.model, "-t", str(options.threads), "--backend", "cpu",
+                        "--repetitions", "2", "--json"]
+        self.command += ["--dtype", options.dtype] if options.dtype else []
+
+    def prompt(self, run):
+        found = run(self.command + ["-p", "512", "-n", "0"])
+        return found["prompt_tokens_per_second"], found["product_share"]
+
+    def generation(self, run):
+        found = run(self.command + ["-p", "128", "-n", "128"])
+        return found["generate_tokens_per_second"], found["bandwidth_share"]
 
 
-def ergo(options, prompt, generate):
-    command = [options.ergo, "bench", options.model, "-p", str(prompt), "-n", str(generate), "-t",
-               str(options.threads), "--repetitions", "2", "--json"]
-    return json.loads(output(command + (["--dtype", options.dtype] if options.dtype else [])))
+class LlamaBench:
+    def __init__(self, text, threads):
+        self.name, _, rest = text.partition("=")
+        program, _, rest = rest.partition(":")
+        model, _, own = rest.partition(":")
+        if not model:
+            raise SystemExit(f"--peer {text}: it should be NAME=LLAMA_BENCH:MODEL.gguf")
+        self.command = [program, "-m", model, "-t", str(threads), "-fa", "1", "-r", "2", "-o", "json"]
+        self.command += shlex.split(own)
+        usage = subprocess.run([program, "--help"], capture_output=True, text=True)
+        # tokens after a prompt: llama.cpp has a depth, forks from before it have pairs
+        after = "-d" if "--n-depth" in usage.stdout + usage.stderr else "-gp"
+        self.after = ["-n", "128", "-d", "128"] if after == "-d" else ["-n", "0", "-gp", "128,128"]
+
+    def prompt(self, run):
+        return run(self.command + ["-p", "512", "-n", "0"])[0]["avg_ts"], None
+
+    def generation(self, run):
+        return run(self.command + ["-p", "0"] + self.after)[-1]["avg_ts"], None
 
 
-def llama(options, arguments):
-    command = [options.llama_bench, "-m", options.gguf, "-t", str(options.threads), "-fa", "1", "-r", "2", "-o", "json"]
-    return json.loads(output(command + arguments))[0]["avg_ts"]
+def measure(command, under):
+    done = subprocess.run(shlex.split(under) + command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{shlex.join(command)}: status {done.returncode}\n{done.stderr[-800:]}")
+    return json.loads(done.stdout)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("ergo", "model", "llama_bench", "gguf"):
-        parser.add_argument(name)
+    parser.add_argument("ergo")
+    parser.add_argument("model")
+    parser.add_argument("--peer", action="append", default=[])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dtype", default="")
+    parser.add_argument("--under", default="")
     options = parser.parse_args()
-    found = {"prompt 512": ([], []), "generate 128 after 128": ([], [])}
+    engines = [Ergo(options)] + [LlamaBench(text, options.threads) for text in options.peer]
+    tasks = {"prompt 512": "prompt", "generate 128 after 128": "generation"}
+    found = {(task, engine.name): [] for task in tasks for engine in engines}
     for _ in range(options.rounds):
-        ours, theirs = found["prompt 512"]
-        ours.append(ergo(options, 512, 0)["prompt_tokens_per_second"])
-        theirs.append(llama(options, ["-p", "512", "-n", "0"]))
-        ours, theirs = found["generate 128 after 128"]
-        ours.append(ergo(options, 128, 128)["generate_tokens_per_second"])
-        theirs.append(llama(options, ["-p", "0", "-n", "128", "-d", "128"]))
-    print(f"{'tokens/s':24} {'ergo':>10} {'llama.cpp':>10} {'ratio':>7}")
-    for name, (ours, theirs) in found.items():
-        a, b = statistics.median(ours), statistics.median(theirs)
-        print(f"{name:24} {a:10.1f} {b:10.1f} {a / b:7.2f}")
+        for task, method in tasks.items():
+            for engine in engines:
+                found[task, engine.name].append(getattr(engine, method)(lambda c: measure(c, options.under)))
+    print(f"{'tokens/s, ' + (options.dtype or options.model):40}" + "".join(f"{e.name:>12}" for e in engines)
+          + "".join(f"{'/ ' + e.name:>12}" for e in engines[1:]) + f"{'of machine':>12}")
+    for task in tasks:
+        rates = [statistics.median(rate for rate, _ in found[task, e.name]) for e in engines]
+        share = statistics.median(share for _, share in found[task, "ergo"])
+        print(f"{task:40}" + "".join(f"{rate:12.1f}" for rate in rates)
+              + "".join(f"{rates[0] / rate:12.2f}" for rate in rates[1:]) + f"{100 * share:10.0f} %")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "engine/backend/backend.h"
+#include "engine/backend/cpu/cpu_backend.h"
+
 #include "engine/backend/cpu/cpu_executor.h"
+#include "engine/backend/cpu/kernels_quant.h"
 
 #include <unistd.h>
 
@@ -28,10 +30,10 @@ std::uint64_t memory_bytes() {
 
 class CpuLoadedModel final : public LoadedModel {
   public:
-    CpuLoadedModel(std::shared_ptr<const cpu::CpuModel> model, std::shared_ptr<ThreadPool> pool)
-        : model_(std::move(model)), pool_(std::move(pool)) {}
+    CpuLoadedModel(std::shared_ptr<const cpu::CpuModel> model, std::shared_ptr<ThreadPool> pool, bool vnni)
+        : model_(std::move(model)), pool_(std::move(pool)), vnni_(vnni) {}
     std::unique_ptr<Executor> create_executor(std::int64_t capacity) override {
-        return std::make_unique<cpu::CpuExecutor>(model_, pool_, capacity);
+        return std::make_unique<cpu::CpuExecutor>(model_, pool_, capacity, vnni_);
     }
     std::uint64_t weight_bytes() const override { return model_->weight_bytes(); }
     MemoryNeed taken() const override { return model_->taken(); }
@@ -39,12 +41,14 @@ class CpuLoadedModel final : public LoadedModel {
   private:
     std::shared_ptr<const cpu::CpuModel> model_;
     std::shared_ptr<ThreadPool> pool_;
+    bool vnni_;
 };
 
 class CpuBackend final : public Backend {
   public:
-    explicit CpuBackend(int threads)
-        : pool_(std::make_shared<ThreadPool>(threads > 0 ? threads : ThreadPool::physical_cores())) {}
+    CpuBackend(int threads, bool vnni)
+        : pool_(std::make_shared<ThreadPool>(threads > 0 ? threads : ThreadPool::physical_cores())),
+          vnni_(vnni) {}
 
     DeviceInfo info() const override {
         DeviceInfo info;
@@ -68,19 +72,24 @@ class CpuBackend final : public Backend {
         return std::make_unique<CpuLoadedModel>(std::make_shared<const cpu::CpuModel>(std::move(tables),
                                                                                       copy_limit(), progress,
                                                                                       cancel, pool_.get()),
-                                                pool_);
+                                                pool_, vnni_);
     }
 
   private:
     static std::uint64_t copy_limit() { return memory_bytes() / 2; }
 
     std::shared_ptr<ThreadPool> pool_;
+    bool vnni_;
 };
 
 } // namespace
 
+std::shared_ptr<Backend> cpu::make_backend(int threads, bool vnni) {
+    return std::make_shared<CpuBackend>(threads, vnni);
+}
+
 std::shared_ptr<Backend> make_cpu_backend(int threads) {
-    return std::make_shared<CpuBackend>(threads);
+    return cpu::make_backend(threads, cpu::has_vnni());
 }
 
 } // namespace ergo

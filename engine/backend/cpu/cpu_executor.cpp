@@ -2,6 +2,7 @@
 #include "engine/backend/cpu/cpu_executor.h"
 
 #include "engine/backend/cpu/kernels_quant.h"
+#include "engine/backend/cpu/product_op.h"
 #include "engine/base/error.h"
 
 #include <algorithm>
@@ -113,6 +114,49 @@ void run_timed(Entry& entry, StepContext& context) {
     ++entry.time.runs;
 }
 
+/// Where the ops end that run as one with `first`: products of the same input that follow one another.
+std::size_t after_run(std::span<const Op> ops, std::size_t first, const Resolver& resolver) {
+    const auto* product = std::get_if<Linear>(&ops[first].body);
+    std::size_t next = first + 1;
+    for (; product && next < ops.size(); ++next) {
+        const auto* other = std::get_if<Linear>(&ops[next].body);
+        if (!other || !(ops[next].when == ops[first].when) || !runs_with(*product, *other, resolver)) {
+            break;
+        }
+    }
+    return next;
+}
+
+/// layers.0.gate, layers.0.up: layers.0.gate+up
+std::string joined_name(std::span<const Op> ops) {
+    std::string name = ops.front().name;
+    for (const Op& op : ops.subspan(1)) {
+        name += "+" + op.name.substr(op.name.rfind('.') + 1);
+    }
+    return name;
+}
+
+Entry make_entry(std::span<const Op> ops, const Resolver& resolver) {
+    const Op& op = ops.front();
+    const CpuBuffer* out = resolver.buffer(main_output(op));
+    Entry entry;
+    entry.shares = resolver.buffer(op.when.shares);
+    entry.path = op.when.path;
+    entry.time.name = joined_name(ops);
+    entry.time.kernel = kind_of(op);
+    entry.last_row = out && out->extent == Extent::last_row;
+    if (ops.size() == 1) {
+        entry.op = std::visit([&](const auto& body) { return make_op(body, resolver); }, op.body);
+        return entry;
+    }
+    std::vector<Linear> products;
+    for (const Op& each : ops) {
+        products.push_back(std::get<Linear>(each.body));
+    }
+    entry.op = make_products(products, resolver);
+    return entry;
+}
+
 } // namespace
 
 void Resolver::need_row(std::int64_t count) const {
@@ -122,7 +166,7 @@ void Resolver::need_row(std::int64_t count) const {
 }
 
 void Resolver::need_rounded_rows(std::int64_t inputs) const {
-    const std::size_t floats = QuantRows::bytes(max_rows, inputs) / sizeof(float);
+    const std::size_t floats = QuantRows::bytes_for(max_rows, inputs) / sizeof(float);
     if (session.rounded_rows.size() < floats) {
         session.rounded_rows = AlignedFloats(); // first, so that never both are held
         session.rounded_rows.resize(floats);
@@ -138,7 +182,7 @@ void Resolver::need_tiles(std::int64_t inputs) const {
 }
 
 CpuExecutor::CpuExecutor(std::shared_ptr<const CpuModel> model, std::shared_ptr<ThreadPool> pool,
-                         std::int64_t capacity)
+                         std::int64_t capacity, bool vnni)
     : model_(std::move(model)), pool_(std::move(pool)) {
     if (capacity < 1 || capacity > std::int64_t{1} << 30) {
         throw Error(ErrorKind::usage,
@@ -147,6 +191,7 @@ CpuExecutor::CpuExecutor(std::shared_ptr<const CpuModel> model, std::shared_ptr<
     session_.model = model_.get();
     session_.pool = pool_.get();
     session_.capacity = capacity;
+    session_.vnni = vnni;
     for (const ParamInfo& info : model_->tables().params) {
         session_.params.emplace_back();
         session_.params.back().values = info.values;
@@ -180,15 +225,10 @@ std::unique_ptr<Program> CpuExecutor::prepare(std::shared_ptr<const Plan> plan) 
     }
     program->needed.reserve(size_of(plan->max_rows));
     const Resolver resolver{session_, program->buffers, plan->max_rows};
-    for (const Op& op : plan->ops) {
-        const CpuBuffer* out = resolver.buffer(main_output(op));
-        Entry& entry = program->entries.emplace_back();
-        entry.shares = resolver.buffer(op.when.shares);
-        entry.path = op.when.path;
-        entry.time.name = op.name;
-        entry.time.kernel = kind_of(op);
-        entry.last_row = out && out->extent == Extent::last_row;
-        entry.op = std::visit([&](const auto& body) { return make_op(body, resolver); }, op.body);
+    for (std::size_t first = 0; first < plan->ops.size();) {
+        const std::size_t next = after_run(plan->ops, first, resolver);
+        program->entries.push_back(make_entry(std::span(plan->ops).subspan(first, next - first), resolver));
+        first = next;
     }
     program->plan = std::move(plan);
     return program;

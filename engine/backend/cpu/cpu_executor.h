@@ -11,7 +11,7 @@ class CpuExecutor final : public Executor {
   public:
     /// Reserves (but does not touch) memory for `capacity` positions. Throws Error(usage, resources).
     CpuExecutor(std::shared_ptr<const CpuModel> model, std::shared_ptr<ThreadPool> pool,
-                std::int64_t capacity);
+                std::int64_t capacity, bool vnni);
 
     std::unique_ptr<Program> prepare(std::shared_ptr<const Plan> plan) override;
     void run(Program& program, const StepState& step, const CancelToken& cancel) override;

@@ -48,6 +48,7 @@ struct CpuSession {
     Counters counters;
     std::uint64_t operations = 0; ///< of products so far
     bool timed = false;           ///< programs prepared from now on time their ops
+    bool vnni = false;            ///< kernels of products with whole numbers may use it
 
     /// The capacity rounded up to blocks.
     std::int64_t row_floats() const { return (capacity + state_block - 1) / state_block * state_block; }
@@ -109,8 +110,6 @@ struct Resolver {
 std::unique_ptr<CpuOp> make_op(const Embed& op, const Resolver& resolver);
 std::unique_ptr<CpuOp> make_op(const Norm& op, const Resolver& resolver);
 std::unique_ptr<CpuOp> make_op(const Linear& op, const Resolver& resolver);
-/// A product whose weight is in whole numbers.
-std::unique_ptr<CpuOp> make_quant_linear(const Linear& op, const Resolver& resolver);
 std::unique_ptr<CpuOp> make_op(const Gate& op, const Resolver& resolver);
 std::unique_ptr<CpuOp> make_op(const Append& op, const Resolver& resolver);
 std::unique_ptr<CpuOp> make_op(const Convolution& op, const Resolver& resolver);

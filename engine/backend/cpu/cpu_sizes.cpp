@@ -142,7 +142,7 @@ std::uint64_t rounded_rows_bytes(const Tables& tables, const Plan& plan) {
         const WeightInfo* weight =
             linear ? &tables.weights.at(static_cast<std::size_t>(linear->weight.index)) : nullptr;
         if (weight && weight->grouped()) {
-            bytes = std::max(bytes, QuantRows::bytes(plan.max_rows, weight->tensor.shape()[1]));
+            bytes = std::max(bytes, QuantRows::bytes_for(plan.max_rows, weight->tensor.shape()[1]));
         }
     }
     return bytes;

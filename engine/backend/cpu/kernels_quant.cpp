@@ -2,10 +2,7 @@
 // Compiled without contraction of multiplications and additions (engine/CMakeLists.txt).
 #include "engine/backend/cpu/kernels_quant.h"
 
-#include "engine/base/error.h"
-
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -13,6 +10,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/backend/cpu/kernels_quant.cpp"
 // clang-format off
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h> // must come before highway.h
 #include <hwy/highway.h>
 #include "engine/backend/cpu/activation-inl.h"
@@ -32,15 +30,33 @@ constexpr int lanes = static_cast<int>(hn::MaxLanes(DF()));
 constexpr int parts = 16 / lanes; // vectors that hold a value for each output of a strip
 
 // --- rows to whole numbers -------------------------------------------------------------------------------
-void RoundRowsKernel(const float* const* in, std::int64_t inputs, std::int64_t begin, std::int64_t end,
-                     const QuantRows& to) {
+// A group of 32 as numbers of 16 bits, in the order in which weights of 8 bits fall apart (quant_tile-inl.h).
+HWY_INLINE void put_pairs(const std::int32_t* q, std::byte* to) {
+    std::int16_t numbers[group_inputs];
+    for (int i = 0; i < group_inputs; i += 4) {
+        numbers[i] = static_cast<std::int16_t>(q[i]);
+        numbers[i + 1] = static_cast<std::int16_t>(q[i + 2]);
+        numbers[i + 2] = static_cast<std::int16_t>(q[i + 1]);
+        numbers[i + 3] = static_cast<std::int16_t>(q[i + 3]);
+    }
+    std::memcpy(to, numbers, sizeof numbers);
+}
+
+HWY_INLINE void put_bytes(const std::int32_t* q, std::byte* to) {
+    for (int i = 0; i < group_inputs; ++i) {
+        to[i] = static_cast<std::byte>(q[i]);
+    }
+}
+
+void RoundRowsKernel(const float* const* in, std::int64_t inputs, Rounding rounding, std::int64_t begin,
+                     std::int64_t end, const QuantRows& to) {
     const DF df;
     const DI di;
-    const hn::Rebind<std::int8_t, DF> d8;
-    constexpr float largest_number = 32512; // reference::largest_number
+    const float most_number = rounding == Rounding::bits8 ? 127 : 32767; // reference::largest_number
     constexpr std::int32_t infinity = 0x7f800000;
     constexpr auto least = std::bit_cast<std::int32_t>(1e-30f); // reference::least_magnitude
     HWY_ALIGN float tail[group_inputs];
+    HWY_ALIGN std::int32_t numbers[group_inputs];
     for (std::int64_t r = begin; r < end; ++r) {
         for (std::int64_t g = 0; g < to.groups; ++g) {
             const float* x = in[r] + g * group_inputs;
@@ -57,24 +73,26 @@ void RoundRowsKernel(const float* const* in, std::int64_t inputs, std::int64_t b
             const std::int32_t bits = hn::GetLane(hn::MaxOfLanes(di, most));
             const auto largest = std::bit_cast<float>(bits);
             const bool usable = bits >= least && bits < infinity;
-            const VF inverse = hn::Set(df, usable ? largest_number / largest : 0.0f);
-            std::int8_t* const numbers = to.numbers + (r * to.groups + g) * 2 * group_inputs;
+            const VF inverse = hn::Set(df, usable ? most_number / largest : 0.0f);
             VI sum = hn::Zero(di);
             for (int i = 0; i < group_inputs; i += lanes) {
                 const VI q = usable ? hn::NearestInt(hn::Mul(hn::LoadU(df, x + i), inverse)) : hn::Zero(di);
-                const VI high = hn::NearestInt(hn::Mul(hn::ConvertTo(df, q), hn::Set(df, 1.0f / 255)));
-                const VI low = hn::Add(hn::Sub(q, hn::ShiftLeft<8>(high)), high);
                 sum = hn::Add(sum, q);
-                hn::StoreU(hn::DemoteTo(d8, high), d8, numbers + i);
-                hn::StoreU(hn::DemoteTo(d8, low), d8, numbers + group_inputs + i);
+                hn::Store(q, di, numbers + i);
+            }
+            const std::int64_t at = r * to.groups + g;
+            if (to.bytes) {
+                put_bytes(numbers, to.numbers + at * group_inputs);
+            } else {
+                put_pairs(numbers, to.numbers + at * 2 * group_inputs);
             }
             const std::int32_t total = hn::GetLane(hn::SumOfLanes(di, sum));
-            const float scale = usable             ? largest * (1.0f / largest_number)
+            const float scale = usable             ? largest * (1.0f / most_number)
                                 : bits >= infinity ? std::numeric_limits<float>::quiet_NaN()
                                                    : 0.0f;
-            to.scales[r * to.groups + g] = scale;
-            to.sums[r * to.groups + g] = scale * static_cast<float>(total);
-            to.offsets[r * to.groups + g] = -128 * total;
+            to.scales[at] = scale;
+            to.sums[at] = scale * static_cast<float>(total);
+            to.offsets[at] = -128 * total;
         }
     }
 }
@@ -115,7 +133,7 @@ std::int64_t padded(std::int64_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
-constexpr const char* vnni_name = "AVX3_VNNI";
+} // namespace
 
 bool has_vnni() {
 #ifdef ERGO_QUANT_HAVE_VNNI
@@ -125,63 +143,34 @@ bool has_vnni() {
 #endif
 }
 
-std::atomic<bool> use_vnni{has_vnni()};
-
-} // namespace
-
-std::uint64_t QuantRows::bytes(std::int64_t rows, std::int64_t inputs) {
+std::uint64_t QuantRows::bytes_for(std::int64_t rows, std::int64_t inputs) {
     const std::int64_t groups = rows * groups_of(inputs);
     return static_cast<std::uint64_t>(padded(groups * 2 * group_inputs) + 3 * padded(groups * 4));
 }
 
-QuantRows QuantRows::at(std::byte* memory, std::int64_t rows, std::int64_t inputs) {
+QuantRows QuantRows::at(std::byte* memory, std::int64_t rows, std::int64_t inputs, bool bytes) {
     const std::int64_t groups = rows * groups_of(inputs), step = padded(groups * 4);
     std::byte* const floats = memory + padded(groups * 2 * group_inputs);
-    return {groups_of(inputs), reinterpret_cast<std::int8_t*>(memory), reinterpret_cast<float*>(floats),
-            reinterpret_cast<float*>(floats + step), reinterpret_cast<std::int32_t*>(floats + 2 * step)};
+    return {groups_of(inputs),
+            bytes,
+            memory,
+            reinterpret_cast<float*>(floats),
+            reinterpret_cast<float*>(floats + step),
+            reinterpret_cast<std::int32_t*>(floats + 2 * step)};
 }
 
-void round_rows(const float* const* in, std::int64_t inputs, std::int64_t begin, std::int64_t end,
-                const QuantRows& to) {
-    HWY_DYNAMIC_DISPATCH(RoundRowsKernel)(in, inputs, begin, end, to);
+void round_rows(const float* const* in, std::int64_t inputs, Rounding rounding, std::int64_t begin,
+                std::int64_t end, const QuantRows& to) {
+    HWY_DYNAMIC_DISPATCH(RoundRowsKernel)(in, inputs, rounding, begin, end, to);
 }
 
 void linear_quant(const QuantLinearArgs& args, std::int64_t begin, std::int64_t end) {
 #ifdef ERGO_QUANT_HAVE_VNNI
-    if (use_vnni.load(std::memory_order_relaxed)) {
+    if (args.vnni) {
         return linear_quant_vnni(args, begin, end);
     }
 #endif
     HWY_DYNAMIC_DISPATCH(QuantLinearKernel)(args, begin, end);
-}
-
-std::vector<std::string> quant_instruction_sets() {
-    std::vector<std::string> names;
-    if (has_vnni()) {
-        names.emplace_back(vnni_name);
-    }
-    for (std::int64_t targets = hwy::SupportedTargets() & HWY_TARGETS; targets != 0; targets &= targets - 1) {
-        names.emplace_back(hwy::TargetName(targets & ~(targets - 1)));
-    }
-    return names;
-}
-
-void use_quant_instruction_set(const std::string& name) {
-    hwy::SetSupportedTargetsForTest(0);
-    use_vnni = has_vnni() && (name.empty() || name == vnni_name);
-    std::int64_t wanted = use_vnni ? HWY_AVX3 : 0;
-    for (std::int64_t targets = hwy::SupportedTargets() & HWY_TARGETS; targets != 0; targets &= targets - 1) {
-        const std::int64_t target = targets & ~(targets - 1);
-        wanted = name == hwy::TargetName(target) ? target : wanted;
-    }
-    if (wanted == 0 && !name.empty()) {
-        throw Error(ErrorKind::usage, "the kernels cannot run with '" + printable(name) + "' here.");
-    }
-    // Worse ones stay, for files that are not compiled for the wanted one: their numbers are larger.
-    if (!name.empty()) {
-        hwy::SetSupportedTargetsForTest(hwy::SupportedTargets() & ~(wanted - 1));
-    }
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 }
 
 } // namespace ergo::cpu

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Matrix products with weights in whole numbers (quant_layout.h): rows rounded to 16-bit numbers once, exact
+// Matrix products with weights in whole numbers (quant_layout.h): rows rounded to whole numbers once, exact
 // sums of products of a group, scales applied in float32 group after group, multiplication and addition
 // rounded each. Every instruction set gives the bits of reference/grouped.h, up to the activation function.
 #pragma once
@@ -12,24 +12,29 @@
 
 namespace ergo::cpu {
 
-/// Rows of inputs as whole numbers: x = scale * (255 * high + low), both bytes from -127 to 127. The arrays
-/// lie one after another in memory that a caller owns.
+/// AVX-512 with VNNI, which Highway does not tell from AVX-512 without: a caller says which of the two its
+/// kernels shall use.
+bool has_vnni();
+
+/// Rows of inputs as whole numbers: x = scale * number. The arrays lie one after another in memory that a
+/// caller owns.
 struct QuantRows {
     std::int64_t groups = 0;
-    std::int8_t* numbers = nullptr;  // [rows, groups, 2, 32]: high bytes, then low ones
+    bool bytes = false;              // numbers of 8 bits, else of 16
+    std::byte* numbers = nullptr;    // [rows, groups, 32]: bytes in order, or inputs 0 2 1 3, 4 6 5 7, …
     float* scales = nullptr;         // [rows, groups]
     float* sums = nullptr;           // [rows, groups]: scale times the sum of the group's numbers
     std::int32_t* offsets = nullptr; // [rows, groups]: -128 times the sum of the group's numbers
 
-    /// Bytes that `rows` rows need.
-    static std::uint64_t bytes(std::int64_t rows, std::int64_t inputs);
+    /// Bytes that `rows` rows need, however they are rounded.
+    static std::uint64_t bytes_for(std::int64_t rows, std::int64_t inputs);
     /// Over such memory, aligned to 64.
-    static QuantRows at(std::byte* memory, std::int64_t rows, std::int64_t inputs);
+    static QuantRows at(std::byte* memory, std::int64_t rows, std::int64_t inputs, bool bytes);
 };
 
 /// Rounds the rows [begin, end) of `in`.
-void round_rows(const float* const* in, std::int64_t inputs, std::int64_t begin, std::int64_t end,
-                const QuantRows& to);
+void round_rows(const float* const* in, std::int64_t inputs, Rounding rounding, std::int64_t begin,
+                std::int64_t end, const QuantRows& to);
 
 /// out[r][o] = act(in[r] . weight[o] + bias[o])
 struct QuantLinearArgs {
@@ -38,15 +43,11 @@ struct QuantLinearArgs {
     const float* bias = nullptr;       // [outputs] or null
     Activation activation = Activation::identity;
     std::int64_t inputs = 0, outputs = 0, rows = 0;
-    QuantRows in;
+    bool vnni = false;           // only where has_vnni()
+    QuantRows in;                // of bytes only with vnni
     float* const* out = nullptr; // [rows]
 };
-/// Outputs [begin, end) of all rows; begin is a multiple of 16, end too unless it is `outputs`.
+/// Outputs [begin, end) of all rows; begin is a multiple of 32, end too unless it is `outputs`.
 void linear_quant(const QuantLinearArgs& args, std::int64_t begin, std::int64_t end);
-
-/// The instruction sets this machine has among those the kernels of this file are compiled for, best first.
-std::vector<std::string> quant_instruction_sets();
-/// For tests: runs the kernels of this file with one of these from now on, in every thread; "" for the best.
-void use_quant_instruction_set(const std::string& name);
 
 } // namespace ergo::cpu

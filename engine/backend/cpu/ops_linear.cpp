@@ -8,63 +8,81 @@ namespace {
 
 class LinearOp final : public ProductOp {
   public:
-    LinearOp(const Linear& op, const Resolver& resolver) : ProductOp(op, resolver) {
-        describe(args_);
-        args_.type = weight_.type;
-        args_.interleaved = weight_.interleaved;
-        args_.in = in_rows_.data();
-        if (out_->extent == BufferInfo::Extent::rows) {
-            resolver.need_tiles(args_.inputs);
+    LinearOp(std::span<const Linear> ops, const Resolver& resolver) : ProductOp(ops, resolver) {
+        for (Product& product : products_) {
+            LinearArgs& args = args_.emplace_back(described<LinearArgs>(product));
+            args.type = product.weight.type;
+            args.interleaved = product.weight.interleaved;
+            args.in = in_rows_.data();
+        }
+        if (products_.front().out->extent == BufferInfo::Extent::rows) {
+            resolver.need_tiles(inputs());
         }
     }
 
     void run(StepContext& context) override {
-        args_.rows = find_rows(context);
-        if (args_.rows > 1) {
+        const std::int64_t rows = find_rows(context);
+        for (LinearArgs& args : args_) {
+            args.rows = rows;
+        }
+        if (rows > 1) {
             pack(context);
         }
-        context.session.pool->parallel_for(
-            weight_.rows, grain_for(args_.rows * args_.inputs, interleave),
-            [&](std::int64_t begin, std::int64_t end, int) { outputs(context, begin, end); });
-        count_read(context);
-        context.count_product(args_.rows * weight_.rows * args_.inputs);
+        for_outputs(context, rows, [&](std::size_t product, std::int64_t begin, std::int64_t end) {
+            outputs(context, args_[product], begin, end);
+        });
+        count(context, rows);
     }
 
   private:
     void pack(const StepContext& context) const {
+        const LinearArgs& args = args_.front(); // all have the same rows
         float* const tiles = context.session.tiles.data();
-        context.session.pool->parallel_for(row_tiles(args_.rows), grain_for(tile_floats(args_.inputs)),
+        context.session.pool->parallel_for(row_tiles(args.rows), grain_for(tile_floats(args.inputs)),
                                            [&](std::int64_t begin, std::int64_t end, int) {
                                                for (std::int64_t tile = begin; tile < end; ++tile) {
-                                                   pack_tile(args_, tile, tiles);
+                                                   pack_tile(args, tile, tiles);
                                                }
                                            });
     }
 
     // In portions of some milliseconds, so that a cancelled prompt stops at once.
-    void outputs(const StepContext& context, std::int64_t begin, std::int64_t end) const {
-        const std::int64_t portion = std::max<std::int64_t>(1, (1 << 25) / (args_.rows * args_.inputs)) * 32;
+    static void outputs(const StepContext& context, const LinearArgs& args, std::int64_t begin,
+                        std::int64_t end) {
+        const std::int64_t portion =
+            std::max<std::int64_t>(1, (1 << 25) / (args.rows * args.inputs)) * product_unit;
         for (; begin < end; begin += portion) {
             context.cancel.check();
             const std::int64_t stop = std::min(begin + portion, end);
-            if (args_.rows == 1) {
-                linear_row(args_, begin, stop);
+            if (args.rows == 1) {
+                linear_row(args, begin, stop);
             } else {
-                linear_rows(args_, context.session.tiles.data(), begin, stop);
+                linear_rows(args, context.session.tiles.data(), begin, stop);
             }
         }
     }
 
-    LinearArgs args_;
+    std::vector<LinearArgs> args_; // one a product
 };
 
 } // namespace
 
-std::unique_ptr<CpuOp> make_op(const Linear& op, const Resolver& r) {
-    if (is_grouped(r.weight(op.weight)->type)) {
-        return make_quant_linear(op, r);
+bool runs_with(const Linear& first, const Linear& next, const Resolver& resolver) {
+    return next.in == first.in && next.rounding == first.rounding && !(next.out == first.in) &&
+           !(first.out == first.in) &&
+           resolver.buffer(next.out)->extent == resolver.buffer(first.out)->extent &&
+           is_grouped(resolver.weight(next.weight)->type) == is_grouped(resolver.weight(first.weight)->type);
+}
+
+std::unique_ptr<CpuOp> make_products(std::span<const Linear> ops, const Resolver& resolver) {
+    if (is_grouped(resolver.weight(ops.front().weight)->type)) {
+        return make_quant_products(ops, resolver);
     }
-    return std::make_unique<LinearOp>(op, r);
+    return std::make_unique<LinearOp>(ops, resolver);
+}
+
+std::unique_ptr<CpuOp> make_op(const Linear& op, const Resolver& resolver) {
+    return make_products({&op, 1}, resolver);
 }
 
 } // namespace ergo::cpu

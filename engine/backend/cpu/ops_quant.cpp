@@ -9,44 +9,56 @@ namespace {
 
 class QuantLinearOp final : public ProductOp {
   public:
-    QuantLinearOp(const Linear& op, const Resolver& resolver) : ProductOp(op, resolver) {
-        describe(args_);
-        args_.form = weight_.type;
-        resolver.need_rounded_rows(args_.inputs);
+    QuantLinearOp(std::span<const Linear> ops, const Resolver& resolver)
+        : ProductOp(ops, resolver), rounding_(ops.front().rounding),
+          bytes_(resolver.session.vnni && rounding_ == Rounding::bits8) {
+        for (Product& product : products_) {
+            QuantLinearArgs& args = args_.emplace_back(described<QuantLinearArgs>(product));
+            args.form = product.weight.type;
+            args.vnni = resolver.session.vnni;
+        }
+        resolver.need_rounded_rows(inputs());
     }
 
     void run(StepContext& context) override {
-        args_.rows = find_rows(context);
-        args_.in = QuantRows::at(reinterpret_cast<std::byte*>(context.session.rounded_rows.data()),
-                                 args_.rows, args_.inputs);
-        ThreadPool& pool = *context.session.pool;
-        pool.parallel_for(args_.rows, grain_for(2 * args_.inputs),
-                          [&](std::int64_t begin, std::int64_t end, int) {
-                              round_rows(in_rows_.data(), args_.inputs, begin, end, args_.in);
-                          });
-        pool.parallel_for(args_.outputs, grain_for(args_.rows * args_.inputs / 4, strip_outputs),
-                          [&](std::int64_t begin, std::int64_t end, int) { outputs(context, begin, end); });
-        count_read(context);
+        const std::int64_t rows = find_rows(context);
+        const auto rounded = QuantRows::at(reinterpret_cast<std::byte*>(context.session.rounded_rows.data()),
+                                           rows, inputs(), bytes_);
+        for (QuantLinearArgs& args : args_) {
+            args.rows = rows;
+            args.in = rounded;
+        }
+        context.session.pool->parallel_for(
+            rows, grain_for(2 * inputs()), [&](std::int64_t begin, std::int64_t end, int) {
+                round_rows(in_rows_.data(), inputs(), rounding_, begin, end, rounded);
+            });
+        for_outputs(context, rows, [&](std::size_t product, std::int64_t begin, std::int64_t end) {
+            outputs(context, args_[product], begin, end);
+        });
+        count(context, rows);
     }
 
   private:
     // In portions of some milliseconds, so that a cancelled prompt stops at once.
-    void outputs(const StepContext& context, std::int64_t begin, std::int64_t end) const {
+    static void outputs(const StepContext& context, const QuantLinearArgs& args, std::int64_t begin,
+                        std::int64_t end) {
         const std::int64_t portion =
-            std::max<std::int64_t>(1, (1 << 24) / (args_.rows * args_.inputs)) * 4 * strip_outputs;
+            std::max<std::int64_t>(1, (1 << 25) / (args.rows * args.inputs)) * product_unit;
         for (; begin < end; begin += portion) {
             context.cancel.check();
-            linear_quant(args_, begin, std::min(begin + portion, end));
+            linear_quant(args, begin, std::min(begin + portion, end));
         }
     }
 
-    QuantLinearArgs args_;
+    Rounding rounding_;
+    bool bytes_;
+    std::vector<QuantLinearArgs> args_; // one a product
 };
 
 } // namespace
 
-std::unique_ptr<CpuOp> make_quant_linear(const Linear& op, const Resolver& resolver) {
-    return std::make_unique<QuantLinearOp>(op, resolver);
+std::unique_ptr<CpuOp> make_quant_products(std::span<const Linear> ops, const Resolver& resolver) {
+    return std::make_unique<QuantLinearOp>(ops, resolver);
 }
 
 } // namespace ergo::cpu

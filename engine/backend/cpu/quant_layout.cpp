@@ -3,7 +3,6 @@
 
 #include "engine/base/half.h"
 
-#include <algorithm>
 #include <cstring>
 
 namespace ergo::cpu {
@@ -35,8 +34,6 @@ void put_numbers_q4(const std::int8_t* q, std::int64_t lane, std::byte* to) {
 
 void pack_strip(const Tensor& matrix, DType form, std::int64_t strip, std::byte* to) {
     const std::int64_t outputs = matrix.shape().at(0), groups = groups_of(matrix.shape().at(1));
-    std::byte* const numbers = to + strip_scale_bytes(form, groups);
-    std::fill(to, numbers, std::byte{0});
     GroupedRow row;
     for (std::int64_t lane = 0; lane < strip_outputs; ++lane) {
         const std::int64_t output = strip * strip_outputs + lane;
@@ -47,15 +44,14 @@ void pack_strip(const Tensor& matrix, DType form, std::int64_t strip, std::byte*
         }
         for (std::int64_t g = 0; g < groups; ++g) {
             const std::int8_t* q = row.numbers.data() + g * group_inputs;
-            std::byte* const at = numbers + g * strip_group_bytes(form);
+            std::byte* const at = to + g * strip_group_bytes(form);
             const auto i = static_cast<std::size_t>(g);
+            std::memcpy(at + lane * 2, &row.scales[i], 2);
             if (form == DType::q8) {
-                std::memcpy(to + (g * strip_outputs + lane) * 2, &row.scales[i], 2);
-                put_numbers_q8(q, lane, at);
+                put_numbers_q8(q, lane, at + group_scale_bytes(form));
             } else {
-                std::memcpy(to + (2 * g * strip_outputs + lane) * 2, &row.scales[i], 2);
-                std::memcpy(to + ((2 * g + 1) * strip_outputs + lane) * 2, &row.minimums[i], 2);
-                put_numbers_q4(q, lane, at);
+                std::memcpy(at + (strip_outputs + lane) * 2, &row.minimums[i], 2);
+                put_numbers_q4(q, lane, at + group_scale_bytes(form));
             }
         }
     }
@@ -63,25 +59,25 @@ void pack_strip(const Tensor& matrix, DType form, std::int64_t strip, std::byte*
 
 void unpack_row(const std::byte* strips, DType form, std::int64_t row, std::span<float> out) {
     const auto inputs = static_cast<std::int64_t>(out.size());
-    const std::int64_t groups = groups_of(inputs), lane = row % strip_outputs;
+    const std::int64_t lane = row % strip_outputs;
     const std::byte* const strip = strips + row / strip_outputs * strip_bytes(form, inputs);
-    const std::byte* const numbers = strip + strip_scale_bytes(form, groups);
-    const auto half = [&](std::int64_t i) {
+    const auto half = [](const std::byte* p) {
         std::uint16_t bits;
-        std::memcpy(&bits, strip + (i * strip_outputs + lane) * 2, sizeof bits);
+        std::memcpy(&bits, p, sizeof bits);
         return f16_to_f32(bits);
     };
     for (std::int64_t i = 0; i < inputs; ++i) {
-        const std::int64_t g = i / group_inputs, s = i % group_inputs / step_inputs;
-        const std::byte* const at =
-            numbers + g * strip_group_bytes(form) + lane * step_inputs + i % step_inputs;
+        const std::byte* const group = strip + i / group_inputs * strip_group_bytes(form);
+        const std::int64_t s = i % group_inputs / step_inputs;
+        const std::byte* const at = group + group_scale_bytes(form) + lane * step_inputs + i % step_inputs;
+        const float scale = half(group + lane * 2);
         float value = 0;
         if (form == DType::q8) {
-            value = half(g) * static_cast<float>(static_cast<int>(at[s * step_bytes]) - 128);
+            value = scale * static_cast<float>(static_cast<int>(at[s * step_bytes]) - 128);
         } else {
             const int both = static_cast<int>(at[s % (group_steps / 2) * step_bytes]);
             const int q = s < group_steps / 2 ? both & 15 : both >> 4;
-            value = half(2 * g) * static_cast<float>(q) + half(2 * g + 1);
+            value = scale * static_cast<float>(q) + half(group + (strip_outputs + lane) * 2);
         }
         out[static_cast<std::size_t>(i)] = value;
     }

@@ -1,260 +1,330 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The body of the products with weights in whole numbers. kernels_quant.cpp includes it, within a namespace,
 // once for every instruction set and once more for AVX-512 with VNNI, which Highway does not tell apart
-// (ERGO_QUANT_VNNI). What differs is one step: four products a lane, summed exactly. VNNI has an instruction
-// for it; SSSE3 to AVX-512 multiply bytes pairwise (magnitudes of the weights by inputs of their sign, so
-// that no pair of 8-bit products leaves 16 bits); anything else widens to 32 bits.
+// (ERGO_QUANT_VNNI). What differs is one step, exact on all: two products of 16 bits a lane or, with VNNI,
+// four of 8.
+//
+// One row reads each strip as it lies, in one stream. Many rows share panels: the numbers of a strip or two,
+// for some groups, taken apart once.
 
-#if ERGO_QUANT_VNNI
-#define ERGO_QUANT_PAIRS 0
-#elif HWY_ARCH_X86 &&                                                                                        \
-    (HWY_TARGET == HWY_SSSE3 || HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3)
-#define ERGO_QUANT_PAIRS 1
+constexpr std::uint32_t bytes_in_pairs = 0x00ff00ff, halves_in_pairs = 0x000f000f,
+                        halves_in_fours = 0x0f0f0f0f;
+constexpr int block_groups = 16; // of a panel
+#if HWY_TARGET == HWY_AVX3
+constexpr int tile_rows = 6, tile_strips = 2; // 12 sums and 12 totals of 32 registers
+#elif HWY_TARGET == HWY_AVX2
+constexpr int tile_rows = 4, tile_strips = 1; // 8 sums of 16 registers
 #else
-#define ERGO_QUANT_PAIRS 0
+constexpr int tile_rows = 2, tile_strips = 1;
 #endif
+constexpr int tile_vectors = tile_strips * parts, tile_outputs = tile_strips * 16;
 
-// --- four products a lane --------------------------------------------------------------------------------
+// --- products of a lane ----------------------------------------------------------------------------------
+// Two of 16 bits: weights are not negative.
+HWY_INLINE VI dot_pairs(VI sum, VI weights, VI inputs) {
 #if ERGO_QUANT_VNNI
-HWY_INLINE VI unsigned_dot(VI sum, VI weights, VI inputs) {
-    return VI{_mm512_dpbusd_epi32(sum.raw, weights.raw, inputs.raw)};
-}
-#elif ERGO_QUANT_PAIRS && HWY_TARGET == HWY_AVX3
-HWY_INLINE VI unsigned_dot(VI sum, VI weights, VI inputs) {
-    const __m512i pairs = _mm512_maddubs_epi16(weights.raw, inputs.raw);
-    return VI{_mm512_add_epi32(sum.raw, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
-}
-HWY_INLINE VI signed_dot(VI sum, VI weights, VI inputs) {
-    const __m512i with_sign = _mm512_mask_sub_epi8(inputs.raw, _mm512_movepi8_mask(weights.raw),
-                                                   _mm512_setzero_si512(), inputs.raw);
-    return unsigned_dot(sum, VI{_mm512_abs_epi8(weights.raw)}, VI{with_sign});
-}
-#elif ERGO_QUANT_PAIRS && HWY_TARGET == HWY_AVX2
-HWY_INLINE VI unsigned_dot(VI sum, VI weights, VI inputs) {
-    const __m256i pairs = _mm256_maddubs_epi16(weights.raw, inputs.raw);
-    return VI{_mm256_add_epi32(sum.raw, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))};
-}
-HWY_INLINE VI signed_dot(VI sum, VI weights, VI inputs) {
-    return unsigned_dot(sum, VI{_mm256_abs_epi8(weights.raw)}, VI{_mm256_sign_epi8(inputs.raw, weights.raw)});
-}
-#elif ERGO_QUANT_PAIRS
-HWY_INLINE VI unsigned_dot(VI sum, VI weights, VI inputs) {
-    const __m128i pairs = _mm_maddubs_epi16(weights.raw, inputs.raw);
-    return VI{_mm_add_epi32(sum.raw, _mm_madd_epi16(pairs, _mm_set1_epi16(1)))};
-}
-HWY_INLINE VI signed_dot(VI sum, VI weights, VI inputs) {
-    return unsigned_dot(sum, VI{_mm_abs_epi8(weights.raw)}, VI{_mm_sign_epi8(inputs.raw, weights.raw)});
-}
+    return VI{_mm512_dpwssd_epi32(sum.raw, weights.raw, inputs.raw)};
+#elif HWY_ARCH_X86 && HWY_TARGET == HWY_AVX3
+    return VI{_mm512_add_epi32(sum.raw, _mm512_madd_epi16(weights.raw, inputs.raw))};
+#elif HWY_ARCH_X86 && HWY_TARGET == HWY_AVX2
+    return VI{_mm256_add_epi32(sum.raw, _mm256_madd_epi16(weights.raw, inputs.raw))};
+#elif HWY_ARCH_X86 && (HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_SSSE3)
+    return VI{_mm_add_epi32(sum.raw, _mm_madd_epi16(weights.raw, inputs.raw))};
 #else
-template <int Byte> HWY_INLINE VI product(VI weights, VI inputs) {
-    const DI d;
-    const VI w =
-        hn::And(hn::BitCast(d, hn::ShiftRight<8 * Byte>(hn::BitCast(hn::RebindToUnsigned<DI>(), weights))),
-                hn::Set(d, 255));
-    return hn::Mul(w, hn::ShiftRight<24>(hn::ShiftLeft<24 - 8 * Byte>(inputs)));
-}
-HWY_INLINE VI unsigned_dot(VI sum, VI weights, VI inputs) {
-    sum = hn::Add(sum, hn::Add(product<0>(weights, inputs), product<1>(weights, inputs)));
-    return hn::Add(sum, hn::Add(product<2>(weights, inputs), product<3>(weights, inputs)));
-}
+    const auto high = [](VI v) HWY_ATTR { return hn::ShiftRight<16>(v); };
+    const auto low = [](VI v) HWY_ATTR { return hn::ShiftRight<16>(hn::ShiftLeft<16>(v)); };
+    return hn::Add(hn::Add(sum, hn::Mul(low(weights), low(inputs))), hn::Mul(high(weights), high(inputs)));
 #endif
+}
 
-// --- a tile of Rows x Strips * 16 outputs ----------------------------------------------------------------
-template <DType Form, int Rows, int Strips> struct Tile {
-    static constexpr int vectors = Strips * parts;
-    VI high[Rows][vectors], low[Rows][vectors]; // sums with the inputs' high and low bytes
-    VF total[Rows][vectors];
-    const std::byte* strip[Strips]; // numbers of the group at hand
-    const std::byte* scale[Strips];
-    const std::int8_t* in[Rows];
+template <bool Bytes> HWY_INLINE VI dot(VI sum, VI weights, VI inputs) {
+#if ERGO_QUANT_VNNI
+    if constexpr (Bytes) {
+        return VI{_mm512_dpbusd_epi32(sum.raw, weights.raw, inputs.raw)};
+    }
+#endif
+    return dot_pairs(sum, weights, inputs);
+}
 
-    static HWY_INLINE VI load(const std::byte* p) {
-        return hn::LoadU(DI(), reinterpret_cast<const std::int32_t*>(p));
-    }
-    static HWY_INLINE VI load_inputs(const std::int8_t* p) {
-        std::int32_t four;
-        std::memcpy(&four, p, sizeof four);
-        return hn::Set(DI(), four);
-    }
-    static HWY_INLINE VF load_halves(const std::byte* p) {
-        const hn::Rebind<std::uint16_t, DF> d16;
-        const hn::Rebind<hwy::float16_t, DF> half;
-        return hn::PromoteTo(DF(),
-                             hn::BitCast(half, hn::LoadU(d16, reinterpret_cast<const std::uint16_t*>(p))));
+// --- the numbers of a group, as the step above wants them ------------------------------------------------
+// A group is `blocks` blocks of 4 inputs (q8) or twice 4 (q4) of 16 outputs; a block gives `steps` vectors
+// for each of its vectors, which meet the inputs' 32 bits at `place`.
+template <DType Form, bool Bytes> struct Numbers {
+    static constexpr int blocks = Form == DType::q8 ? 8 : 4, group_steps = Bytes ? 8 : 16;
+    static constexpr int steps = group_steps / blocks;
+
+    template <int Bits> static HWY_INLINE VI field(VI block, std::uint32_t mask) {
+        const DI d;
+        const auto moved = hn::ShiftRight<Bits>(hn::BitCast(hn::RebindToUnsigned<DI>(), block));
+        return hn::And(hn::BitCast(d, moved), hn::Set(d, static_cast<std::int32_t>(mask)));
     }
 
-    HWY_INLINE void begin_group(const QuantRows& rows, std::int64_t at) {
-        for (int r = 0; r < Rows; ++r) {
-            const bool offset = Form == DType::q8 && !ERGO_QUANT_PAIRS;
-            const VI first = offset ? hn::Set(DI(), rows.offsets[r * rows.groups + at]) : hn::Zero(DI());
-            for (int v = 0; v < vectors; ++v) {
-                high[r][v] = hn::Zero(DI());
-                low[r][v] = first;
-            }
+    static HWY_INLINE void take_apart(const std::byte* p, VI* step) {
+        const VI block = hn::LoadU(DI(), reinterpret_cast<const std::int32_t*>(p));
+        if constexpr (Form == DType::q8 && Bytes) {
+            step[0] = block;
+        } else if constexpr (Form == DType::q8) {
+            step[0] = field<0>(block, bytes_in_pairs);
+            step[1] = field<8>(block, bytes_in_pairs);
+        } else if constexpr (Bytes) {
+            step[0] = field<0>(block, halves_in_fours);
+            step[1] = field<4>(block, halves_in_fours);
+        } else {
+            step[0] = field<0>(block, halves_in_pairs);
+            step[1] = field<8>(block, halves_in_pairs);
+            step[2] = field<4>(block, halves_in_pairs);
+            step[3] = field<12>(block, halves_in_pairs);
         }
     }
 
-    HWY_INLINE void numbers_q8() {
-        for (int s = 0; s < 8; ++s) {
-            VI w[vectors];
-            for (int v = 0; v < vectors; ++v) {
-                w[v] = load(strip[v / parts] + s * 64 + v % parts * lanes * 4);
-#if ERGO_QUANT_PAIRS
-                w[v] = hn::Xor(w[v], hn::Set(DI(), static_cast<std::int32_t>(0x80808080u)));
-#endif
-            }
-            for (int r = 0; r < Rows; ++r) {
-                const VI x = load_inputs(in[r] + 4 * s), y = load_inputs(in[r] + group_inputs + 4 * s);
-                for (int v = 0; v < vectors; ++v) {
-#if ERGO_QUANT_PAIRS
-                    high[r][v] = signed_dot(high[r][v], w[v], x);
-                    low[r][v] = signed_dot(low[r][v], w[v], y);
-#else
-                    high[r][v] = unsigned_dot(high[r][v], w[v], x);
-                    low[r][v] = unsigned_dot(low[r][v], w[v], y);
-#endif
+    static constexpr int place(int block, int step) {
+        if (Form == DType::q8) {
+            return block * steps + step;
+        }
+        return Bytes ? block + 4 * step : 2 * block + step % 2 + 8 * (step / 2);
+    }
+};
+
+HWY_INLINE VI load_inputs(const std::byte* p) {
+    std::int32_t four;
+    std::memcpy(&four, p, sizeof four);
+    return hn::Set(DI(), four);
+}
+
+HWY_INLINE VF load_halves(const std::byte* p) {
+    const hn::Rebind<std::uint16_t, DF> d16;
+    const hn::Rebind<hwy::float16_t, DF> half;
+    return hn::PromoteTo(DF(), hn::BitCast(half, hn::LoadU(d16, reinterpret_cast<const std::uint16_t*>(p))));
+}
+
+/// total + sum * (weight scale * input scale) [+ minimum * input sum]
+template <DType Form>
+HWY_INLINE VF add_group(VF total, VI sum, VF scale, VF input_scale, VF minimum, VF input_sum) {
+    total = hn::Add(total, hn::Mul(hn::ConvertTo(DF(), sum), hn::Mul(scale, input_scale)));
+    if constexpr (Form == DType::q4) {
+        total = hn::Add(total, hn::Mul(minimum, input_sum));
+    }
+    return total;
+}
+
+/// Sums [.., + 16) of bias, from `total`.
+HWY_INLINE void store(float* out, std::int64_t count, const VF* total, int vectors) {
+    HWY_ALIGN float whole[tile_outputs];
+    for (int v = 0; v < vectors; ++v) {
+        hn::Store(total[v], DF(), whole + v * lanes);
+    }
+    std::copy_n(whole, std::min<std::int64_t>(count, vectors * lanes), out);
+}
+
+// --- one row ---------------------------------------------------------------------------------------------
+template <DType Form, bool Bytes>
+HWY_NOINLINE void strip_of_row(const QuantLinearArgs& a, std::int64_t output) {
+    using N = Numbers<Form, Bytes>;
+    constexpr std::int64_t ahead = 4096; // bytes: what the memory needs to keep up
+    const QuantRows& rows = a.in;
+    const std::byte* from = a.weight + output / strip_outputs * strip_bytes(Form, a.inputs);
+    const std::byte* in = rows.numbers;
+    VF total[parts];
+    for (int v = 0; v < parts; ++v) {
+        total[v] = hn::Zero(DF());
+    }
+    for (std::int64_t g = 0; g < rows.groups; ++g) {
+        const std::byte* const scale = from;
+        from += group_scale_bytes(Form);
+        hwy::Prefetch(from + ahead);
+        VI sum[2][parts];
+#pragma GCC unroll 4
+        for (int v = 0; v < parts; ++v) {
+            sum[0][v] = Form == DType::q8 ? hn::Set(DI(), rows.offsets[g]) : hn::Zero(DI());
+            sum[1][v] = hn::Zero(DI());
+        }
+#pragma GCC unroll 8
+        for (int b = 0; b < N::blocks; ++b, from += 64) {
+            hwy::Prefetch(from + ahead);
+#pragma GCC unroll 4
+            for (int v = 0; v < parts; ++v) {
+                VI step[N::steps];
+                N::take_apart(from + v * lanes * 4, step);
+#pragma GCC unroll 4
+                for (int s = 0; s < N::steps; ++s) {
+                    VI& to = sum[(b * N::steps + s) % 2][v];
+                    to = dot<Bytes>(to, step[s], load_inputs(in + 4 * N::place(b, s)));
                 }
             }
         }
+        in += 4 * N::group_steps;
+        const VF input_scale = hn::Set(DF(), rows.scales[g]), input_sum = hn::Set(DF(), rows.sums[g]);
+#pragma GCC unroll 4
+        for (int v = 0; v < parts; ++v) {
+            const VF minimum = Form == DType::q4 ? load_halves(scale + 32 + v * lanes * 2) : hn::Zero(DF());
+            total[v] = add_group<Form>(total[v], hn::Add(sum[0][v], sum[1][v]),
+                                       load_halves(scale + v * lanes * 2), input_scale, minimum, input_sum);
+        }
+    }
+    store(a.out[0] + output, a.outputs - output, total, parts);
+}
+
+// --- many rows -------------------------------------------------------------------------------------------
+template <DType Form, bool Bytes> struct Panel {
+    using N = Numbers<Form, Bytes>;
+    HWY_ALIGN std::int32_t numbers[block_groups * N::group_steps * tile_outputs]; // [group, step, output]
+    HWY_ALIGN float scales[block_groups * tile_outputs];                          // [group, output]
+    HWY_ALIGN float minimums[Form == DType::q4 ? block_groups * tile_outputs : lanes];
+
+    /// Groups [first, first + count) of the outputs from `output` on; those beyond the last strip repeat it.
+    void fill(const QuantLinearArgs& a, std::int64_t output, std::int64_t first, std::int64_t count) {
+        for (int s = 0; s < tile_strips; ++s) {
+            const std::int64_t strip = std::min(output / strip_outputs + s, strips_of(a.outputs) - 1);
+            fill_strip(a.weight + strip * strip_bytes(Form, a.inputs) + first * strip_group_bytes(Form),
+                       count, s * 16);
+        }
     }
 
-    HWY_INLINE void numbers_q4() {
-        const VI nibble = hn::Set(DI(), 0x0f0f0f0f);
-        for (int p = 0; p < 4; ++p) {
-            VI w[2][vectors];
-            for (int v = 0; v < vectors; ++v) {
-                const VI both = load(strip[v / parts] + p * 64 + v % parts * lanes * 4);
-                w[0][v] = hn::And(both, nibble);
-                w[1][v] = hn::And(hn::ShiftRight<4>(both), nibble);
-            }
-            for (int half = 0; half < 2; ++half) {
-                for (int r = 0; r < Rows; ++r) {
-                    const std::int8_t* const at = in[r] + 4 * p + 16 * half;
-                    const VI x = load_inputs(at), y = load_inputs(at + group_inputs);
-                    for (int v = 0; v < vectors; ++v) {
-                        high[r][v] = unsigned_dot(high[r][v], w[half][v], x);
-                        low[r][v] = unsigned_dot(low[r][v], w[half][v], y);
+  private:
+    void fill_strip(const std::byte* from, std::int64_t count, int column) {
+        for (std::int64_t g = 0; g < count; ++g) {
+            const std::byte* scale = from;
+            from += group_scale_bytes(Form);
+            for (int b = 0; b < N::blocks; ++b) {
+                for (int v = 0; v < parts; ++v, from += 4 * lanes) {
+                    VI step[N::steps];
+                    N::take_apart(from, step);
+                    for (int s = 0; s < N::steps; ++s) {
+                        hn::Store(step[s], DI(),
+                                  numbers + (g * N::group_steps + N::place(b, s)) * tile_outputs + column +
+                                      v * lanes);
                     }
                 }
             }
-        }
-    }
-
-    HWY_INLINE void end_group(const QuantRows& rows, std::int64_t at) {
-        constexpr int group_halves = Form == DType::q8 ? 16 : 32;
-        for (int v = 0; v < vectors; ++v) {
-            const std::byte* const p = scale[v / parts] + v % parts * lanes * 2;
-            const VF weights = load_halves(p);
-            for (int r = 0; r < Rows; ++r) {
-                const VF both = hn::Mul(weights, hn::Set(DF(), rows.scales[r * rows.groups + at]));
-                const VI times_255 = hn::Sub(hn::ShiftLeft<8>(high[r][v]), high[r][v]);
-                const VF sum = hn::ConvertTo(DF(), hn::Add(times_255, low[r][v]));
-                total[r][v] = hn::Add(total[r][v], hn::Mul(sum, both));
-            }
-            if (Form == DType::q4) {
-                const VF minimum = load_halves(p + 32);
-                for (int r = 0; r < Rows; ++r) {
-                    const VF x = hn::Set(DF(), rows.sums[r * rows.groups + at]);
-                    total[r][v] = hn::Add(total[r][v], hn::Mul(minimum, x));
+            for (int v = 0; v < parts; ++v, scale += 2 * lanes) {
+                const std::int64_t at = g * tile_outputs + column + v * lanes;
+                hn::Store(load_halves(scale), DF(), scales + at);
+                if constexpr (Form == DType::q4) {
+                    hn::Store(load_halves(scale + 32), DF(), minimums + at);
                 }
             }
-        }
-        for (int s = 0; s < Strips; ++s) {
-            strip[s] += strip_group_bytes(Form);
-            scale[s] += group_halves * 2;
-        }
-        for (int r = 0; r < Rows; ++r) {
-            in[r] += 2 * group_inputs;
-        }
-    }
-
-    /// Rows from `row` on, outputs from `output` (a multiple of 16) on.
-    HWY_INLINE void run(const QuantLinearArgs& a, std::int64_t row, std::int64_t output) {
-        QuantRows rows = a.in;
-        rows.scales += row * rows.groups;
-        rows.sums += row * rows.groups;
-        rows.offsets += row * rows.groups;
-        const std::int64_t bytes = strip_bytes(Form, a.inputs);
-        for (int s = 0; s < Strips; ++s) {
-            scale[s] = a.weight + (output / strip_outputs + s) * bytes;
-            strip[s] = scale[s] + strip_scale_bytes(Form, rows.groups);
-        }
-        for (int r = 0; r < Rows; ++r) {
-            in[r] = a.in.numbers + (row + r) * rows.groups * 2 * group_inputs;
-            for (int v = 0; v < vectors; ++v) {
-                total[r][v] = hn::Zero(DF());
-            }
-        }
-        for (std::int64_t g = 0; g < rows.groups; ++g) {
-            begin_group(rows, g);
-            if (Form == DType::q8) {
-                numbers_q8();
-            } else {
-                numbers_q4();
-            }
-            end_group(rows, g);
-        }
-        for (int r = 0; r < Rows; ++r) {
-            store(a, a.out[row + r], output, total[r]);
-        }
-    }
-
-    static HWY_INLINE void store(const QuantLinearArgs& a, float* out, std::int64_t output,
-                                 const VF* values) {
-        HWY_ALIGN float whole[Strips * 16];
-        for (int v = 0; v < vectors; ++v) {
-            hn::Store(values[v], DF(), whole + v * lanes);
-        }
-        const std::int64_t count = std::min<std::int64_t>(Strips * 16, a.outputs - output);
-        for (std::int64_t i = 0; i < count; ++i) {
-            out[output + i] = whole[i] + (a.bias ? a.bias[output + i] : 0.0f);
         }
     }
 };
 
-template <DType Form, int Rows, int Strips>
-HWY_NOINLINE void tile(const QuantLinearArgs& a, std::int64_t row, std::int64_t output) {
-    Tile<Form, Rows, Strips>().run(a, row, output);
+// Rows [row, row + Rows): groups [first, first + count) of a panel added to what `out` holds, or to 0.
+template <DType Form, bool Bytes, int Rows>
+HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Panel<Form, Bytes>& panel, std::int64_t row,
+                           std::int64_t output, std::int64_t first, std::int64_t count) {
+    using N = Numbers<Form, Bytes>;
+    const std::int64_t groups = a.in.groups, stride = groups * 4 * N::group_steps;
+    const std::byte* in = a.in.numbers + row * stride + first * 4 * N::group_steps;
+    const std::int64_t at = row * groups + first,
+                       wide = std::min<std::int64_t>(tile_outputs, a.outputs - output);
+    VF total[Rows][tile_vectors];
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+        HWY_ALIGN float before[tile_outputs] = {};
+        if (first > 0) {
+            std::copy_n(a.out[row + r] + output, wide, before);
+        }
+#pragma GCC unroll 8
+        for (int v = 0; v < tile_vectors; ++v) {
+            total[r][v] = hn::Load(DF(), before + v * lanes);
+        }
+    }
+    const std::int32_t* weights = panel.numbers;
+    for (std::int64_t g = 0; g < count; ++g) {
+        VI sum[Rows][tile_vectors];
+#pragma GCC unroll 8
+        for (int r = 0; r < Rows; ++r) {
+            const VI start =
+                Form == DType::q8 ? hn::Set(DI(), a.in.offsets[at + r * groups + g]) : hn::Zero(DI());
+#pragma GCC unroll 8
+            for (int v = 0; v < tile_vectors; ++v) {
+                sum[r][v] = start;
+            }
+        }
+        for (int s = 0; s < N::group_steps; ++s, weights += tile_outputs, in += 4) {
+            VI w[tile_vectors];
+#pragma GCC unroll 8
+            for (int v = 0; v < tile_vectors; ++v) {
+                w[v] = hn::Load(DI(), weights + v * lanes);
+            }
+#pragma GCC unroll 8
+            for (int r = 0; r < Rows; ++r) {
+                const VI x = load_inputs(in + r * stride);
+#pragma GCC unroll 8
+                for (int v = 0; v < tile_vectors; ++v) {
+                    sum[r][v] = dot<Bytes>(sum[r][v], w[v], x);
+                }
+            }
+        }
+#pragma GCC unroll 8
+        for (int v = 0; v < tile_vectors; ++v) {
+            const VF scale = hn::Load(DF(), panel.scales + g * tile_outputs + v * lanes);
+            const VF minimum = Form == DType::q4
+                                   ? hn::Load(DF(), panel.minimums + g * tile_outputs + v * lanes)
+                                   : hn::Zero(DF());
+#pragma GCC unroll 8
+            for (int r = 0; r < Rows; ++r) {
+                const std::int64_t i = at + r * groups + g;
+                total[r][v] = add_group<Form>(total[r][v], sum[r][v], scale, hn::Set(DF(), a.in.scales[i]),
+                                              minimum, hn::Set(DF(), a.in.sums[i]));
+            }
+        }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+        store(a.out[row + r] + output, wide, total[r], tile_vectors);
+    }
 }
 
-#if HWY_TARGET == HWY_AVX3
-constexpr int tile_rows = 4, tile_strips = 2; // 32 registers
-#else
-constexpr int tile_rows = 2, tile_strips = 1; // 16 registers
-#endif
-
-template <DType Form, int Strips> void all_rows(const QuantLinearArgs& a, std::int64_t output) {
-    std::int64_t r = 0;
-    for (; r + tile_rows <= a.rows; r += tile_rows) {
-        tile<Form, tile_rows, Strips>(a, r, output);
-    }
-    for (; r + 2 <= a.rows; r += 2) {
-        tile<Form, 2, Strips>(a, r, output);
-    }
-    if (r < a.rows) {
-        tile<Form, 1, Strips>(a, r, output);
+template <DType Form, bool Bytes, int Rows>
+void multiply_rows(const QuantLinearArgs& a, const Panel<Form, Bytes>& panel, std::int64_t row,
+                   std::int64_t rows, std::int64_t output, std::int64_t first, std::int64_t count) {
+    if constexpr (Rows > 0) {
+        rows == Rows ? multiply<Form, Bytes, Rows>(a, panel, row, output, first, count)
+                     : multiply_rows<Form, Bytes, Rows - 1>(a, panel, row, rows, output, first, count);
     }
 }
 
-template <DType Form> void linear_of(const QuantLinearArgs& a, std::int64_t begin, std::int64_t end) {
-    std::int64_t o = begin;
-    for (; o + tile_strips * strip_outputs <= end; o += tile_strips * strip_outputs) {
-        all_rows<Form, tile_strips>(a, o);
+template <DType Form, bool Bytes>
+void rows_by_panels(const QuantLinearArgs& a, std::int64_t begin, std::int64_t end) {
+    Panel<Form, Bytes> panel;
+    const std::int64_t tiles = (a.rows + tile_rows - 1) / tile_rows; // they share the rows evenly
+    for (std::int64_t first = 0; first < a.in.groups; first += block_groups) {
+        const std::int64_t count = std::min<std::int64_t>(block_groups, a.in.groups - first);
+        for (std::int64_t o = begin; o < end; o += tile_outputs) {
+            panel.fill(a, o, first, count);
+            for (std::int64_t tile = 0; tile < tiles; ++tile) {
+                const std::int64_t row = a.rows * tile / tiles;
+                multiply_rows<Form, Bytes, tile_rows>(a, panel, row, a.rows * (tile + 1) / tiles - row, o,
+                                                      first, count);
+            }
+        }
     }
-    for (; o < end; o += strip_outputs) {
-        all_rows<Form, 1>(a, o);
+}
+
+template <DType Form, bool Bytes>
+void linear_of(const QuantLinearArgs& a, std::int64_t begin, std::int64_t end) {
+    if (a.rows > 1) {
+        rows_by_panels<Form, Bytes>(a, begin, end);
+    } else {
+        for (std::int64_t o = begin; o < end; o += strip_outputs) {
+            strip_of_row<Form, Bytes>(a, o);
+        }
     }
     for (std::int64_t r = 0; r < a.rows; ++r) {
+        for (std::int64_t o = begin; o < end; ++o) {
+            a.out[r][o] += a.bias ? a.bias[o] : 0.0f;
+        }
         activate_in_place(hn::ScalableTag<float>(), a.activation, a.out[r] + begin, end - begin);
     }
 }
 
 void QuantLinearKernel(const QuantLinearArgs& a, std::int64_t begin, std::int64_t end) {
-    if (a.form == DType::q8) {
-        linear_of<DType::q8>(a, begin, end);
-    } else {
-        linear_of<DType::q4>(a, begin, end);
+#if ERGO_QUANT_VNNI
+    if (a.in.bytes) {
+        return a.form == DType::q8 ? linear_of<DType::q8, true>(a, begin, end)
+                                   : linear_of<DType::q4, true>(a, begin, end);
     }
+#endif
+    return a.form == DType::q8 ? linear_of<DType::q8, false>(a, begin, end)
+                               : linear_of<DType::q4, false>(a, begin, end);
 }
-
-#undef ERGO_QUANT_PAIRS

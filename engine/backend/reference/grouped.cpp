@@ -9,7 +9,8 @@
 
 namespace ergo::reference {
 
-RoundedInput round_input(In in) {
+RoundedInput round_input(In in, Rounding rounding) {
+    const auto most = static_cast<float>(largest_number(rounding));
     const auto groups = static_cast<std::size_t>(groups_of(static_cast<std::int64_t>(in.size())));
     RoundedInput out{std::vector<std::int32_t>(groups * group_inputs), std::vector<float>(groups),
                      std::vector<std::int32_t>(groups)};
@@ -28,8 +29,8 @@ RoundedInput round_input(In in) {
         if (largest < least_magnitude) {
             continue;
         }
-        out.scales[g] = largest * (1.0f / largest_number);
-        const float inverse = largest_number / largest;
+        out.scales[g] = largest * (1.0f / most);
+        const float inverse = most / largest;
         for (std::size_t i = begin; i < end; ++i) {
             out.numbers[i] = static_cast<std::int32_t>(std::nearbyint(in[i] * inverse)); // ties to even
             out.sums[g] += out.numbers[i];

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Products with weights in whole numbers (engine/tensor/grouped.h), as every backend that has kernels for
-// them computes them: the input is rounded to whole numbers too, of 16 bits, once a row, in the same groups
-// of 32; a group's products are summed exactly; scales are applied in float32, group after group, without
-// fused multiply-adds. So results do not depend on the instruction set, and a fast kernel equals this to the
-// bit. (Inputs of 8 bits would cost ten times the accuracy of 8-bit weights where routers and radii decide.)
-// Pure functions; any thread.
+// them computes them: the input is rounded to whole numbers too, of 16 or 8 bits, once a row, in the same
+// groups of 32; a group's products are summed exactly; scales are applied in float32, group after group,
+// without fused multiply-adds. So results do not depend on the instruction set, and a fast kernel equals this
+// to the bit. Pure functions; any thread.
 #pragma once
 
 #include "engine/backend/reference/reference_ops.h"
@@ -12,8 +11,10 @@
 
 namespace ergo::reference {
 
-/// The largest magnitude of each group. 255 * 127 + 127: two bytes from -127 to 127 make any such number.
-inline constexpr std::int32_t largest_number = 32512;
+/// The largest magnitude of each group becomes this number.
+constexpr std::int32_t largest_number(Rounding rounding) {
+    return rounding == Rounding::bits8 ? 127 : 32767;
+}
 /// A row of inputs as whole numbers: x = scale * number.
 struct RoundedInput {
     std::vector<std::int32_t> numbers; // [groups * 32]
@@ -22,7 +23,7 @@ struct RoundedInput {
 };
 /// Groups whose largest magnitude is below `least_magnitude` become 0.
 inline constexpr float least_magnitude = 1e-30f;
-RoundedInput round_input(In in);
+RoundedInput round_input(In in, Rounding rounding);
 
 /// out[o] = act(sum over groups of weight scale * input scale * (numbers . numbers)
 ///              + (q4) minimum * (input scale * sum of the input's numbers), + bias[o]); weight: a row an

@@ -126,8 +126,9 @@ class Step {
     void apply(const Linear& op, std::int64_t r) {
         const ReferenceWeight& factor = weights_[index(op.weight.index)];
         if (!factor.rows.empty()) {
-            return reference::linear_grouped(factor.form, op.activation, reference::round_input(in(op.in, r)),
-                                             factor.rows, weight(op.bias), out(op.out, r));
+            return reference::linear_grouped(factor.form, op.activation,
+                                             reference::round_input(in(op.in, r), op.rounding), factor.rows,
+                                             weight(op.bias), out(op.out, r));
         }
         reference::linear(op.activation, in(op.in, r), weight(op.weight), weight(op.bias), out(op.out, r));
     }

@@ -7,6 +7,15 @@ namespace ergo::kotodama {
 
 using Extent = BufferInfo::Extent;
 
+namespace {
+
+/// Sums alone hang on it, and mixtures of soft shares: inputs may be rounded as coarsely as weights are.
+Linear product(BufferId in, WeightId weight, BufferId out) {
+    return {in, weight, {}, out, Activation::identity, Rounding::bits8};
+}
+
+} // namespace
+
 ModelPlan PlanBuilder::build() {
     open_ = draft_.fresh("block0", layout_.config.hidden_size);
     draft_.add("embed", Embed{layout_.embedding, open_});
@@ -43,7 +52,7 @@ void PlanBuilder::head() {
     draft_.add("final.norm", norm);
     const BufferId logits = draft_.fresh("logits", layout_.config.vocab_size,
                                          draft_.request().all_logits ? Extent::rows : Extent::last_row);
-    draft_.add("lm.out", Linear{norm.out, layout_.head, {}, logits, Activation::identity});
+    draft_.add("lm.out", product(norm.out, layout_.head, logits));
     draft_.set_logits(logits);
 }
 
@@ -90,7 +99,7 @@ void PlanBuilder::head_norm(const std::string& name, BufferId in_place, WeightId
 BufferId PlanBuilder::linear(const std::string& name, BufferId in, WeightId weight, const std::string& out,
                              std::int64_t outputs) {
     const BufferId to = draft_.scratch(out, outputs);
-    draft_.add(name, Linear{in, weight, {}, to, Activation::identity});
+    draft_.add(name, product(in, weight, to));
     return to;
 }
 
@@ -98,7 +107,7 @@ void PlanBuilder::contribute(const std::string& name, BufferId in, WeightId weig
     const std::int64_t width = layout_.config.hidden_size;
     if (!open_) {
         open_ = draft_.fresh("block" + std::to_string(closed_.size()), width);
-        draft_.add(name, Linear{in, weight, {}, open_, Activation::identity});
+        draft_.add(name, product(in, weight, open_));
         return;
     }
     Mix sum;
@@ -110,12 +119,12 @@ void PlanBuilder::contribute(const std::string& name, BufferId in, WeightId weig
     open_is_read_ = false;
 }
 
-void PlanBuilder::append_keys(const LayerPart& part, BufferId in) {
+void PlanBuilder::append_keys(const LayerPart& part, BufferId key, BufferId value) {
     const Config& c = layout_.config;
     AppendKeyValue kv;
-    kv.key = linear(part.stage + ".k", in, part.key, "key", c.num_kv_heads * c.head_dim);
+    kv.key = key;
+    kv.value = value;
     head_norm(part.stage + ".k_norm", kv.key, part.key_norm, c.num_kv_heads);
-    kv.value = linear(part.stage + ".v", in, part.value, "value", c.num_kv_heads * c.head_dim);
     kv.heads = kv.heads_in = kv.value_heads = static_cast<std::int32_t>(c.num_kv_heads);
     kv.dim = kv.value_dim = static_cast<std::int32_t>(c.head_dim);
     kv.rotation = layout_.rotation;
@@ -126,10 +135,12 @@ void PlanBuilder::append_keys(const LayerPart& part, BufferId in) {
 
 void PlanBuilder::attention(const LayerPart& part, BufferId in) {
     const Config& c = layout_.config;
-    const std::int64_t width = c.num_attention_heads * c.head_dim;
-    append_keys(part, in);
-    Rotate turn;
+    const std::int64_t width = c.num_attention_heads * c.head_dim, key_width = c.num_kv_heads * c.head_dim;
+    Rotate turn; // products of one input follow one another, so that a backend may run them together
     turn.in = linear(part.stage + ".q", in, part.query, "query", width);
+    const BufferId key = linear(part.stage + ".k", in, part.key, "key", key_width);
+    const BufferId value = linear(part.stage + ".v", in, part.value, "value", key_width);
+    append_keys(part, key, value);
     head_norm(part.stage + ".q_norm", turn.in, part.query_norm, c.num_attention_heads);
     turn.heads = turn.heads_in = static_cast<std::int32_t>(c.num_attention_heads);
     turn.dim = static_cast<std::int32_t>(c.head_dim);

@@ -23,7 +23,7 @@ class PlanBuilder {
   private:
     void layer(const LayerPart& part);
     void attention(const LayerPart& part, BufferId in);
-    void append_keys(const LayerPart& part, BufferId in);
+    void append_keys(const LayerPart& part, BufferId key, BufferId value);
     void ffn(const LayerPart& part, BufferId in);
     void head();
     BufferId route(const RoutePart& part, BufferInfo::Extent extent = BufferInfo::Extent::rows);

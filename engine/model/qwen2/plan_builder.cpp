@@ -50,9 +50,10 @@ class Builder {
         return out;
     }
 
-    BufferId linear(const std::string& name, const LinearPart& part, BufferId in, const std::string& out) {
+    BufferId linear(const std::string& name, const LinearPart& part, BufferId in, const std::string& out,
+                    Rounding rounding = Rounding::bits8) {
         const BufferId to = draft_.scratch(out, part.outputs);
-        draft_.add(name, Linear{in, part.weight, part.bias, to, Activation::identity});
+        draft_.add(name, Linear{in, part.weight, part.bias, to, Activation::identity, rounding});
         return to;
     }
 
@@ -68,9 +69,13 @@ class Builder {
     void attention(const LayerPart& layer, BufferId x, BufferId out) {
         const std::string place = layer.stage + ".";
         const BufferId n = norm(place + "norm.attention", layer.attention_norm, x);
-        append_keys(layer, n);
+        // Products of one input follow one another, so that a backend may run them together. Gravity divides
+        // by squared distances, which are small differences of queries and keys.
+        const Rounding fine = layout_.gravity ? Rounding::bits16 : Rounding::bits8;
         Rotate turn;
-        turn.in = linear(place + "q", layer.query, n, "query");
+        turn.in = linear(place + "q", layer.query, n, "query", fine);
+        const BufferId key = linear(place + "k", layer.key, n, "key", fine);
+        append_keys(layer, key, linear(place + "v", layer.value, n, "value"));
         turn.out = draft_.scratch("query.rotated", layer.query.outputs);
         turn.heads = turn.heads_in = static_cast<std::int32_t>(c_.num_attention_heads);
         turn.dim = static_cast<std::int32_t>(c_.head_dim);
@@ -91,11 +96,11 @@ class Builder {
         add_residual(place + "add", x, linear(place + "o", layer.output, body.out, "y"), out);
     }
 
-    void append_keys(const LayerPart& layer, BufferId n) {
+    void append_keys(const LayerPart& layer, BufferId key, BufferId value) {
         const std::string place = layer.stage + ".";
         AppendKeyValue append;
-        append.key = linear(place + "k", layer.key, n, "key");
-        append.value = linear(place + "v", layer.value, n, "value");
+        append.key = key;
+        append.value = value;
         append.heads = append.heads_in = append.value_heads =
             static_cast<std::int32_t>(c_.num_key_value_heads);
         append.dim = append.value_dim = static_cast<std::int32_t>(c_.head_dim);
@@ -145,7 +150,7 @@ class Builder {
                    Norm{x, n, layout_.final_norm, {}, Norm::Kind::rms, static_cast<float>(c_.rms_norm_eps)});
         give_stage("final", n);
         const BufferId logits = draft_.fresh("logits", c_.vocab_size, extent);
-        draft_.add("lm.out", Linear{n, layout_.head, {}, logits, Activation::identity});
+        draft_.add("lm.out", Linear{n, layout_.head, {}, logits, Activation::identity, Rounding::bits8});
         draft_.set_logits(logits);
     }
 
