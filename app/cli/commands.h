@@ -57,8 +57,11 @@ Syntax devices_syntax();
 int devices_command(const Arguments&, const Context&);
 
 /// Options of every command that runs a model: --backend, --threads, --dtype, --context, --allow-unused,
-/// --set, --recipe.
+/// --attach, --set, --recipe.
 std::vector<Option> model_options();
+/// --attach, for commands that have no other of them.
+Option attach_option();
+std::vector<Attachment> attachments_of(const Arguments& arguments);
 /// `own` followed by model_options().
 std::vector<Option> with_model_options(std::vector<Option> own);
 OpenModelOptions parse_model_options(const Arguments& arguments);
@@ -68,10 +71,17 @@ Recipe recipe_of(const Arguments& arguments);
 std::shared_ptr<const OpenedModel> open_for(const Arguments& arguments, const Context& context);
 /// A progress line on stderr, only on a terminal; erased when `done` reaches `total`.
 Progress progress_line();
-/// The tokenizer of a model, or of a folder that holds only one; an Error when there is none.
-std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& source);
+/// The headers of `source`, with what --attach gives it.
+std::shared_ptr<const Checkpoint> checkpoint_for(const Arguments& arguments, const std::string& source,
+                                                 const Context& context);
+/// The tokenizer of MODEL, or of a folder that holds only one; an Error when there is none.
+std::shared_ptr<const Tokenizer> load_tokenizer(const Arguments& arguments, const Context& context);
 /// The tokenizer, or an Error that says the checkpoint has none.
 const Tokenizer& tokenizer_of(const OpenedModel& opened);
+/// --special, for commands that take a prompt.
+Option special_option();
+/// Ids of -p. Special tokens in what a person types are text like any other, unless --special asks for them.
+std::vector<std::int32_t> prompt_ids(const Arguments& arguments, const OpenedModel& opened);
 /// Prints to stdout and fails with Error(io) when stdout is gone or full.
 void print(const std::string& text);
 

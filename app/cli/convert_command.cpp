@@ -11,8 +11,10 @@ namespace ergo::cli {
 namespace {
 
 /// What rounding will cost: the model run in `dtype` against the model as it is, on the CPU.
-Comparison measure(const std::string& source, const std::string& dtype, const Context& context) {
+Comparison measure(const std::string& source, const std::vector<Attachment>& attachments,
+                   const std::string& dtype, const Context& context) {
     OpenModelOptions options;
+    options.attachments = attachments;
     options.backend = "cpu";
     options.context = 512;
     const auto original = open_all(source, options, progress_line(), context.cancel);
@@ -35,18 +37,19 @@ Syntax convert_syntax() {
         "what that costs is measured over fixed texts first, printed, and kept in the file.",
         {"MODEL"},
         {{"--out", "DIR", "folder to write: new or empty"},
+         attach_option(),
          {"--dtype", "D", "f32, bf16, f16, q8 or q4, for the weight matrices"}}};
 }
 
 int convert_command(const Arguments& arguments, const Context& context) {
     const std::string out = arguments.required("--out"), dtype = arguments.required("--dtype");
     const std::string source = *arguments.positional(0);
-    const auto checkpoint = open_checkpoint(source, progress_line(), context.cancel);
+    const auto checkpoint = checkpoint_for(arguments, source, context);
     std::map<std::string, std::string> metadata;
     std::string report;
     if (dtype == "q8" || dtype == "q4") {
         try {
-            const Comparison c = measure(source, dtype, context);
+            const Comparison c = measure(source, checkpoint->attachments(), dtype, context);
             metadata = comparison_metadata(c);
             char text[256];
             std::snprintf(

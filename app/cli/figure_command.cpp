@@ -167,9 +167,7 @@ std::vector<std::int32_t> tokens_from(const Arguments& arguments, const OpenedMo
     if (!arguments.has("-p")) {
         throw UsageError("A figure of a model needs --tokens or -p.");
     }
-    EncodeOptions options;
-    options.add_special_tokens = true;
-    return tokenizer_of(opened).encode(arguments.text("-p"), options);
+    return prompt_ids(arguments, opened);
 }
 
 FigureData from_model(const Arguments& arguments, const Context& context, TraceQuery query,
@@ -239,6 +237,7 @@ Syntax figure_syntax() {
               "where to write; the extension decides the form (.npz keeps the numbers and the look)"},
              {"--tokens", "IDS", "token ids: 1,2,3 or @FILE with one per line"},
              {"-p", "TEXT", "text instead of token ids"},
+             special_option(),
              {"--layer", "L", "attention: layer number or stage (lm_head); default the first"},
              {"--site", "NAME", "attention: metric_attention, metric_mqa …; default the first"},
              {"--head", "H", "attention: head; default all heads averaged"},

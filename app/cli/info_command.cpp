@@ -48,17 +48,18 @@ std::vector<MemoryPlan> plan_all(const std::shared_ptr<const Model>& model, std:
 Opened open_headers(const Arguments& arguments, const Context& context) {
     const OpenModelOptions options = parse_model_options(arguments);
     Opened opened;
-    opened.checkpoint = open_checkpoint(*arguments.positional(0), progress_line(), context.cancel);
+    opened.checkpoint = checkpoint_for(arguments, *arguments.positional(0), context);
     OpenOptions model_options = options.model;
     model_options.context = options.context;
     opened.model = open_model(opened.checkpoint, model_options);
-    opened.tokenizer = open_tokenizer(*opened.checkpoint);
+    opened.tokenizer = open_tokenizer(*opened.checkpoint, opened.model->info(), opened.problems);
     opened.context = options.context > 0
                          ? options.context
                          : std::min(opened.model->max_positions(), opened.model->info().context);
     opened.choice = choose_auto(MemoryPlanner(opened.model), opened.context, options, options.context > 0);
     opened.memory = plan_all(opened.model, opened.context, options.threads);
-    opened.problems = opened.model->info().problems;
+    opened.problems.insert(opened.problems.begin(), opened.model->info().problems.begin(),
+                           opened.model->info().problems.end());
     const auto add = [&](const std::vector<std::string>& more) {
         opened.problems.insert(opened.problems.end(), more.begin(), more.end());
     };
@@ -109,6 +110,10 @@ json info_json(const Opened& opened) {
              {"tokenizer", tokenizer_json(opened.tokenizer.get())}};
     for (const auto& [name, count] : info.components) {
         out["components"][name] = count;
+    }
+    out["attached"] = json::array();
+    for (const Attachment& attachment : opened.checkpoint->attachments()) {
+        out["attached"].push_back(printable(attachment.file.string(), 400));
     }
     out["chat_format"] = opened.chat ? json(opened.chat->name()) : json(nullptr);
     out["auto"] = {{"backend", opened.choice.backend}, {"reason", opened.choice.reason}};
@@ -198,6 +203,9 @@ std::string info_text(const Opened& opened) {
     for (const FileOnDisk& file : weight_files(*opened.checkpoint)) {
         line("file", file.name + ", " + mebibytes(file.bytes) + " MiB");
     }
+    for (const Attachment& attachment : opened.checkpoint->attachments()) {
+        line("attached", printable(attachment.file.string(), 400));
+    }
     out += memory_text(opened);
     line("auto takes", opened.choice.backend + ": " + opened.choice.reason);
     for (const std::string& problem : opened.problems) {
@@ -243,7 +251,7 @@ Syntax info_syntax() {
 int info_command(const Arguments& arguments, const Context& context) {
     const bool as_json = arguments.has("--json");
     if (wants_tensors(arguments)) { // whatever family it may be
-        const auto checkpoint = open_checkpoint(*arguments.positional(0), progress_line(), context.cancel);
+        const auto checkpoint = checkpoint_for(arguments, *arguments.positional(0), context);
         print(tensors_text(*checkpoint, arguments, context));
         return 0;
     }

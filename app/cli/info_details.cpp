@@ -18,23 +18,22 @@ using nlohmann::json;
 
 /// One stored tensor, readable or not.
 struct Row {
-    std::string name, dtype;
-    Shape shape;
+    const std::string& name;
+    std::string_view dtype;
+    const Shape& shape;
     const Tensor* tensor = nullptr; // null: of a type no Tensor holds
 };
 
-std::vector<Row> rows_of(const Checkpoint& checkpoint) {
-    std::vector<Row> rows;
+/// Calls `take` with every stored tensor, in file order.
+template <class Take> void for_each_row(const Checkpoint& checkpoint, Take take) {
     for (const std::string& name : checkpoint.order()) {
         if (const auto found = checkpoint.tensors().find(name); found != checkpoint.tensors().end()) {
-            rows.push_back({name, std::string(dtype_name(found->second.dtype())), found->second.shape(),
-                            &found->second});
+            take(Row{name, dtype_name(found->second.dtype()), found->second.shape(), &found->second});
         } else if (const auto odd = checkpoint.unreadable().find(name);
                    odd != checkpoint.unreadable().end()) {
-            rows.push_back({name, odd->second.stored_type, odd->second.shape, nullptr});
+            take(Row{name, odd->second.stored_type, odd->second.shape, nullptr});
         }
     }
-    return rows;
 }
 
 std::string number(double value) {
@@ -82,22 +81,22 @@ std::string tensors_text(const Checkpoint& checkpoint, const Arguments& argument
     const bool as_json = arguments.has("--json");
     json list = json::array();
     std::string text;
-    for (const Row& row : rows_of(checkpoint)) {
+    for_each_row(checkpoint, [&](const Row& row) {
         std::optional<TensorStats> stats;
         if (row.tensor && arguments.has("--stats")) {
             stats = stats_of(checkpoint, row, context);
         }
         if (as_json) {
-            json item{{"name", printable(row.name)}, {"dtype", row.dtype}, {"shape", row.shape}};
+            json item{{"name", printable(row.name)}, {"dtype", std::string(row.dtype)}, {"shape", row.shape}};
             if (stats) {
                 item["stats"] = stats_json(*stats);
             }
             list.push_back(std::move(item));
         } else {
-            text += printable(row.name) + "  " + row.dtype + "  " + to_string(row.shape) +
-                    (stats ? stats_text(*stats) : "") + "\n";
+            text.append(printable(row.name)).append("  ").append(row.dtype).append("  ");
+            text.append(to_string(row.shape)).append(stats ? stats_text(*stats) : "").append("\n");
         }
-    }
+    });
     if (as_json) {
         json out{{"tensors", std::move(list)},
                  {"weight_files", checkpoint.weight_files()},

@@ -10,6 +10,30 @@
 
 namespace ergo::cli {
 
+Option attach_option() {
+    return {"--attach", "FILE",
+            "use a tokenizer (tokenizer.json, vocab.json with merges.txt, vocab.txt), a chat template "
+            "(*.jinja) or "
+            "gravity masses (a PyTorch file) from another place, as if it stood beside the weights",
+            true};
+}
+
+std::vector<Attachment> attachments_of(const Arguments& arguments) {
+    std::vector<Attachment> out;
+    if (arguments.has("--attach")) {
+        for (const std::string& file : arguments.all("--attach")) {
+            out.push_back(as_attachment(file));
+        }
+    }
+    return out;
+}
+
+std::shared_ptr<const Checkpoint> checkpoint_for(const Arguments& arguments, const std::string& source,
+                                                 const Context& context) {
+    return Checkpoint::with(open_checkpoint(source, progress_line(), context.cancel),
+                            attachments_of(arguments));
+}
+
 std::vector<Option> model_options() {
     return {
         {"--backend", "NAME",
@@ -20,6 +44,7 @@ std::vector<Option> model_options() {
         {"--context", "N", "positions to make room for (default: the model's own)"},
         {"--schemas", "DIR", "folder with further schemas (default: ~/.config/ergosphere/schemas)"},
         {"--allow-unused", "", "accept tensors that no role claims"},
+        attach_option(),
         {"--diagnose", "LIST",
          "for a Vulkan device, separated by commas: serialise (kernels one after the other), no-fusion (one "
          "kernel an op), validation (the validation layer; what it says goes to stderr), lose-at=N and "
@@ -91,6 +116,7 @@ OpenModelOptions parse_model_options(const Arguments& arguments) {
     options.model.dtype = arguments.text("--dtype");
     options.model.schemas = arguments.text("--schemas");
     options.model.allow_unused = arguments.has("--allow-unused");
+    options.attachments = attachments_of(arguments);
     options.diagnostics = diagnostics_from(arguments.text("--diagnose"));
     options.on_validation = [](const std::string& message) {
         std::fprintf(stderr, "ergo: validation: %s\n", message.c_str());
@@ -125,11 +151,24 @@ std::shared_ptr<const OpenedModel> open_for(const Arguments& arguments, const Co
 
 const Tokenizer& tokenizer_of(const OpenedModel& opened) {
     if (!opened.tokenizer) {
-        throw Error(
-            ErrorKind::usage, "This checkpoint has no tokenizer, so text cannot be read or written.",
-            {.advice = "Give token ids with --tokens, or put its tokenizer.json beside the weights."});
+        throw Error(ErrorKind::usage, "This checkpoint has no tokenizer, so text cannot be read or written.",
+                    {.advice =
+                         "Give token ids with --tokens, or put its tokenizer.json beside the weights or name "
+                         "it with --attach."});
     }
     return *opened.tokenizer;
+}
+
+Option special_option() {
+    return {"--special", "",
+            "special tokens in the prompt's text count as such (otherwise they are plain text)"};
+}
+
+std::vector<std::int32_t> prompt_ids(const Arguments& arguments, const OpenedModel& opened) {
+    EncodeOptions options;
+    options.add_special_tokens = true;
+    options.match_special_in_text = arguments.has("--special");
+    return tokenizer_of(opened).encode(arguments.required("-p"), options);
 }
 
 void print(const std::string& text) {

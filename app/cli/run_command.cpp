@@ -79,12 +79,10 @@ GenerateRequest request_from(const Arguments& arguments, const OpenedModel& open
         if (!opened.chat->problem().empty()) {
             std::fprintf(stderr, "ergo: %s\n", opened.chat->problem().c_str());
         }
-        request.prompt = opened.chat->render(messages, true).ids;
+        request.prompt = opened.chat->render(messages, true, arguments.has("--special")).ids;
         request.stop_ids = opened.chat->stop_ids();
     } else {
-        EncodeOptions options;
-        options.add_special_tokens = true;
-        request.prompt = tokenizer_of(opened).encode(arguments.required("-p"), options);
+        request.prompt = prompt_ids(arguments, opened);
     }
     const auto ends = end_tokens(*opened.checkpoint, opened.tokenizer.get());
     request.stop_ids.insert(request.stop_ids.end(), ends.begin(), ends.end());
@@ -120,6 +118,7 @@ Syntax run_syntax() {
             {{"-p", "TEXT", "the prompt"},
              {"--tokens", "IDS", "the prompt as token ids: 1,2,3 or @FILE"},
              {"--chat", "", "apply the model's chat format to the prompt"},
+             special_option(),
              {"--system", "TEXT", "system prompt, with --chat"},
              {"-n", "N", "write at most N tokens (default 256)"},
              {"--temperature", "T", "0 (default) is greedy"},
@@ -173,11 +172,13 @@ int run_command(const Arguments& arguments, const Context& context) {
         reason_in_words(end.reason));
     const MemoryUse use = memory_use();
     const std::uint64_t planned = opened->memory.total() - opened->memory.item("capture");
-    std::fprintf(stderr,
-                 "first token %.2f s after the start · memory %s, and %s of mapped files; planned %s, %s of "
-                 "it mapped\n",
-                 waited.count(), bytes_text(use.own).c_str(), bytes_text(use.mapped).c_str(),
-                 bytes_text(planned).c_str(), bytes_text(opened->memory.in_place).c_str());
+    std::fprintf(
+        stderr,
+        "first token %.2f s after the start · memory %s, and %s of mapped files, at most %s at once; "
+        "planned %s, %s of it mapped\n",
+        waited.count(), bytes_text(use.own).c_str(), bytes_text(use.mapped).c_str(),
+        bytes_text(peak_memory()).c_str(), bytes_text(planned).c_str(),
+        bytes_text(opened->memory.in_place).c_str());
     return 0;
 }
 

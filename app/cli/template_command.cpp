@@ -9,6 +9,25 @@
 
 namespace ergo::cli {
 
+namespace {
+
+/// A base model continues text: without a template of its own its vocabulary's markers mean nothing. False
+/// also where there are no weights to tell it by.
+bool is_base_model(const Arguments& arguments, const Context& context) {
+    try {
+        return open_model(checkpoint_for(arguments, *arguments.positional(0), context), {})
+            ->info()
+            .base_model;
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled) {
+            throw;
+        }
+        return false;
+    }
+}
+
+} // namespace
+
 Syntax template_syntax() {
     return {
         "template",
@@ -20,12 +39,17 @@ Syntax template_syntax() {
         {{"-f", "FILE.json", "the messages"},
          {"--generate", "", "append the opening of an assistant's reply"},
          {"--special", "", "special tokens inside the messages' texts count as such in the ids"},
+         attach_option(),
          {"--json", "", "print {\"text\": …, \"ids\": […], \"format\": …, \"ranges\": […]}"}}};
 }
 
-int template_command(const Arguments& arguments, const Context&) {
+int template_command(const Arguments& arguments, const Context& context) {
     const std::string path = arguments.required("-f");
-    const auto format = ChatFormat::detect(load_tokenizer(*arguments.positional(0)));
+    const auto tokenizer = load_tokenizer(arguments, context);
+    auto format = ChatFormat::detect(tokenizer);
+    if (format.kind() == ChatFormat::Kind::chat_ml && is_base_model(arguments, context)) {
+        format = ChatFormat::detect(tokenizer, true);
+    }
     const RenderedChat chat =
         format.render_json(read_text_file(path), std::filesystem::path(path).filename().string(),
                            arguments.has("--generate"), arguments.has("--special"));

@@ -10,9 +10,10 @@
 
 namespace ergo::cli {
 
-std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& source) {
+std::shared_ptr<const Tokenizer> load_tokenizer(const Arguments& arguments, const Context& context) {
+    const std::string source = *arguments.positional(0);
     // A tokenizer's own folder will do too: nothing here needs weights.
-    if (!source.starts_with("demo:")) {
+    if (!arguments.has("--attach") && !source.starts_with("demo:")) {
         std::error_code ignored;
         const std::filesystem::path path(source);
         const std::string name = path.filename().string();
@@ -27,7 +28,7 @@ std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& source) {
             }
         }
     }
-    if (auto tokenizer = open_tokenizer(*open_checkpoint(source))) {
+    if (auto tokenizer = open_tokenizer(*checkpoint_for(arguments, source, context))) {
         return tokenizer;
     }
     throw Error(ErrorKind::usage, "This checkpoint has no tokenizer.",
@@ -85,15 +86,16 @@ Syntax tokenize_syntax() {
             {{"-f", "FILE", "read the text from a file instead"},
              {"--special", "", "add what the tokenizer's post-processor adds"},
              {"--speed", "", "print how fast it is instead of the ids"},
+             attach_option(),
              {"--json", "", "print {\"ids\": […], \"tokens\": […]}"}}};
 }
 
-int tokenize_command(const Arguments& arguments, const Context&) {
+int tokenize_command(const Arguments& arguments, const Context& context) {
     const auto text = arguments.positional(1);
     if (text.has_value() == arguments.has("-f")) {
         throw UsageError("Give the text either as an argument or with -f FILE.");
     }
-    const auto tokenizer = load_tokenizer(*arguments.positional(0));
+    const auto tokenizer = load_tokenizer(arguments, context);
     EncodeOptions options;
     options.add_special_tokens = arguments.has("--special");
     const std::string given = text ? *text : read_text_file(arguments.text("-f"));
@@ -118,12 +120,14 @@ Syntax detokenize_syntax() {
     return {"detokenize",
             "Token ids to text; bytes that are no UTF-8 become U+FFFD.",
             {"MODEL", "IDS"},
-            {{"--skip-special", "", "leave special tokens out"}, {"--json", "", "print {\"text\": …}"}}};
+            {{"--skip-special", "", "leave special tokens out"},
+             attach_option(),
+             {"--json", "", "print {\"text\": …}"}}};
 }
 
-int detokenize_command(const Arguments& arguments, const Context&) {
+int detokenize_command(const Arguments& arguments, const Context& context) {
     const auto ids = parse_ids(*arguments.positional(1));
-    const auto tokenizer = load_tokenizer(*arguments.positional(0));
+    const auto tokenizer = load_tokenizer(arguments, context);
     const std::string text = tokenizer->decode(ids, arguments.has("--skip-special"));
     print((arguments.has("--json") ? nlohmann::json{{"text", text}}.dump() : text) + "\n");
     return 0;

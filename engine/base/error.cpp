@@ -4,6 +4,7 @@
 #include "engine/base/cancel.h"
 #include "engine/base/utf8.h"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace ergo {
@@ -55,6 +56,16 @@ std::string printable(std::string_view text, std::size_t limit) {
     while (at < text.size()) {
         if (out.size() >= limit) {
             return out + "…";
+        }
+        std::size_t plain = at; // most names are plain ASCII
+        while (plain < text.size() && text[plain] >= 0x20 && text[plain] < 0x7f) {
+            ++plain;
+        }
+        if (plain > at) {
+            const std::size_t taken = std::min(plain - at, limit - out.size());
+            out.append(text.substr(at, taken));
+            at += taken;
+            continue;
         }
         const Utf8Char c = decode_utf8(text, at);
         char escaped[16];

@@ -46,6 +46,21 @@ void require_bare(const std::string& name) {
     }
 }
 
+/// The folders above the weights' up to and with the one that was opened; none where a file was.
+std::vector<fs::path> folders_between(fs::path folder, const fs::path& opened) {
+    std::vector<fs::path> above;
+    std::error_code failed;
+    if (!fs::is_directory(opened, failed)) {
+        return above;
+    }
+    constexpr std::size_t depth = 2; // as locate_weights searches
+    while (above.size() < depth && folder.has_parent_path() && !fs::equivalent(folder, opened, failed)) {
+        folder = folder.parent_path();
+        above.push_back(folder);
+    }
+    return above;
+}
+
 } // namespace
 
 /// Fills a Checkpoint; the only one who can change it.
@@ -61,6 +76,7 @@ class CheckpointBuilder {
         }
         Checkpoint& c = *checkpoint_;
         c.folder_ = set.folder;
+        c.above_ = folders_between(set.folder, model);
         c.source_ = model.string();
         c.display_name_ = set.display_name;
         if (!set.missing.empty()) {
@@ -169,42 +185,66 @@ class CheckpointBuilder {
             c.refusal_ = std::make_shared<const Error>(*file.refusal);
         }
         c.mappings_.insert(c.mappings_.end(), file.mappings.begin(), file.mappings.end());
+        c.order_.reserve(c.order_.size() + file.entries.size());
+        auto hint = c.tensors_.end(); // many files are sorted by name
         for (WeightEntry& entry : file.entries) {
-            const auto [known, fresh] = owner_.emplace(entry.name, c.weight_files_.size() - 1);
-            if (!fresh) {
-                throw Error(ErrorKind::format,
-                            "the tensor is stored in two files, " + c.weight_files_[known->second] + " and " +
-                                file.file_name + ".",
-                            {.code = "SI-DUPLICATE",
-                             .tensor = printable(entry.name),
-                             .advice = "Keep only the files of one model in the folder."});
-            }
+            const std::size_t known = c.tensors_.size() + c.unreadable_.size();
             c.order_.push_back(entry.name);
             c.weight_bytes_ += entry.bytes;
             if (!entry.second_name) {
                 // a sum that leaves 63 bits needs sub-byte types and more data than any disk holds
                 c.parameter_count_ += element_count(entry.shape);
             }
-            if (entry.tensor) {
-                c.tensors_.emplace(std::move(entry.name), std::move(*entry.tensor));
-            } else {
+            if (entry.tensor && !c.unreadable_.contains(entry.name)) {
+                hint = c.tensors_.emplace_hint(hint, std::move(entry.name), std::move(*entry.tensor));
+                ++hint;
+            } else if (!entry.tensor && !c.tensors_.contains(entry.name)) {
                 c.unreadable_.emplace(
                     std::move(entry.name),
                     Checkpoint::Unreadable{std::move(entry.stored_type), std::move(entry.shape)});
             }
+            if (c.tensors_.size() + c.unreadable_.size() == known) {
+                twice(c.order_.back(), file.file_name);
+            }
         }
+        files_end_.push_back(c.order_.size());
+    }
+
+    [[noreturn]] void twice(const std::string& name, const std::string& file) const {
+        const Checkpoint& c = *checkpoint_;
+        const auto first =
+            static_cast<std::size_t>(std::find(c.order_.begin(), c.order_.end(), name) - c.order_.begin());
+        const auto owner = std::upper_bound(files_end_.begin(), files_end_.end(), first) - files_end_.begin();
+        throw Error(ErrorKind::format,
+                    "the tensor is stored in two files, " + c.weight_files_[static_cast<std::size_t>(owner)] +
+                        " and " + file + ".",
+                    {.code = "SI-DUPLICATE",
+                     .tensor = printable(name),
+                     .advice = "Keep only the files of one model in the folder."});
+    }
+
+    /// Which weight file each tensor came from.
+    std::map<std::string_view, std::size_t> owners() const {
+        std::map<std::string_view, std::size_t> out;
+        for (std::size_t file = 0, at = 0; file < files_end_.size(); ++file) {
+            for (; at < files_end_[file]; ++at) {
+                out.emplace(checkpoint_->order_[at], file);
+            }
+        }
+        return out;
     }
 
     void check_index(const fs::path& path) {
         Checkpoint& c = *checkpoint_;
         std::vector<std::string> misplaced;
         std::size_t claimed = 0;
+        const auto owner = owners();
         for (const auto& [tensor, shard] : index_->map) {
-            auto found = owner_.find(tensor);
-            if (found == owner_.end()) { // PyTorch files lose their wrappers' prefixes when they are read
-                found = owner_.find(without_wrapper_prefixes(tensor));
+            auto found = owner.find(tensor);
+            if (found == owner.end()) { // PyTorch files lose their wrappers' prefixes when they are read
+                found = owner.find(without_wrapper_prefixes(tensor));
             }
-            if (found == owner_.end() || c.weight_files_[found->second] != printable(index_->shards[shard])) {
+            if (found == owner.end() || c.weight_files_[found->second] != printable(index_->shards[shard])) {
                 misplaced.push_back(tensor);
             } else {
                 ++claimed;
@@ -219,8 +259,8 @@ class CheckpointBuilder {
                  .file = title_of(path),
                  .advice = "Index and weight files belong to different versions; download them together."});
         }
-        if (claimed < owner_.size()) {
-            c.warnings_.push_back(std::to_string(owner_.size() - claimed) +
+        if (claimed < owner.size()) {
+            c.warnings_.push_back(std::to_string(owner.size() - claimed) +
                                   " tensors in the weight files are not listed in the index.");
         }
         if (index_->total_size && *index_->total_size != c.weight_bytes_) {
@@ -231,7 +271,7 @@ class CheckpointBuilder {
 
     std::shared_ptr<Checkpoint> checkpoint_;
     std::optional<ShardIndex> index_;
-    std::map<std::string, std::size_t> owner_; // tensor to the weight file it came from
+    std::vector<std::size_t> files_end_; // of each weight file's tensors among Checkpoint::order_
 };
 
 std::shared_ptr<const Checkpoint> Checkpoint::open(const std::filesystem::path& model,
@@ -247,6 +287,43 @@ std::shared_ptr<const Checkpoint>
 Checkpoint::from_tensors(std::string config_json, std::string semantics_json,
                          const std::vector<std::pair<std::string, Tensor>>& tensors) {
     return CheckpointBuilder().from_tensors(std::move(config_json), std::move(semantics_json), tensors);
+}
+
+std::shared_ptr<const Checkpoint> Checkpoint::with(std::shared_ptr<const Checkpoint> checkpoint,
+                                                   const std::vector<Attachment>& attachments) {
+    if (attachments.empty() && checkpoint->attachments_.empty()) {
+        return checkpoint;
+    }
+    std::shared_ptr<Checkpoint> changed(new Checkpoint(*checkpoint));
+    changed->attachments_.clear();
+    changed->elsewhere_.clear();
+    // A chat template given by itself wins over the one that lies beside a tokenizer.
+    for (const bool templates : {false, true}) {
+        for (const Attachment& attachment : attachments) {
+            if ((attachment.kind == AttachmentKind::chat_template) != templates) {
+                continue;
+            }
+            if (changed->attached(attachment.kind)) {
+                throw Error(ErrorKind::usage, "two files of one kind are attached.",
+                            {.file = title_of(attachment.file), .advice = "Attach one of them."});
+            }
+            for (auto& [name, path] : side_files_of(attachment)) {
+                changed->elsewhere_[name] = path;
+            }
+            changed->attachments_.push_back(attachment);
+        }
+    }
+    return changed;
+}
+
+bool Checkpoint::attached(AttachmentKind kind) const {
+    return std::any_of(attachments_.begin(), attachments_.end(),
+                       [&](const Attachment& attachment) { return attachment.kind == kind; });
+}
+
+std::string Checkpoint::side_name(const std::string& name) const {
+    const auto found = elsewhere_.find(name);
+    return found != elsewhere_.end() && found->second ? title_of(*found->second) : printable(name);
 }
 
 const Tensor& Checkpoint::tensor(const std::string& name) const {
@@ -273,6 +350,9 @@ void Checkpoint::check_runnable() const {
 
 std::optional<std::string> Checkpoint::side_file(const std::string& name) const {
     require_bare(name);
+    if (const auto other = elsewhere_.find(name); other != elsewhere_.end()) {
+        return other->second ? std::optional(read_text_file(*other->second, limit_of(name))) : std::nullopt;
+    }
     if (const auto inside = contained_.find(name); inside != contained_.end()) {
         return inside->second;
     }
@@ -290,13 +370,23 @@ std::optional<std::string> Checkpoint::side_file(const std::string& name) const 
 
 std::optional<TorchFile> Checkpoint::side_torch_file(const std::string& name) const {
     require_bare(name);
+    if (const auto other = elsewhere_.find(name); other != elsewhere_.end()) {
+        return other->second ? std::optional(read_torch_file(map_file(*other->second))) : std::nullopt;
+    }
     if (!embedded_prefix_.empty()) {
         const EmbeddedFile* file = find_embedded(embedded_prefix_ + name);
         return file ? std::optional(read_torch_file(file->bytes, nullptr, printable(name))) : std::nullopt;
     }
-    const fs::path path = folder_ / name;
-    std::error_code ignored;
-    return fs::exists(path, ignored) ? std::optional(read_torch_file(map_file(path))) : std::nullopt;
+    // Where a folder was opened whose weights lie below it, the file may lie with either.
+    std::vector<fs::path> folders{folder_};
+    folders.insert(folders.end(), above_.begin(), above_.end());
+    for (const fs::path& folder : folders) {
+        std::error_code ignored;
+        if (fs::exists(folder / name, ignored)) {
+            return read_torch_file(map_file(folder / name));
+        }
+    }
+    return std::nullopt;
 }
 
 void Checkpoint::check_unchanged() const {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/base/cancel.h"
+#include "engine/checkpoint/attachment.h"
 #include "engine/checkpoint/typed_metadata.h"
 #include "engine/tensor/tensor.h"
 
@@ -40,6 +41,11 @@ class Checkpoint {
     /// none.
     static std::shared_ptr<const Checkpoint> open_embedded(std::string_view prefix);
 
+    /// The same weights with files from other places instead of those beside them. The checkpoint itself when
+    /// there are none. Throws Error(io, F-IO) for a file that is not there, Error(usage) for two of one kind.
+    static std::shared_ptr<const Checkpoint> with(std::shared_ptr<const Checkpoint> checkpoint,
+                                                  const std::vector<Attachment>& attachments);
+
     /// A checkpoint that stands in no file: generated weights for self-checks.
     static std::shared_ptr<const Checkpoint>
     from_tensors(std::string config_json, std::string semantics_json,
@@ -70,6 +76,13 @@ class Checkpoint {
     /// A PyTorch file beside the weights (gravity_mass_log.pt; a bare name), read now as data (torch_file.h);
     /// nullopt when there is none. Throws Error with the codes of read_torch_file.
     std::optional<TorchFile> side_torch_file(const std::string& name) const;
+
+    /// What was given to `with`.
+    const std::vector<Attachment>& attachments() const { return attachments_; }
+    /// Is a file of this kind used from another place?
+    bool attached(AttachmentKind kind) const;
+    /// A small file's name as it lies on the disk, safe to show: an attached one may be called otherwise.
+    std::string side_name(const std::string& name) const;
 
     /// Folder of the weights; empty for an embedded model.
     const std::filesystem::path& folder() const { return folder_; }
@@ -108,6 +121,9 @@ class Checkpoint {
         contained_; // contained_: small files inside the weight files
     std::string config_json_, semantics_json_, source_, display_name_, embedded_prefix_;
     std::filesystem::path folder_;
+    std::vector<std::filesystem::path> above_; // from the weights' folder up to the one that was opened
+    std::vector<Attachment> attachments_;
+    std::map<std::string, std::optional<std::filesystem::path>> elsewhere_; // side files of the attachments
     TypedMetadata typed_metadata_;
     std::vector<std::string> weight_files_, warnings_;
     std::vector<std::shared_ptr<const class MappedFile>> mappings_;

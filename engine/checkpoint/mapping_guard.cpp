@@ -73,6 +73,19 @@ void install_mapping_guard() {
     ::sigaction(SIGBUS, &action, &previous);
 }
 
+void release_pages(std::span<const std::byte> bytes) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data()), end = begin + bytes.size();
+    const Slot* const slot = bytes.empty() ? nullptr : slot_at(begin);
+    if (!slot || end > slot->end.load()) {
+        return; // memory of its own would be lost
+    }
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const std::uintptr_t from = (begin + page - 1) / page * page, to = end / page * page;
+    if (from < to) {
+        ::madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
+    }
+}
+
 GuardedMapping::GuardedMapping(std::span<const std::byte> bytes) : slot_(0) {
     for (; slot_ < max_mappings; ++slot_) {
         bool expected = false;

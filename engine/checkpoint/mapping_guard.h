@@ -16,6 +16,11 @@ namespace ergo {
 /// Takes over SIGBUS for this process; for `main`, before threads start. Calling it again changes nothing.
 void install_mapping_guard();
 
+/// For bytes of a file that have been copied elsewhere: their memory goes back to the system at once, instead
+/// of counting as this program's until it is short. Read again, they come from the file. Does nothing for
+/// bytes that lie in no registered mapping, or across its end. Any thread, while the mapping lives.
+void release_pages(std::span<const std::byte> bytes);
+
 /// A mapping that the guard knows, for as long as this lives. Unmap after it is gone.
 class GuardedMapping {
   public:

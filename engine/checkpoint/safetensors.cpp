@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Reading safetensors. The header is hostile until proven otherwise: a first pass over the JSON checks its
-// syntax and duplicate members, a second one builds the entries, and only then sizes and offsets are
-// compared.
+// Reading safetensors. The header is hostile until proven otherwise: one pass over the JSON checks its syntax
+// and duplicate members and builds entries that nobody looks at before it has ended; only then sizes and
+// offsets are compared.
 #include "engine/checkpoint/safetensors.h"
 
 #include "engine/base/error.h"
@@ -12,7 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <numeric>
+#include <tuple>
 
 namespace ergo {
 
@@ -56,8 +56,8 @@ const StoredType* find_type(std::string_view name) {
                  .advice = "Download or export the file again."});
 }
 
-/// Second pass: builds entries and metadata out of JSON that is already known to be well formed. The first
-/// mistake of each kind is kept, because a mistake in the metadata is reported before one in an entry.
+/// Builds entries and metadata out of JSON that is well formed as far as it has been read. The first mistake
+/// of each kind is kept, because a mistake in the metadata is reported before one in an entry.
 class HeaderBuilder final : public JsonEvents {
   public:
     explicit HeaderBuilder(SafetensorsFile& file) : file_(file) {}
@@ -263,13 +263,13 @@ std::string_view header_text(std::span<const std::byte> bytes, const std::string
     return text;
 }
 
-/// Rule 4, and the caps that keep the second pass small.
-void check_json(std::string_view text, const std::string& file) {
+/// Rule 4, the caps that keep the entries few, and the entries.
+void read_json(std::string_view text, HeaderBuilder& builder, const std::string& file) {
     const std::size_t end = text.find_last_not_of(' ');
     if (text[end] != '}') {
         malformed(file, "ST-JSON", "the header does not end with '}' and spaces.");
     }
-    const JsonProblem problem = check_strict_json(text.substr(0, end + 1), max_tensors + 1);
+    const JsonProblem problem = check_strict_json(text.substr(0, end + 1), max_tensors + 1, &builder);
     if (problem.too_many_members) {
         throw Error(ErrorKind::resources,
                     "the header has more than " + std::to_string(max_tensors) + " tensors.",
@@ -286,12 +286,13 @@ void check_json(std::string_view text, const std::string& file) {
 
 /// Rule 7 for one entry.
 void check_size(const TensorEntry& entry, const std::string& file) {
-    const std::string shown =
-        "shape " + to_string(entry.shape).substr(0, 200) + " of " + std::string(entry.stored_type);
+    const auto shown = [&] {
+        return "shape " + to_string(entry.shape).substr(0, 200) + " of " + std::string(entry.stored_type);
+    };
     std::uint64_t bits = find_type(entry.stored_type)->bits;
     for (const std::int64_t n : entry.shape) {
         if (__builtin_mul_overflow(bits, static_cast<std::uint64_t>(n), &bits)) {
-            malformed(file, "ST-SIZE", shown + " is too large for 64 bits.", entry.name);
+            malformed(file, "ST-SIZE", shown() + " is too large for 64 bits.", entry.name);
         }
     }
     if (entry.begin > entry.end) {
@@ -302,7 +303,7 @@ void check_size(const TensorEntry& entry, const std::string& file) {
     }
     if (bits % 8 != 0 || bits / 8 != entry.end - entry.begin) {
         malformed(file, "ST-SIZE",
-                  shown + " needs " + std::to_string(bits) + " bits, its data has " +
+                  shown() + " needs " + std::to_string(bits) + " bits, its data has " +
                       std::to_string(entry.end - entry.begin) + " bytes.",
                   entry.name);
     }
@@ -310,9 +311,12 @@ void check_size(const TensorEntry& entry, const std::string& file) {
 
 /// Rules 8 and 9: the tensors tile the data buffer exactly.
 void check_layout(SafetensorsFile& file, std::uint64_t data_start, std::uint64_t file_size) {
-    std::sort(file.entries.begin(), file.entries.end(), [](const TensorEntry& a, const TensorEntry& b) {
+    const auto before = [](const TensorEntry& a, const TensorEntry& b) {
         return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
-    });
+    };
+    if (!std::is_sorted(file.entries.begin(), file.entries.end(), before)) { // most files are
+        std::sort(file.entries.begin(), file.entries.end(), before);
+    }
     std::uint64_t expected = 0;
     for (const TensorEntry& entry : file.entries) {
         if (entry.begin != expected) {
@@ -356,27 +360,34 @@ SafetensorsFile read_safetensors(std::span<const std::byte> bytes, std::shared_p
     file.file_name = std::move(file_name);
     file.owner = std::move(owner);
     const std::string_view text = header_text(bytes, file.file_name);
-    check_json(text, file.file_name);
+    constexpr std::size_t entry_text = 80; // bytes of a short entry
+    file.entries.reserve(std::min(max_tensors, text.size() / entry_text));
     HeaderBuilder builder(file);
-    replay_json(text.substr(0, text.find_last_not_of(' ') + 1), builder);
+    read_json(text, builder, file.file_name);
     builder.check();
     for (const TensorEntry& entry : file.entries) {
         check_size(entry, file.file_name);
     }
     check_layout(file, 8 + text.size(), bytes.size());
     file.data = bytes.subspan(8 + text.size());
-    file.by_name.resize(file.entries.size());
-    std::iota(file.by_name.begin(), file.by_name.end(), 0u);
-    std::sort(file.by_name.begin(), file.by_name.end(),
-              [&](std::uint32_t a, std::uint32_t b) { return file.entries[a].name < file.entries[b].name; });
+    file.by_hash.reserve(file.entries.size());
+    for (const TensorEntry& entry : file.entries) {
+        file.by_hash.emplace_back(std::hash<std::string_view>()(entry.name),
+                                  static_cast<std::uint32_t>(file.by_hash.size()));
+    }
+    std::sort(file.by_hash.begin(), file.by_hash.end());
     return file;
 }
 
 const TensorEntry* SafetensorsFile::find(std::string_view name) const {
-    const auto found =
-        std::lower_bound(by_name.begin(), by_name.end(), name,
-                         [this](std::uint32_t i, std::string_view n) { return entries[i].name < n; });
-    return found == by_name.end() || entries[*found].name != name ? nullptr : &entries[*found];
+    const std::size_t hash = std::hash<std::string_view>()(name);
+    auto at = std::lower_bound(by_hash.begin(), by_hash.end(), std::pair(hash, std::uint32_t{0}));
+    for (; at != by_hash.end() && at->first == hash; ++at) {
+        if (entries[at->second].name == name) {
+            return &entries[at->second];
+        }
+    }
+    return nullptr;
 }
 
 Tensor SafetensorsFile::tensor(std::string_view name) const {

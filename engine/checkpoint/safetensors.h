@@ -42,7 +42,8 @@ struct SafetensorsFile {
     Tensor tensor(std::string_view name) const;
     Tensor tensor(const TensorEntry& entry) const;
 
-    std::vector<std::uint32_t> by_name; ///< indices of `entries` sorted by name
+    /// Hashes of the names with indices of `entries`, sorted.
+    std::vector<std::pair<std::size_t, std::uint32_t>> by_hash;
 };
 
 /// Reads and checks the header only. In this order: files that are something else (F-LFS-POINTER, F-WEBPAGE,

@@ -5,6 +5,7 @@
 #include "engine/base/utf8.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace ergo {
 
@@ -12,46 +13,77 @@ namespace {
 
 constexpr std::size_t max_depth = 64;
 
+/// The member names of one object, for finding two alike: their texts one after the other, and sorted by
+/// hash.
+struct Members {
+    struct Name {
+        std::size_t hash = 0, begin = 0, size = 0;
+    };
+    std::string text;
+    std::vector<Name> names;
+
+    std::string_view view(const Name& name) const {
+        return std::string_view(text).substr(name.begin, name.size);
+    }
+
+    void add(std::string_view name) {
+        names.push_back({std::hash<std::string_view>()(name), text.size(), name.size()});
+        text += name;
+    }
+
+    /// nullptr when no name occurs twice.
+    const Name* twice() {
+        std::sort(names.begin(), names.end(), [this](const Name& a, const Name& b) {
+            return a.hash != b.hash ? a.hash < b.hash : view(a) < view(b);
+        });
+        const auto found =
+            std::adjacent_find(names.begin(), names.end(), [this](const Name& a, const Name& b) {
+                return a.hash == b.hash && view(a) == view(b);
+            });
+        return found == names.end() ? nullptr : &*found;
+    }
+};
+
 class Checker final : public JsonEvents {
   public:
-    explicit Checker(std::size_t max_members) : max_members_(max_members) {}
+    Checker(std::size_t max_members, JsonEvents* also) : max_members_(max_members), also_(also) {}
 
     JsonProblem problem;
 
-    bool null() override { return true; }
-    bool boolean(bool) override { return true; }
-    bool number_integer(std::int64_t) override { return true; }
-    bool number_unsigned(std::uint64_t) override { return true; }
-    bool number_float(double, const std::string&) override { return true; }
-    bool string(std::string&) override { return true; }
+    bool null() override { return !also_ || also_->null(); }
+    bool boolean(bool value) override { return !also_ || also_->boolean(value); }
+    bool number_integer(std::int64_t value) override { return !also_ || also_->number_integer(value); }
+    bool number_unsigned(std::uint64_t value) override { return !also_ || also_->number_unsigned(value); }
+    bool number_float(double value, const std::string& text) override {
+        return !also_ || also_->number_float(value, text);
+    }
+    bool string(std::string& text) override { return !also_ || also_->string(text); }
 
-    bool start_object(std::size_t) override { return open(); }
-    bool start_array(std::size_t) override { return open(); }
+    bool start_object(std::size_t size) override { return open() && (!also_ || also_->start_object(size)); }
+    bool start_array(std::size_t size) override { return open() && (!also_ || also_->start_array(size)); }
     bool end_array() override {
-        levels_.pop_back();
-        return true;
+        --depth_;
+        return !also_ || also_->end_array();
     }
 
     bool key(std::string& name) override {
-        std::vector<std::string>& names = levels_.back();
-        if (names.size() >= max_members_) {
+        Members& members = levels_[depth_ - 1];
+        if (members.names.size() >= max_members_) {
             problem.too_many_members = true;
             return false;
         }
-        names.push_back(std::move(name));
-        return true;
+        members.add(name);
+        return !also_ || also_->key(name);
     }
 
     bool end_object() override {
-        std::vector<std::string>& names = levels_.back();
-        std::sort(names.begin(), names.end());
-        const auto twice = std::adjacent_find(names.begin(), names.end());
-        if (twice != names.end()) {
-            problem.what = "the member '" + printable(*twice) + "' occurs twice in one object";
+        Members& members = levels_[depth_ - 1];
+        if (const Members::Name* twice = members.twice()) {
+            problem.what = "the member '" + printable(members.view(*twice)) + "' occurs twice in one object";
             return false;
         }
-        levels_.pop_back();
-        return true;
+        --depth_;
+        return !also_ || also_->end_object();
     }
 
     bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&) override {
@@ -62,22 +94,28 @@ class Checker final : public JsonEvents {
 
   private:
     bool open() {
-        if (levels_.size() >= max_depth) {
+        if (depth_ >= max_depth) {
             problem.what = "it is nested more than " + std::to_string(max_depth) + " deep";
             return false;
         }
-        levels_.emplace_back();
+        if (depth_ == levels_.size()) {
+            levels_.emplace_back();
+        }
+        levels_[depth_].text.clear(); // their memory serves the next one of the same depth
+        levels_[depth_].names.clear();
+        ++depth_;
         return true;
     }
 
-    std::size_t max_members_;
-    std::vector<std::vector<std::string>> levels_; // member names of each open object
+    std::size_t max_members_, depth_ = 0;
+    JsonEvents* also_;
+    std::vector<Members> levels_; // of each open object, [0, depth_)
 };
 
 } // namespace
 
-JsonProblem check_strict_json(std::string_view text, std::size_t max_members) {
-    Checker checker(max_members);
+JsonProblem check_strict_json(std::string_view text, std::size_t max_members, JsonEvents* also) {
+    Checker checker(max_members, also);
     nlohmann::json::sax_parse(text.begin(), text.end(), &checker);
     return checker.problem;
 }

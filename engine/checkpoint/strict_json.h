@@ -20,8 +20,10 @@ struct JsonProblem {
 };
 
 /// One JSON value and nothing after it but white space, nested at most 64 deep, no object with two members of
-/// the same (unescaped) name or with more than `max_members`.
-JsonProblem check_strict_json(std::string_view text, std::size_t max_members);
+/// the same (unescaped) name or with more than `max_members`. `also` is given the events in the same pass: of
+/// the part before a problem, which may be found later, so nobody may believe them before this has returned.
+JsonProblem check_strict_json(std::string_view text, std::size_t max_members,
+                              class JsonEvents* also = nullptr);
 
 /// Events of a text that has passed `check_strict_json`. Binary values do not occur in JSON.
 class JsonEvents : public nlohmann::json_sax<nlohmann::json> {

@@ -10,7 +10,7 @@
 
 namespace ergo {
 
-WeightFile weights_of(const SafetensorsFile& file) {
+WeightFile weights_of(SafetensorsFile&& file) {
     WeightFile weights;
     weights.file_name = file.file_name;
     weights.kind = FileKind::safetensors;
@@ -20,10 +20,13 @@ WeightFile weights_of(const SafetensorsFile& file) {
         return weights;
     }
     weights.entries.reserve(file.entries.size());
-    for (const TensorEntry& entry : file.entries) {
-        weights.entries.push_back({entry.name, std::string(entry.stored_type), entry.shape,
-                                   entry.end - entry.begin,
-                                   entry.dtype ? std::optional(file.tensor(entry)) : std::nullopt});
+    for (TensorEntry& entry : file.entries) {
+        std::optional<Tensor> tensor;
+        if (entry.dtype) {
+            tensor = file.tensor(entry);
+        }
+        weights.entries.push_back({std::move(entry.name), std::string(entry.stored_type),
+                                   std::move(entry.shape), entry.end - entry.begin, std::move(tensor)});
     }
     return weights;
 }

@@ -45,7 +45,7 @@ struct WeightFile {
 };
 
 /// The tensors of one container as weights.
-WeightFile weights_of(const struct SafetensorsFile& file);
+WeightFile weights_of(struct SafetensorsFile&& file);
 
 /// Opens a weight file by its content: headers only, except for what a compressed file needs. Throws Error
 /// with the codes of the container's reader, or those of refuse_kind. A GGUF file must be whole; parts of one

@@ -101,11 +101,49 @@ std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& source, con
 
 std::shared_ptr<const Tokenizer> open_tokenizer(const Checkpoint& checkpoint) {
     const TypedMetadata& metadata = checkpoint.typed_metadata();
-    if (const auto table = token_table_of(metadata)) {
-        return Tokenizer::from_table(*table, metadata.file_name());
+    if (!checkpoint.attached(AttachmentKind::tokenizer)) {
+        if (auto table = token_table_of(metadata)) {
+            if (const auto text = checkpoint.side_file("chat_template.jinja")) { // wins over the metadata's
+                table->chat_template = *text;
+            }
+            return Tokenizer::from_table(*table, metadata.file_name());
+        }
     }
     return Tokenizer::from_files([&](const std::string& name) { return checkpoint.side_file(name); },
                                  read_named_templates(checkpoint.folder()));
+}
+
+std::shared_ptr<const Tokenizer> open_tokenizer(const Checkpoint& checkpoint, const ModelInfo& info,
+                                                std::vector<std::string>& notes) {
+    auto tokenizer = open_tokenizer(checkpoint);
+    if (!tokenizer) {
+        if (checkpoint.attached(AttachmentKind::tokenizer)) {
+            throw Error(
+                ErrorKind::format, "no tokenizer could be made of the file that is attached.",
+                {.code = "TK-VOCAB",
+                 .advice = "Attach a tokenizer.json, a vocab.json with its merges.txt, or a vocab.txt."});
+        }
+        return nullptr;
+    }
+    const std::int64_t tokens = tokenizer->vocab_size(), rows = info.vocabulary;
+    std::int64_t beyond = 0, ordinary = 0;
+    for (std::int64_t id = rows; id < tokens; ++id) {
+        const auto each = static_cast<std::int32_t>(id);
+        beyond += tokenizer->has_token(each);
+        ordinary += tokenizer->has_token(each) && !tokenizer->is_added(each);
+    }
+    if (ordinary > 0) {
+        throw Error(
+            ErrorKind::mismatch,
+            "the tokenizer has ids up to " + std::to_string(tokens - 1) + ", but the model's embedding has " +
+                std::to_string(rows) + " rows.",
+            {.code = "TK-SIZE", .advice = "It belongs to another model; use this model's own tokenizer."});
+    }
+    if (beyond > 0) {
+        notes.push_back(std::to_string(beyond) + " added tokens have ids beyond the embedding's " +
+                        std::to_string(rows) + " rows (TK-SIZE): a text that holds one cannot be read.");
+    }
+    return tokenizer;
 }
 
 std::shared_ptr<Backend> make_backend(const std::string& name, const OpenModelOptions& options) {
@@ -269,6 +307,7 @@ std::shared_ptr<const OpenedModel> open_all(const std::string& source, const Ope
     say(0, "reading headers");
     opened->checkpoint =
         still_as_it_was(options.checkpoint) ? options.checkpoint : open_checkpoint(source, progress, cancel);
+    opened->checkpoint = Checkpoint::with(opened->checkpoint, options.attachments);
     say(1, "building the model");
     OpenOptions model_options = options.model;
     if (options.context > 0) {
@@ -284,7 +323,7 @@ std::shared_ptr<const OpenedModel> open_all(const std::string& source, const Ope
     }
     opened->context = options.context > 0 ? options.context : std::min(most, opened->model->info().context);
     say(2, "reading the tokenizer");
-    opened->tokenizer = open_tokenizer(*opened->checkpoint);
+    opened->tokenizer = open_tokenizer(*opened->checkpoint, opened->model->info(), opened->notes);
     opened->defaults = generation_defaults(*opened->checkpoint);
     if (opened->tokenizer) {
         opened->chat = ChatFormat::detect(opened->tokenizer, opened->model->info().base_model);

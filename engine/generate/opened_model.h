@@ -25,6 +25,8 @@ struct OpenModelOptions {
     int threads = 0;              ///< 0: one a core
     std::int64_t context = 0;     ///< 0: the model's own, or the longest there is memory for
     bool watched = false;         ///< lenses will look: their memory counts
+    /// A tokenizer, a chat template, gravity masses from another place (attachment.h).
+    std::vector<Attachment> attachments{};
     /// What open_checkpoint gave for the same source, so that a compressed file is decompressed once; null:
     /// opened now.
     std::shared_ptr<const Checkpoint> checkpoint{};
@@ -59,8 +61,13 @@ std::vector<std::string> demo_models();
 std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& source, const Progress& progress = {},
                                                   const CancelToken& cancel = {});
 
-/// Tokenizer in the weight file or beside it, or null.
+/// Tokenizer that is attached, in the weight file or beside it; or null.
 std::shared_ptr<const Tokenizer> open_tokenizer(const Checkpoint& checkpoint);
+
+/// The same for a model, whose embedding must have a row for every token of the vocabulary. Added tokens
+/// beyond them are only told of, in `notes`: no text has to hold one. Throws Error(mismatch, TK-SIZE).
+std::shared_ptr<const Tokenizer> open_tokenizer(const Checkpoint& checkpoint, const ModelInfo& info,
+                                                std::vector<std::string>& notes);
 
 /// Opens everything. Throws Error. `progress` is called from this thread.
 std::shared_ptr<const OpenedModel> open_all(const std::string& source, const OpenModelOptions& options,

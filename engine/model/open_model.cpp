@@ -15,12 +15,13 @@ struct Family {
     bool (*recognises)(const Checkpoint& checkpoint);
     std::shared_ptr<const Model> (*open)(std::shared_ptr<const Checkpoint> checkpoint,
                                          const OpenOptions& options);
+    bool takes_masses = false; ///< gravity masses can be attached
 };
 
 constexpr Family kFamilies[] = {
     {"MoA (moa_metric)", moa::recognises, moa::open},
     {"Kotodama (block attention residuals)", kotodama::recognises, kotodama::open},
-    {"Qwen2 and Gravity-2 (qwen2)", qwen2::recognises, qwen2::open},
+    {"Qwen2 and Gravity-2 (qwen2)", qwen2::recognises, qwen2::open, true},
 };
 
 /// What the checkpoint looks like, for the error of an unknown family.
@@ -47,6 +48,12 @@ std::shared_ptr<const Model> open_model(std::shared_ptr<const Checkpoint> checkp
     checkpoint->check_runnable();
     for (const Family& family : kFamilies) {
         if (family.recognises(*checkpoint)) {
+            if (checkpoint->attached(AttachmentKind::masses) && !family.takes_masses) {
+                throw Error(ErrorKind::mismatch,
+                            std::string("gravity masses are attached, but a model of the family ") +
+                                family.name + " has no use for them.",
+                            {.code = "G-MASS", .advice = "Attach them to a Qwen2-shaped model."});
+            }
             return family.open(std::move(checkpoint), options);
         }
     }

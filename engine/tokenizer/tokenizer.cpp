@@ -372,6 +372,10 @@ bool Tokenizer::is_special(std::int32_t id) const {
     return parts_->special_id(id);
 }
 
+bool Tokenizer::is_added(std::int32_t id) const {
+    return parts_->pipeline.added.find(id) != nullptr;
+}
+
 bool Tokenizer::has_token(std::int32_t id) const {
     return parts_->has(id);
 }

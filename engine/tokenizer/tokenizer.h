@@ -111,6 +111,8 @@ class Tokenizer {
 
     bool is_special(std::int32_t id) const;
     bool has_token(std::int32_t id) const;
+    /// Is it one of the added tokens, which stand beside the vocabulary?
+    bool is_added(std::int32_t id) const;
 
     /// Id of a token as the vocabulary writes it, added tokens first.
     std::optional<std::int32_t> id_of(std::string_view token) const;

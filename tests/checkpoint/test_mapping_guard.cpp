@@ -33,6 +33,20 @@ std::uint64_t sum(std::span<const std::byte> bytes) {
     return total;
 }
 
+/// Pages of a mapping that count as this process's own.
+std::size_t resident(std::span<const std::byte> bytes) {
+    const int map = ::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    std::vector<std::uint64_t> entries(bytes.size() / page);
+    const auto first = reinterpret_cast<std::uintptr_t>(bytes.data()) / page * sizeof(std::uint64_t);
+    const auto size = static_cast<ssize_t>(entries.size() * sizeof(std::uint64_t));
+    const bool read =
+        ::pread(map, entries.data(), static_cast<std::size_t>(size), static_cast<off_t>(first)) == size;
+    ::close(map);
+    return !read ? std::size_t(-1)
+                 : static_cast<std::size_t>(std::count_if(entries.begin(), entries.end(),
+                                                          [](std::uint64_t e) { return e >> 63 != 0; }));
+}
+
 } // namespace
 
 class TestMappingGuard : public QObject {
@@ -75,6 +89,26 @@ class TestMappingGuard : public QObject {
         std::fstream(path, std::ios::binary | std::ios::in | std::ios::out).write("x", 1);
         QVERIFY(text_of([&] { mapping->check_unchanged(); }).contains("written to"));
         mapping->check_undamaged();
+    }
+
+    void released_pages_leave_memory_and_come_back() {
+        constexpr std::size_t pages = 4096;
+        const auto mapping = map_file(file(pages * page, "large"));
+        const auto bytes = mapping->bytes();
+        QCOMPARE(sum(bytes), pages * page);
+        QCOMPARE(resident(bytes), pages);
+        release_pages(bytes.subspan(5, 3 * page)); // two of them wholly, and those that share a large page with them
+        QVERIFY(resident(bytes) > 0 && resident(bytes) <= pages - 2);
+        release_pages(bytes);
+        QCOMPARE(resident(bytes), std::size_t{0});
+        QCOMPARE(sum(bytes), pages * page);
+        // What is no file's mapping would be lost: it is left alone.
+        std::vector<std::byte> own(8 * page, std::byte{1});
+        release_pages(own);
+        QCOMPARE(sum(own), 8 * page);
+        release_pages({});
+        release_pages(std::span(bytes.data(), bytes.size() + page));
+        QCOMPARE(resident(bytes), pages);
     }
 
     void a_checkpoint_says_it() {

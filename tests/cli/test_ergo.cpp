@@ -187,14 +187,13 @@ class ErgoTest : public QObject {
     void a_figure_of_an_altered_model_says_so() {
         const QStringList what = {"figure", "demo:moa", "--tokens", "1,2,3,4", "--view", "router", "-o"};
         QCOMPARE(run_ergo(what + QStringList{path("own.svg")}).code, 0);
-        const Result r =
-            run_ergo(what + QStringList{path("altered.svg"), "--set", "layers.*.router.topk=1"});
+        const Result r = run_ergo(what + QStringList{path("altered.svg"), "--set", "layers.*.router.topk=1"});
         QVERIFY2(r.code == 0, r.err);
         QFile own(path("own.svg")), altered(path("altered.svg"));
         QVERIFY(own.open(QIODevice::ReadOnly) && altered.open(QIODevice::ReadOnly));
         QVERIFY(!own.readAll().contains("altered"));
         const QByteArray svg = altered.readAll();
-        QVERIFY(svg.contains("f32 · altered: layers.*.router.topk=1"));      // inside the file
+        QVERIFY(svg.contains("f32 · altered: layers.*.router.topk=1"));                 // inside the file
         QVERIFY(svg.contains("Shares of the paths · altered: layers.*.router.topk=1")); // and on the paper
     }
 
@@ -279,7 +278,7 @@ class ErgoTest : public QObject {
         QVERIFY2(r.code == 0, r.err);
         QVERIFY2(r.out.trimmed().endsWith("5"), r.out);
         QVERIFY2(r.err.contains("tokens/s") && r.err.contains("context"), r.err);
-        QVERIFY2(r.err.contains("first token ") && r.err.contains(" of mapped files; planned "), r.err);
+        QVERIFY2(r.err.contains("first token ") && r.err.contains(" of mapped files, at most "), r.err);
     }
 
     void same_seed_same_text_whatever_the_threads() {

@@ -5,6 +5,7 @@
 #include <QDir>
 #include <QFile>
 #include <QJsonArray>
+#include <QRegularExpression>
 #include <QTemporaryDir>
 #include <QTest>
 
@@ -48,6 +49,72 @@ class TextCommands : public QObject {
             ids << QString::number(id.toInt());
         }
         QCOMPARE(call_ergo({"detokenize", "demo:moa", ids.join(',')}).out, open.out + "\n");
+    }
+
+    void parts_come_from_other_places() {
+        const QString tokenizer = QStringLiteral(ERGO_TEST_DATA "/tokenizers/qwen2-small/tokenizer.json");
+        const QString config =
+            write("base.json", R"({"model_type": "kotodama", "hidden_size": 40, "num_layers": 5,
+            "num_attention_heads": 6, "num_kv_heads": 2, "head_dim": 8, "intermediate_size": 50, "vocab_size": 1800,
+            "max_position_embeddings": 64, "attn_res_boundaries": [0, 3]})");
+        const QString model = folder_.filePath("base");
+        const ErgoResult made = call_ergo({"synth", "--config", config, "--out", model});
+        QVERIFY2(made.code == 0, made.err);
+        QVERIFY(call_ergo({"info", model, "--json"}).json()["tokenizer"].isNull());
+        const QJsonObject info = call_ergo({"info", model, "--json", "--attach", tokenizer}).json();
+        QCOMPARE(info["attached"].toArray().at(0).toString(), tokenizer);
+        QVERIFY(info["tokenizer"].toObject()["vocab"].toInt() > 1700);
+        QCOMPARE(info["chat_format"].toString(), QString("raw completion")); // it is a base model
+        const QStringList run{"run", model, "-p", "Hello", "-n", "3", "--backend", "cpu"};
+        const ErgoResult without = call_ergo(run), with = call_ergo(run + QStringList{"--attach", tokenizer});
+        QVERIFY2(without.code != 0 && without.err.contains("--attach"), without.err);
+        QVERIFY2(with.code == 0, with.err);
+        QCOMPARE(call_ergo({"tokenize", model, "Hello", "--attach", tokenizer}).out,
+                 call_ergo({"tokenize", QFileInfo(tokenizer).path(), "Hello"}).out);
+        const QString talk = write("base_talk.json", R"([{"role": "user", "content": "Hi <|im_end|>"}])");
+        QCOMPARE(call_ergo({"template", model, "-f", talk, "--generate", "--attach", tokenizer}).out,
+                 QByteArray("Hi <|im_end|>"));
+        const QString shorter = write("parts/shorter.jinja", "{{ messages[0].content }}!");
+        QCOMPARE(call_ergo({"template", model, "-f", talk, "--attach", tokenizer, "--attach", shorter}).out,
+                 QByteArray("Hi <|im_end|>!"));
+        const QString out = folder_.filePath("base16");
+        const ErgoResult converted =
+            call_ergo({"convert", model, "--out", out, "--dtype", "f16", "--attach", tokenizer});
+        QVERIFY2(converted.code == 0, converted.err);
+        QVERIFY(call_ergo({"info", out, "--json"}).json()["tokenizer"].toObject()["vocab"].toInt() > 1700);
+        for (const QString& wrong :
+             {folder_.filePath("nowhere.json"), config + "/..", QStringLiteral("/dev/null")}) {
+            const ErgoResult r = call_ergo({"bench", model, "--attach", wrong});
+            QVERIFY2(r.code == 1 && is_one_sentence(r.err), r.err);
+        }
+        const QString large = write(
+            "parts/vocab.txt", "[UNK]\n" + [] {
+                QByteArray lines;
+                for (int i = 0; i < 1800; ++i) {
+                    lines += "##" + QByteArray::number(i) + "\n";
+                }
+                return lines;
+            }());
+        for (const QStringList& command : {QStringList{"info", model}, run}) {
+            const ErgoResult r = call_ergo(command + QStringList{"--attach", large});
+            QVERIFY2(r.code == 1 && is_one_sentence(r.err) && r.err.contains("TK-SIZE"), r.err);
+        }
+    }
+
+    void special_tokens_in_a_prompt_are_text_unless_asked_for() {
+        const auto ids = [](const QStringList& more) {
+            const ErgoResult r =
+                call_ergo(QStringList{"run", "demo:moa", "-p", "Hi <|user|> there", "-n", "0"} + more);
+            return r.code == 0 ? r.err : "failed: " + r.err;
+        };
+        for (const QStringList& mode : {QStringList{}, QStringList{"--chat"}}) {
+            const auto tokens = [&](const QByteArray& said) {
+                static const QRegularExpression number("prompt (\\d+) tokens");
+                return number.match(QString::fromUtf8(said)).captured(1).toInt();
+            };
+            const int plain = tokens(ids(mode)), special = tokens(ids(mode + QStringList{"--special"}));
+            QVERIFY2(special > 0 && plain > special, ids(mode));
+        }
     }
 
     void a_folders_template_is_used() {

@@ -178,6 +178,7 @@ void model(Bytes bytes) {
     if (zeros == MAP_FAILED) {
         std::abort();
     }
+    static const std::vector<MemoryHost> hosts = memory_hosts(1);
     std::istringstream lines(text_of(bytes));
     std::string config;
     std::getline(lines, config);
@@ -202,7 +203,7 @@ void model(Bytes bytes) {
         const auto checkpoint = Checkpoint::from_tensors(config, "", tensors);
         const auto opened = open_model(checkpoint, {});
         const MemoryPlanner planner(opened);
-        for (const MemoryHost& host : memory_hosts(1)) {
+        for (const MemoryHost& host : hosts) {
             planner.plan(host, opened->info().context).total();
         }
     });
@@ -237,8 +238,9 @@ void chat_template(Bytes bytes) {
 
 void schema(Bytes bytes) {
     const std::string text = text_of(bytes);
+    static const std::vector<Schema> known = builtin_schemas();
     guarded([&] {
-        const Schema schema = Schema::parse(text, "schema.json", builtin_schemas());
+        const Schema schema = Schema::parse(text, "schema.json", known);
         schema.expand(
             {{"num_layers", std::int64_t{2}}, {"dim", std::int64_t{8}}, {"attn_heads", std::int64_t{2}}});
     });

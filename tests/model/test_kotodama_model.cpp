@@ -70,6 +70,7 @@ class TestKotodamaModel : public QObject {
 
   private slots:
     void published_model();
+    void schemas_of_ones_own();
     void sizes_come_from_shapes();
     void published_boundaries_are_assumed_and_said();
     void other_depths_need_boundaries();
@@ -91,6 +92,21 @@ class TestKotodamaModel : public QObject {
     void half_weights();
     void base_model();
 };
+
+void TestKotodamaModel::schemas_of_ones_own() {
+    const QTemporaryDir folder, own;
+    write(path_of(folder), weights_of(cases()[0]["config"]));
+    std::ifstream file(ERGO_SOURCE_DIR "/resources/schemas/kotodama.json");
+    Json schema = Json::parse(file);
+    ergo::OpenOptions options;
+    options.schemas = own.path().toStdString();
+    QVERIFY(open(folder, options)->info().parameters > 0);
+    schema["tensors"].push_back(
+        {{"name", "more.weight"}, {"role", "more"}, {"shape", {"hidden_size"}}, {"component", "more"}});
+    std::ofstream(path_of(own) / "kotodama.json") << schema.dump();
+    QVERIFY(says(refusal(folder, ergo::ErrorKind::mismatch, options), "more.weight"));
+    QVERIFY(open(folder)->info().parameters > 0); // not asked for
+}
 
 void TestKotodamaModel::published_model() {
     const ergo::kotodama::Config config;

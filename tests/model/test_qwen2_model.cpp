@@ -83,6 +83,7 @@ class TestQwen2Model : public QObject {
 
   private slots:
     void verdicts();
+    void schemas_of_ones_own();
     void dot_only_when_asked();
     void refusals();
     void heads_and_ties();
@@ -95,6 +96,28 @@ class TestQwen2Model : public QObject {
     void rewind_is_a_fresh_run();
     void half_weights();
 };
+
+void TestQwen2Model::schemas_of_ones_own() {
+    const Folder folder(dot_case, "none");
+    QTemporaryDir own;
+    Json schema = Json::parse(std::ifstream(ERGO_SOURCE_DIR "/resources/schemas/qwen2.json"));
+    const std::string text = schema.dump();
+    ergo::OpenOptions options;
+    options.schemas = own.path().toStdString();
+    QCOMPARE(folder.open(options)->info().parameters, folder.open()->info().parameters);
+    // One of the same name takes the place of ours: this one calls the last norm otherwise.
+    std::string renamed = text;
+    renamed.replace(renamed.find("\"model.norm.weight\""), 19, "\"model.last_norm.weight\"");
+    write_text(fs::path(options.schemas) / "mine.json", renamed);
+    QVERIFY_EXCEPTION_THROWN(folder.open(options), ergo::Error);
+    folder.change([](auto& tensors) {
+        for (auto& [name, tensor] : tensors) {
+            name = name == "model.norm.weight" ? "model.last_norm.weight" : name;
+        }
+    });
+    QCOMPARE(folder.open(options)->info().variant, std::string("qwen2"));
+    QVERIFY_EXCEPTION_THROWN(folder.open(), ergo::Error);
+}
 
 void TestQwen2Model::verdicts() {
     const Folder gravity(gravity_case), plain(dot_case, "none");

@@ -4,6 +4,7 @@
 #include "engine/backend/cpu/kernels.h"
 #include "engine/backend/cpu/quant_layout.h"
 #include "engine/base/error.h"
+#include "engine/checkpoint/mapping_guard.h"
 #include "engine/tensor/halves.h"
 
 #include <algorithm>
@@ -33,7 +34,9 @@ DType copy_weight(const WeightInfo& weight, std::byte* to, const CancelToken& ca
         const auto count = static_cast<std::size_t>(std::min(piece, tensor.size() - at));
         std::byte* const here = to + static_cast<std::size_t>(at) * size;
         if (type == tensor.dtype()) {
-            std::memcpy(here, tensor.bytes().data() + static_cast<std::size_t>(at) * size, count * size);
+            const auto from = tensor.bytes().subspan(static_cast<std::size_t>(at) * size, count * size);
+            std::memcpy(here, from.data(), from.size());
+            release_pages(from);
         } else {
             tensor.to_floats(at, {reinterpret_cast<float*>(here), count});
         }
@@ -160,6 +163,7 @@ void CpuModel::copy_piece(const Piece& piece, const CancelToken& cancel) {
     std::byte* const to = copies_.data() + layout_.places[piece.weight].offset;
     if (!is_grouped(weight.type)) {
         weight.type = copy_weight(info, to, cancel);
+        release_pages(info.tensor.bytes());
         return;
     }
     for (std::int64_t s = piece.begin; s < piece.end; ++s) {
@@ -174,6 +178,12 @@ void CpuModel::copy_piece(const Piece& piece, const CancelToken& cancel) {
             throw Error(error.kind(), error.message(), where);
         }
     }
+    const auto numbers = info.tensor.bytes(); // row after row
+    const auto rows = static_cast<std::size_t>(std::max<std::int64_t>(1, weight.rows));
+    const auto row_at = [&](std::int64_t strip) {
+        return std::min(rows, static_cast<std::size_t>(strip * strip_outputs)) * (numbers.size() / rows);
+    };
+    release_pages(numbers.subspan(row_at(piece.begin), row_at(piece.end) - row_at(piece.begin)));
 }
 
 void CpuModel::copy_weights(const Progress& progress, const CancelToken& cancel, ThreadPool& pool) {

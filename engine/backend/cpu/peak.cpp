@@ -82,6 +82,18 @@ namespace ergo {
 namespace cpu {
 HWY_EXPORT(MultiplyAddsKernel);
 HWY_EXPORT(SumWordsKernel);
+
+namespace {
+
+double multiply_adds(std::int64_t rounds, float* sum) {
+    return HWY_DYNAMIC_DISPATCH(MultiplyAddsKernel)(rounds, sum);
+}
+
+std::uint64_t sum_words(const std::uint64_t* words, std::size_t count) {
+    return HWY_DYNAMIC_DISPATCH(SumWordsKernel)(words, count);
+}
+
+} // namespace
 } // namespace cpu
 
 namespace {
@@ -186,8 +198,7 @@ double measure_read_bandwidth(int threads, std::size_t bytes) {
     return median_of(9, [&] {
         const double seconds = together(static_cast<int>(count), [&](int w) {
             for (std::size_t pass = 0; pass < passes; ++pass) {
-                sink += HWY_DYNAMIC_DISPATCH(cpu::SumWordsKernel)(words + static_cast<std::size_t>(w) * slice,
-                                                                  slice);
+                sink += cpu::sum_words(words + static_cast<std::size_t>(w) * slice, slice);
             }
         });
         return static_cast<double>(size * passes) / seconds;
@@ -201,7 +212,7 @@ double measure_float_peak(int threads) {
         std::atomic<double> operations{0};
         const double seconds = together(count, [&](int) {
             float sum = 0.25f;
-            operations = HWY_DYNAMIC_DISPATCH(cpu::MultiplyAddsKernel)(2000000, &sum);
+            operations = cpu::multiply_adds(2000000, &sum);
             sink = sum;
         });
         return operations * count / seconds;

@@ -3,6 +3,7 @@
 
 #include "engine/backend/vulkan/grouped_layout.h"
 #include "engine/base/error.h"
+#include "engine/checkpoint/mapping_guard.h"
 #include "engine/tensor/halves.h"
 
 #include <algorithm>
@@ -82,6 +83,7 @@ Weights::Weights(const Device& device, std::shared_ptr<const Tables> tables, con
             }
         };
         upload(weight, entry, pool, between);
+        release_pages(weight.tensor.bytes()); // the device has them
         done += entry.slice.size;
         entries_.push_back(entry);
     }

@@ -14,9 +14,13 @@ namespace ergo::kotodama {
 
 namespace {
 
-std::vector<Schema> family_schemas() {
+/// A faulty file in the user's own folder keeps no model from opening that needs another; in a folder that
+/// was asked for it is an error.
+std::vector<Schema> family_schemas(const std::string& folder) {
+    std::vector<Error> passed_over;
     std::vector<Schema> ours;
-    for (const Schema& each : builtin_schemas()) {
+    for (const Schema& each : folder.empty() ? builtin_schemas(user_schema_folder(), &passed_over)
+                                             : builtin_schemas(checked_schema_folder(folder))) {
         if (each.family() == "kotodama") {
             ours.push_back(each);
         }
@@ -26,14 +30,14 @@ std::vector<Schema> family_schemas() {
 
 /// The schema that fits, else the first, whose report then says what is wrong.
 std::pair<std::string, std::vector<SchemaTensor>> choose(const Checkpoint& checkpoint, const Config& config,
-                                                         bool allow_unused) {
-    const std::vector<Schema> schemas = family_schemas();
+                                                         const OpenOptions& options) {
+    const std::vector<Schema> schemas = family_schemas(options.schemas);
     if (schemas.empty()) {
         throw Error(ErrorKind::unsupported, "no schema of the Kotodama family is installed");
     }
     for (const Schema& schema : schemas) {
         auto claimed = schema.expand(config.variables());
-        if (fit(claimed, checkpoint).fits(allow_unused)) {
+        if (fit(claimed, checkpoint).fits(options.allow_unused)) {
             return {schema.name(), std::move(claimed)};
         }
     }
@@ -121,7 +125,7 @@ bool recognises(const Checkpoint& checkpoint) {
 
 std::shared_ptr<const Model> open(std::shared_ptr<const Checkpoint> checkpoint, const OpenOptions& options) {
     const Config config = read_config(*checkpoint, options.knobs);
-    const auto [schema, claimed] = choose(*checkpoint, config, options.allow_unused);
+    const auto [schema, claimed] = choose(*checkpoint, config, options);
     const RoleMap roles(claimed, *checkpoint, options.allow_unused);
     Layout layout = make_layout(config, roles, context_of(config, options));
     convert_matrices(*layout.tables, options.dtype);

@@ -76,7 +76,7 @@ MassSource find_masses(const Checkpoint& checkpoint) {
     if (const auto file = checkpoint.side_torch_file(mass_file)) {
         source.file = arrays_in(file->root);
         source.has_file = true;
-        source.origin = mass_file;
+        source.origin = checkpoint.side_name(mass_file);
     }
     return source;
 }

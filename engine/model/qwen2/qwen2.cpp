@@ -65,14 +65,25 @@ std::vector<SchemaTensor> extra_claims(const Checkpoint& checkpoint) {
     return out;
 }
 
-Candidate choose(const Checkpoint& checkpoint, const Config& config, bool allow_unused) {
+/// The first schema that fits, else the one with the fewest problems. A faulty file in the user's own folder
+/// keeps no model from opening that needs another (said in `problems`); in a folder that was asked for it is
+/// an error.
+Candidate choose(const Checkpoint& checkpoint, const Config& config, const OpenOptions& options,
+                 std::vector<std::string>& problems) {
     Variables variables = config.variables();
     const bool stored_head = checkpoint.has("lm_head.weight") || checkpoint.has("output.weight");
     variables["stored_head"] = stored_head;
     variables.try_emplace("tie_word_embeddings", !stored_head);
     const std::vector<SchemaTensor> extra = extra_claims(checkpoint);
     std::optional<Candidate> best;
-    for (const Schema& schema : builtin_schemas()) {
+    std::vector<Error> faulty;
+    const std::vector<Schema> schemas = options.schemas.empty()
+                                            ? builtin_schemas(user_schema_folder(), &faulty)
+                                            : builtin_schemas(checked_schema_folder(options.schemas));
+    for (const Error& error : faulty) {
+        problems.push_back(std::string("a schema was passed over: ") + error.what());
+    }
+    for (const Schema& schema : schemas) {
         if (schema.family() != "qwen2") {
             continue;
         }
@@ -82,7 +93,7 @@ Candidate choose(const Checkpoint& checkpoint, const Config& config, bool allow_
         if (!best || candidate.problems() < best->problems()) {
             best = std::move(candidate);
         }
-        if (best->report.fits(allow_unused)) {
+        if (best->report.fits(options.allow_unused)) {
             break;
         }
     }
@@ -120,15 +131,38 @@ std::int64_t context_of(const Config& config, const OpenOptions& options) {
                                : std::min(config.max_position_embeddings, default_positions);
 }
 
-/// Is the model called so, by its folder or by the file itself?
-bool names_gravity(const Checkpoint& checkpoint) {
-    std::string name = checkpoint.display_name();
-    if (const auto own = checkpoint.metadata().find("general.name"); own != checkpoint.metadata().end()) {
-        name += " " + own->second;
-    }
-    std::transform(name.begin(), name.end(), name.begin(),
+bool speaks_of_gravity(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(),
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return name.find("gravity") != std::string::npos;
+    return text.find("gravity") != std::string::npos;
+}
+
+/// What says that the weights were adapted to gravity, though no masses are there: "the name says gravity";
+/// "" when nothing does.
+std::string sign_of_gravity(const Checkpoint& checkpoint) {
+    std::string folder;
+    if (!checkpoint.folder().empty()) { // the folder's own name, also where it was given as "."
+        std::error_code ignored;
+        folder = std::filesystem::weakly_canonical(checkpoint.folder(), ignored).filename().string();
+    }
+    bool named = speaks_of_gravity(checkpoint.display_name()) || speaks_of_gravity(folder);
+    for (const auto& [key, value] : checkpoint.metadata()) { // of a GGUF file: general.name, .basename …
+        named = named || (key.starts_with("general.") && speaks_of_gravity(value));
+    }
+    if (named) {
+        return "the name says gravity";
+    }
+    if (const auto at = checkpoint.config_json().find("\"_name_or_path\""); at != std::string::npos) {
+        const std::string line = checkpoint.config_json().substr(at, 400);
+        if (speaks_of_gravity(line.substr(0, line.find_first_of(",}\n")))) {
+            return "config.json's _name_or_path says gravity";
+        }
+    }
+    const auto card = checkpoint.side_file("README.md");
+    if (card && card->find("gravity_mass_log") != std::string::npos) {
+        return "README.md beside it speaks of gravity_mass_log";
+    }
+    return {};
 }
 
 /// Which law runs, with the masses it needs; says what is odd about it.
@@ -141,9 +175,10 @@ MassSource choose_law(const Checkpoint& checkpoint, const Config& config, const 
             problems.push_back("these weights have gravity masses (" + source.origin +
                                ") but run under dot-product attention, as knob.attention = dot asks: "
                                "expect nonsense");
-        } else if (names_gravity(checkpoint)) {
-            problems.push_back("the name says gravity, but the model runs under dot-product attention, as "
-                               "knob.attention = dot asks: weights adapted to gravity write nonsense then");
+        } else if (const std::string sign = sign_of_gravity(checkpoint); !sign.empty()) {
+            problems.push_back(sign +
+                               ", but the model runs under dot-product attention, as knob.attention = dot "
+                               "asks: weights adapted to gravity write nonsense then");
         }
         return source;
     }
@@ -155,17 +190,20 @@ MassSource choose_law(const Checkpoint& checkpoint, const Config& config, const 
         throw Error(ErrorKind::mismatch,
                     "gravity attention needs masses, and there are none: no " + std::string(mass_file) +
                         " beside the weights and no tensor gravity_mass_log among them.",
-                    {.code = "G-MASS", .advice = "Put gravity_mass_log.pt into the model's folder."});
+                    {.code = "G-MASS",
+                     .advice = "Put gravity_mass_log.pt into the model's folder, or attach it "
+                               "(--attach FILE, or drop it on the window)."});
     }
-    if (names_gravity(checkpoint)) {
+    if (const std::string sign = sign_of_gravity(checkpoint); !sign.empty()) {
         throw Error(
             ErrorKind::mismatch,
-            "the name says gravity, but there are no masses (no " + std::string(mass_file) +
+            sign + ", but there are no masses (no " + std::string(mass_file) +
                 " beside the weights, no tensor gravity_mass_log among them), and ordinary attention on "
                 "weights adapted to gravity gives nonsense.",
             {.code = "G-MASS-NAME",
-             .advice = "Put gravity_mass_log.pt into the model's folder, or insist on ordinary attention "
-                       "with --set knob.attention=dot."});
+             .advice =
+                 "Put gravity_mass_log.pt into the model's folder or attach it (--attach FILE, or drop it "
+                 "on the window), or insist on ordinary attention with --set knob.attention=dot."});
     }
     return source;
 }
@@ -181,7 +219,8 @@ std::string verdict(const Candidate& chosen, const Config& config, const MassSou
                               std::to_string(config.num_attention_heads) + " query heads"
                         : std::string("masses"));
     } else {
-        why += "; there are no gravity masses";
+        why += "; no mass file was found beside it, so it runs under dot-product attention (if its weights "
+               "were adapted to gravity, attach their gravity_mass_log.pt: without it they write nonsense)";
     }
     return why;
 }
@@ -215,9 +254,9 @@ std::shared_ptr<const Model> open(std::shared_ptr<const Checkpoint> checkpoint, 
     Law law;
     law.apply_json(checkpoint->semantics_json());
     law.apply(options.knobs, "settings");
-    Candidate chosen = choose(*checkpoint, config, options.allow_unused);
-    const RoleMap roles(chosen.claimed, *checkpoint, options.allow_unused);
     Recognition recognition;
+    Candidate chosen = choose(*checkpoint, config, options, recognition.problems);
+    const RoleMap roles(chosen.claimed, *checkpoint, options.allow_unused);
     if (!config.model_type.empty() && config.model_type != "qwen2") {
         recognition.problems.push_back("config.json says model_type \"" + printable(config.model_type, 60) +
                                        "\", but the tensors are a Qwen2-class model's");
