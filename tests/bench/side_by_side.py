@@ -11,7 +11,7 @@ for all when ergo opens it too:
 
     ergo synth --config SHAPE.json --as gguf --dtype q8_0 --out DIR
 
-Prints the medians of tokens/s of a prompt of 512 and of generating 128 tokens after 128, what ergo is to each peer,
+Prints the medians of tokens/s of a prompt of 512 (--prompt) and of generating 128 (--generate) tokens after 128, what ergo is to each peer,
 and what it takes of the machine: of the measured bandwidth while generating, of the float32 peak in the products of a
 prompt. --under puts a command before each measurement, such as one that keeps a machine quiet meanwhile.
 """
@@ -30,32 +30,35 @@ class Ergo:
         self.command = [options.ergo, "bench", options.model, "-t", str(options.threads), "--backend", "cpu",
                         "--repetitions", "2", "--json"]
         self.command += ["--dtype", options.dtype] if options.dtype else []
+        self.prompt_tokens, self.generated = options.prompt, options.generate
 
     def prompt(self, run):
-        found = run(self.command + ["-p", "512", "-n", "0"])
+        found = run(self.command + ["-p", str(self.prompt_tokens), "-n", "0"])
         return found["prompt_tokens_per_second"], found["product_share"]
 
     def generation(self, run):
-        found = run(self.command + ["-p", "128", "-n", "128"])
+        found = run(self.command + ["-p", "128", "-n", str(self.generated)])
         return found["generate_tokens_per_second"], found["bandwidth_share"]
 
 
 class LlamaBench:
-    def __init__(self, text, threads):
+    def __init__(self, text, options):
         self.name, _, rest = text.partition("=")
         program, _, rest = rest.partition(":")
         model, _, own = rest.partition(":")
         if not model:
             raise SystemExit(f"--peer {text}: it should be NAME=LLAMA_BENCH:MODEL.gguf")
-        self.command = [program, "-m", model, "-t", str(threads), "-fa", "1", "-r", "2", "-o", "json"]
+        self.command = [program, "-m", model, "-t", str(options.threads), "-fa", "1", "-r", "2", "-o", "json"]
         self.command += shlex.split(own)
         usage = subprocess.run([program, "--help"], capture_output=True, text=True)
         # tokens after a prompt: llama.cpp has a depth, forks from before it have pairs
         after = "-d" if "--n-depth" in usage.stdout + usage.stderr else "-gp"
-        self.after = ["-n", "128", "-d", "128"] if after == "-d" else ["-n", "0", "-gp", "128,128"]
+        n = str(options.generate)
+        self.after = ["-n", n, "-d", "128"] if after == "-d" else ["-n", "0", "-gp", "128," + n]
+        self.prompt_tokens = options.prompt
 
     def prompt(self, run):
-        return run(self.command + ["-p", "512", "-n", "0"])[0]["avg_ts"], None
+        return run(self.command + ["-p", str(self.prompt_tokens), "-n", "0"])[0]["avg_ts"], None
 
     def generation(self, run):
         return run(self.command + ["-p", "0"] + self.after)[-1]["avg_ts"], None
@@ -75,11 +78,13 @@ def main():
     parser.add_argument("--peer", action="append", default=[])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--prompt", type=int, default=512)
+    parser.add_argument("--generate", type=int, default=128)
     parser.add_argument("--dtype", default="")
     parser.add_argument("--under", default="")
     options = parser.parse_args()
-    engines = [Ergo(options)] + [LlamaBench(text, options.threads) for text in options.peer]
-    tasks = {"prompt 512": "prompt", "generate 128 after 128": "generation"}
+    engines = [Ergo(options)] + [LlamaBench(text, options) for text in options.peer]
+    tasks = {f"prompt {options.prompt}": "prompt", f"generate {options.generate} after 128": "generation"}
     found = {(task, engine.name): [] for task in tasks for engine in engines}
     for _ in range(options.rounds):
         for task, method in tasks.items():

@@ -86,10 +86,10 @@ std::int64_t interleaved_outputs(const LinearArgs& a) {
     return a.interleaved ? a.outputs / interleave * interleave : 0;
 }
 
-// One group of interleaved outputs: a single stream of weights, as many chains as it has vectors.
+// One group of interleaved outputs: a single stream of weights, which the machine fetches ahead by itself, as
+// many chains as it has vectors.
 template <class W> void row_of_group(const LinearArgs& a, std::int64_t o) {
     constexpr int vectors = interleave / lanes;
-    constexpr std::int64_t ahead = 4096 / sizeof(typename W::Stored); // what the memory needs to keep up
     const D d;
     const float* HWY_RESTRICT x = a.in[0];
     const auto* HWY_RESTRICT w = static_cast<const typename W::Stored*>(a.weight) + o * a.inputs;
@@ -106,10 +106,6 @@ template <class W> void row_of_group(const LinearArgs& a, std::int64_t o) {
             sum[v] = hn::Zero(d);
         }
         for (std::int64_t i = first; i < last; ++i, w += interleave) {
-            hwy::Prefetch(w + ahead);
-            if constexpr (sizeof(typename W::Stored) == 4) {
-                hwy::Prefetch(w + ahead + interleave / 2);
-            }
             const V input = hn::Set(d, x[i]);
 #pragma GCC unroll 32
             for (int v = 0; v < vectors; ++v) {

@@ -120,7 +120,6 @@ HWY_INLINE void store(float* out, std::int64_t count, const VF* total, int vecto
 template <DType Form, bool Bytes>
 HWY_NOINLINE void strip_of_row(const QuantLinearArgs& a, std::int64_t output) {
     using N = Numbers<Form, Bytes>;
-    constexpr std::int64_t ahead = 4096; // bytes: what the memory needs to keep up
     const QuantRows& rows = a.in;
     const std::byte* from = a.weight + output / strip_outputs * strip_bytes(Form, a.inputs);
     const std::byte* in = rows.numbers;
@@ -131,7 +130,6 @@ HWY_NOINLINE void strip_of_row(const QuantLinearArgs& a, std::int64_t output) {
     for (std::int64_t g = 0; g < rows.groups; ++g) {
         const std::byte* const scale = from;
         from += group_scale_bytes(Form);
-        hwy::Prefetch(from + ahead);
         VI sum[2][parts];
 #pragma GCC unroll 4
         for (int v = 0; v < parts; ++v) {
@@ -140,8 +138,7 @@ HWY_NOINLINE void strip_of_row(const QuantLinearArgs& a, std::int64_t output) {
         }
 #pragma GCC unroll 8
         for (int b = 0; b < N::blocks; ++b, from += 64) {
-            hwy::Prefetch(from + ahead);
-#pragma GCC unroll 4
+    #pragma GCC unroll 4
             for (int v = 0; v < parts; ++v) {
                 VI step[N::steps];
                 N::take_apart(from + v * lanes * 4, step);
