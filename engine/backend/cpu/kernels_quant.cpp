@@ -29,21 +29,23 @@ constexpr int lanes = static_cast<int>(hn::MaxLanes(DF()));
 constexpr int parts = 16 / lanes; // vectors that hold a value for each output of a strip
 
 // --- rows to whole numbers -------------------------------------------------------------------------------
-// A group of 32 as numbers of 16 bits, in the order in which weights of 8 bits fall apart (quant_tile-inl.h).
-HWY_INLINE void put_pairs(const std::int32_t* q, std::byte* to) {
-    std::int16_t numbers[group_inputs];
-    for (int i = 0; i < group_inputs; i += 4) {
-        numbers[i] = static_cast<std::int16_t>(q[i]);
-        numbers[i + 1] = static_cast<std::int16_t>(q[i + 2]);
-        numbers[i + 2] = static_cast<std::int16_t>(q[i + 1]);
-        numbers[i + 3] = static_cast<std::int16_t>(q[i + 3]);
-    }
-    std::memcpy(to, numbers, sizeof numbers);
+// Numbers [i, i + lanes) of a group of 32: bytes in order, or 16 bits in the order in which weights of 8 bits
+// fall apart (quant_tile-inl.h).
+HWY_INLINE void put_bytes(VI q, int i, std::byte* group) {
+    const hn::Rebind<std::int8_t, DF> d8;
+    hn::StoreU(hn::DemoteTo(d8, q), d8, reinterpret_cast<std::int8_t*>(group) + i);
 }
 
-HWY_INLINE void put_bytes(const std::int32_t* q, std::byte* to) {
-    for (int i = 0; i < group_inputs; ++i) {
-        to[i] = static_cast<std::byte>(q[i]);
+HWY_INLINE void put_pairs(VI q, int i, std::byte* group) {
+    const hn::Rebind<std::int16_t, DF> d16;
+    auto* const to = reinterpret_cast<std::int16_t*>(group);
+    if constexpr (lanes == 1) {
+        constexpr int place[] = {0, 2, 1, 3};
+        hn::StoreU(hn::DemoteTo(d16, q), d16, to + i / 4 * 4 + place[i % 4]);
+    } else {
+        HWY_ALIGN static constexpr std::int32_t order[] = {0, 2,  1, 3,  4,  6,  5,  7,
+                                                           8, 10, 9, 11, 12, 14, 13, 15};
+        hn::StoreU(hn::DemoteTo(d16, hn::TableLookupLanes(q, hn::SetTableIndices(DI(), order))), d16, to + i);
     }
 }
 
@@ -55,7 +57,6 @@ void RoundRowsKernel(const float* const* in, std::int64_t inputs, Rounding round
     constexpr std::int32_t infinity = 0x7f800000;
     constexpr auto least = std::bit_cast<std::int32_t>(1e-30f); // reference::least_magnitude
     HWY_ALIGN float tail[group_inputs];
-    HWY_ALIGN std::int32_t numbers[group_inputs];
     for (std::int64_t r = begin; r < end; ++r) {
         for (std::int64_t g = 0; g < to.groups; ++g) {
             const float* x = in[r] + g * group_inputs;
@@ -73,17 +74,16 @@ void RoundRowsKernel(const float* const* in, std::int64_t inputs, Rounding round
             const auto largest = std::bit_cast<float>(bits);
             const bool usable = bits >= least && bits < infinity;
             const VF inverse = hn::Set(df, usable ? most_number / largest : 0.0f);
+            const std::int64_t at = r * to.groups + g;
             VI sum = hn::Zero(di);
             for (int i = 0; i < group_inputs; i += lanes) {
                 const VI q = usable ? hn::NearestInt(hn::Mul(hn::LoadU(df, x + i), inverse)) : hn::Zero(di);
                 sum = hn::Add(sum, q);
-                hn::Store(q, di, numbers + i);
-            }
-            const std::int64_t at = r * to.groups + g;
-            if (to.bytes) {
-                put_bytes(numbers, to.numbers + at * group_inputs);
-            } else {
-                put_pairs(numbers, to.numbers + at * 2 * group_inputs);
+                if (to.bytes) {
+                    put_bytes(q, i, to.numbers + at * group_inputs);
+                } else {
+                    put_pairs(q, i, to.numbers + at * 2 * group_inputs);
+                }
             }
             const std::int32_t total = hn::GetLane(hn::SumOfLanes(di, sum));
             const float scale = usable             ? largest * (1.0f / most_number)
