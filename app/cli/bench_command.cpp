@@ -44,6 +44,7 @@ json to_json(const BenchResult& r, const OpenedModel& opened, bool observed) {
              {"peak_memory", r.peak_memory},
              {"weight_bytes_read", r.weight_bytes_read},
              {"host_ops", r.host_ops},
+             {"cache_type", opened.memory.cache},
              {"backend", opened.choice.backend},
              {"backend_reason", opened.choice.reason},
              {"device", opened.backend->info().name},
@@ -102,7 +103,8 @@ std::string op_table(const char* title, const std::vector<BenchOp>& ops, bool pr
 std::string table(const BenchResult& r, const OpenedModel& opened, bool observed) {
     constexpr double giga = 1e9, mebi = 1 << 20;
     std::string out = "backend                      " + opened.choice.backend + ": " +
-                      opened.backend->info().name + "\n" +
+                      opened.backend->info().name + "\n" + "keys and values in           " +
+                      opened.memory.cache + "\n" +
                       row("memory bandwidth", r.bandwidth / giga, "GB/s (measured)", 1) +
                       row("float32 peak", r.float_peak / giga, "GFLOP/s (measured)", 0);
     if (r.int8_peak > 0) {

@@ -4,6 +4,7 @@
 #include "engine/base/error.h"
 #include "engine/checkpoint/digest.h"
 #include "engine/checkpoint/licence.h"
+#include "engine/model/cache_types.h"
 
 #include <nlohmann/json.hpp>
 
@@ -32,7 +33,11 @@ std::vector<MemoryPlan> plan_all(const std::shared_ptr<const Model>& model, std:
                                  int threads) {
     const MemoryPlanner planner(model);
     std::vector<MemoryPlan> plans;
+    const bool rounded = cache_type(*model->tables()) != DType::f32; // which the CPU alone can
     for (const MemoryHost& host : memory_hosts(threads)) {
+        if (rounded && host.backend != "cpu") {
+            continue;
+        }
         plans.push_back(planner.plan(host, context));
         const std::string own = plans.back().dtype;
         for (const char* dtype : {"f32", "bf16", "f16", "q8", "q4"}) {
@@ -121,6 +126,7 @@ json info_json(const Opened& opened) {
     for (const MemoryPlan& plan : opened.memory) {
         json items = {{"total", plan.total()},
                       {"in_place", plan.in_place},
+                      {"cache_type", plan.cache},
                       {"available", plan.available},
                       {"fits", plan.fits(true)}};
         for (const MemoryItem& item : plan.items) {
@@ -148,7 +154,8 @@ std::string mebibytes(std::uint64_t bytes) {
 }
 
 std::string memory_text(const Opened& opened) {
-    std::string out = "  memory, MiB   for " + grouped(opened.context) + " tokens\n";
+    std::string out = "  memory, MiB   for " + grouped(opened.context) + " tokens, keys and values in " +
+                      opened.memory.at(0).cache + "\n";
     const auto row = [&out](const std::string& name, const std::vector<std::string>& cells) {
         out += "    " + name + std::string(name.size() < 24 ? 24 - name.size() : 1, ' ');
         for (const std::string& cell : cells) {

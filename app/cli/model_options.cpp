@@ -40,6 +40,7 @@ std::vector<Option> model_options() {
          "auto, cpu, vulkan or vulkan:N (default auto: a discrete or integrated GPU with room for the model, "
          "else the CPU; vulkan takes any device)"},
         {"--threads", "N", "CPU threads (default: one a core)"},
+        {"--cache", "D", "keep keys and values in f32 (default), bf16 or q8 (the CPU alone)"},
         {"--dtype", "D", "run the weight matrices as checkpoint (default), f32, bf16, f16, q8 or q4"},
         {"--context", "N", "positions to make room for (default: the model's own)"},
         {"--schemas", "DIR", "folder with further schemas (default: ~/.config/ergosphere/schemas)"},
@@ -114,6 +115,7 @@ OpenModelOptions parse_model_options(const Arguments& arguments) {
     options.threads = static_cast<int>(arguments.integer("--threads", 0, 1, 1024));
     options.context = arguments.integer("--context", 0, 1, std::int64_t{1} << 24);
     options.model.dtype = arguments.text("--dtype");
+    options.model.cache = arguments.text("--cache");
     options.model.schemas = arguments.text("--schemas");
     options.model.allow_unused = arguments.has("--allow-unused");
     options.attachments = attachments_of(arguments);

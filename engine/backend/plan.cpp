@@ -58,8 +58,8 @@ ParamId Tables::add_param(std::string name, Shape shape, std::vector<float> valu
     return append<ParamId>(params, ParamInfo{std::move(name), std::move(shape), std::move(values)});
 }
 
-StateId Tables::add_state(std::string name, std::int64_t width) {
-    return append<StateId>(states, StateInfo{std::move(name), width});
+StateId Tables::add_state(std::string name, std::int64_t width, StateHeads heads) {
+    return append<StateId>(states, StateInfo{std::move(name), width, heads, DType::f32});
 }
 
 BufferId Plan::add_buffer(std::string name, std::int64_t width, BufferInfo::Extent extent) {

@@ -43,11 +43,23 @@ struct ParamInfo {
     std::vector<float> values; ///< as the checkpoint has them
 };
 
+/// How attention reads a state, for backends that lay it out accordingly; the numbers do not depend on it.
+struct StateHeads {
+    std::int32_t count = 1; ///< heads in a row, read one by one; 1 also where nothing is known of them
+    std::int32_t dim = 0; ///< channels of a key (of distances: of the key they belong to); 0: not attention's
+    bool values = false;  ///< weighted sums are formed of it
+    bool own = false;     ///< keys, values and distances all have as many heads as the queries
+};
+
 /// Per-session memory indexed by absolute position, append-only: row p belongs to token p. Rewinding
 /// truncates.
 struct StateInfo {
     std::string name;
     std::int64_t width = 0; ///< float32 elements a position
+    StateHeads heads{};
+    /// What a row is rounded to where it is remembered: f32 as it is, bf16 or q8 (engine/backend/rounded_state.h).
+    /// Of whole heads of keys and values alone.
+    DType stored = DType::f32;
 };
 
 /// What a backend must hold for a model, shared by all of the model's plans.
@@ -58,7 +70,7 @@ struct Tables {
 
     WeightId add_weight(std::string name, Tensor tensor);
     ParamId add_param(std::string name, Shape shape, std::vector<float> values);
-    StateId add_state(std::string name, std::int64_t width);
+    StateId add_state(std::string name, std::int64_t width, StateHeads heads = {});
 };
 
 /// Scratch of one step, float32.

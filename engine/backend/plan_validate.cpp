@@ -2,6 +2,7 @@
 // Checks of plans and steps. After validate() a backend may index without looking: handles are in range,
 // widths agree, and every buffer is written before it is read.
 #include "engine/backend/plan.h"
+#include "engine/backend/rounded_state.h"
 #include "engine/base/error.h"
 
 #include <algorithm>
@@ -60,6 +61,13 @@ class Checker {
         for (const StateInfo& state : tables_.states) {
             require(state.width >= 1,
                     "state '" + printable(state.name) + "' has width " + std::to_string(state.width));
+            require(state.heads.count >= 1 && state.width % state.heads.count == 0,
+                    "state '" + printable(state.name) + "' has width " + std::to_string(state.width) +
+                        " for " + std::to_string(state.heads.count) + " heads");
+            require(state.stored == DType::f32 ||
+                        (can_round(state) && (state.stored == DType::bf16 || state.stored == DType::q8)),
+                    "state '" + printable(state.name) + "' cannot be kept as " +
+                        std::string(dtype_name(state.stored)));
         }
         for (const ParamInfo& param : tables_.params) {
             require(element_count(param.shape) == static_cast<std::int64_t>(param.values.size()),
@@ -181,6 +189,28 @@ class Checker {
                                                         std::to_string(dim) + " or " +
                                                         std::to_string(heads * dim));
         return have / dim;
+    }
+
+    // What states say of their heads must be true of every attention that reads them.
+    void state_heads(StateId id, std::int32_t heads, const std::string& what, bool own) const {
+        const StateHeads& said = at(id, tables_.states, what).heads;
+        require(said.count == 1 || said.count == heads, what + " say that they have " +
+                                                            std::to_string(said.count) + " heads, not " +
+                                                            std::to_string(heads));
+        require(said.own == own, what + " and keys do not agree whether every query head has its own");
+    }
+
+    void own_heads(const Attention& op) const {
+        const bool own = at(op.keys, tables_.states, "keys").heads.own;
+        require(!own || (op.key_heads == op.heads && op.value_heads == op.heads),
+                "keys say that each of " + std::to_string(op.heads) +
+                    " query heads has its own, but there are " + std::to_string(op.key_heads) + " key and " +
+                    std::to_string(op.value_heads) + " value heads");
+        state_heads(op.keys, op.key_heads, "keys", own);
+        state_heads(op.values, op.value_heads, "values", own);
+        if (op.ball.mode != Ball::Mode::off) {
+            state_heads(op.distances, op.heads, "distances", own);
+        }
     }
 
     void state(StateId id, std::int64_t width, const std::string& what) const {
@@ -354,6 +384,7 @@ class Checker {
         require(op.query != op.out, "query and out are the same buffer");
         state(op.keys, std::int64_t{op.key_heads} * op.dim, "keys");
         state(op.values, std::int64_t{op.value_heads} * op.value_dim, "values");
+        own_heads(op);
         if (op.diagonal) {
             per_head(op.diagonal, op.heads, op.dim, "diagonal");
         }

@@ -3,6 +3,7 @@
 
 #include "engine/base/error.h"
 #include "engine/generate/session.h"
+#include "engine/model/cache_types.h"
 #include "engine/model/lens_set.h"
 #include "engine/model/weight_types.h"
 #ifdef ERGO_HAS_VULKAN
@@ -191,6 +192,7 @@ MemoryPlan MemoryPlanner::plan(const MemoryHost& host, std::int64_t context, con
     MemoryPlan plan;
     plan.backend = host.backend;
     plan.dtype = run_types(*tables, model_->info());
+    plan.cache = dtype_name(cache_type(*tables));
     plan.context = context;
     plan.items = {{"weights", need.weights + need.in_place},
                   {"cache", need.cache},

@@ -41,6 +41,7 @@ std::uint64_t peak_memory();
 
 struct MemoryPlan {
     std::string backend, dtype; ///< dtype: of the weight matrices as run
+    std::string cache;          ///< what keys and values are kept in: f32, bf16 or q8
     std::int64_t context = 0;
     std::vector<MemoryItem> items; ///< weights, cache, scratch, capture, reserve
     std::uint64_t in_place = 0;    ///< part of the weights that is read in the file itself

@@ -285,6 +285,9 @@ BackendChoice choose_auto(const MemoryPlanner& planner, std::int64_t context, co
     return choose_backend(devices, [&](std::size_t device) {
         const std::string name = "vulkan:" + std::to_string(device);
         for (const MemoryHost& host : hosts) {
+            if (host.backend == name && !options.model.cache.empty() && options.model.cache != "f32") {
+                return std::string("keeps keys and values in f32 alone");
+            }
             if (host.backend == name) {
                 return no_room(planner, host, context, options.watched, fixed_context);
             }

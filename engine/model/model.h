@@ -144,6 +144,7 @@ struct OpenOptions {
     std::int64_t context = 0;                 ///< positions to prepare tables for; 0: the model's own
     std::string schemas; ///< folder of further schemas; empty: the user's own (schema.h)
     std::string dtype; ///< of the weight matrices (engine/model/weight_types.h); empty: as stored
+    std::string cache; ///< what keys and values are kept in (engine/model/cache_types.h); empty: f32
     std::vector<std::string> interventions; ///< "NAME=VALUE" or "NAME*=VALUE" (engine/model/intervention.h)
 };
 

@@ -37,6 +37,8 @@ inline std::vector<GravityVariant> gravity_variants() {
             {"scaled scores", 4, 4, 8, 4, {}, 0.35f},
             {"mass itself, small softening", 3, 3, 7, 1, plain},
             {"expanded, not clamped", 4, 1, 16, 2, unclamped},
+            {"side by side", 32, 32, 8, 3},
+            {"side by side, expanded", 16, 16, 6, 2, unclamped},
             {"exp would overflow without the running maximum", 4, 2, 8, 1, {}, 1, 0, {}, 9}};
 }
 
@@ -77,8 +79,9 @@ inline Attention add_gravity(Case& test, const GravityVariant& v) {
     append.value = test.input(key_width);
     append.heads = append.heads_in = append.value_heads = v.key_heads;
     append.dim = append.value_dim = v.dim;
-    append.keys = test.state(key_width);
-    append.values = test.state(key_width);
+    const bool own = v.key_heads == v.heads;
+    append.keys = test.state(key_width, {v.key_heads, v.dim, false, own});
+    append.values = test.state(key_width, {v.key_heads, v.dim, true, own});
     test.add(append);
     Attention op;
     op.query = input(width, std::move(queries));

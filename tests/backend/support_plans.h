@@ -24,7 +24,9 @@ class Case {
     WeightId weight(Shape shape, DType type, bool misaligned, float scale = 1);
     ParamId param(Shape shape, float scale = 1, float offset = 0);
     ParamId fixed(Shape shape, std::vector<float> values);
-    StateId state(std::int64_t width) { return tables.add_state("state", width); }
+    StateId state(std::int64_t width, StateHeads heads = {}) {
+        return tables.add_state("state", width, heads);
+    }
     BufferId buffer(std::int64_t width, BufferInfo::Extent extent = BufferInfo::Extent::rows);
 
     /// A buffer with random rows that depend on the token: an embedding of its own.

@@ -36,6 +36,7 @@ std::string on_all_targets(const Case& test) {
 // A metric attention with everything a plan may ask for.
 struct Shape3 {
     int heads, key_heads, dim;
+    bool told = false; ///< the states say what heads they have, so that a backend may lay them out by it
 };
 
 Attention add_attention(Case& test, Shape3 shape, Ball ball, bool per_head_ball) {
@@ -71,10 +72,15 @@ Attention add_attention(Case& test, Shape3 shape, Ball ball, bool per_head_ball)
     append.rotation = rotation;
     append.rotation.gain = test.weight({256, shape.dim}, 0.5f, 1);
     append.ball = ball;
-    append.keys = test.state(key_width);
-    append.values = test.state(key_width);
+    const int balls = per_head_ball ? shape.heads : shape.key_heads;
+    const bool own = shape.told && shape.key_heads == shape.heads && balls == shape.heads;
+    const auto told = [&](int heads, bool values) {
+        return shape.told ? StateHeads{heads, shape.dim, values, own} : StateHeads{};
+    };
+    append.keys = test.state(key_width, told(shape.key_heads, false));
+    append.values = test.state(key_width, told(shape.key_heads, true));
     if (ball.mode != Ball::Mode::off) {
-        append.distances = test.state(per_head_ball ? shape.heads : shape.key_heads);
+        append.distances = test.state(balls, told(own ? balls : 1, false));
     }
     test.add(append);
     Attention attention;
@@ -129,6 +135,8 @@ class TestCpuOps : public QObject {
     void empty_balls();
     void scores_data();
     void scores();
+    void rounded_cache_data();
+    void rounded_cache();
     void equal_weights_and_masks();
     void kept_share();
     void route_data();
@@ -267,9 +275,9 @@ void TestCpuOps::attention_data() {
     QTest::addColumn<int>("mode");
     QTest::addColumn<int>("ball_test");
     QTest::addColumn<int>("window");
-    for (int shape = 0; shape < 5; ++shape) {
+    for (int shape = 0; shape < 9; ++shape) {
         for (const int mode : {0, 1, 2}) {
-            if (shape == 3 && mode != 0) {
+            if ((shape == 3 || shape == 7) && mode != 0) {
                 continue; // balls of grouped heads do not exist
             }
             for (const int pairs : {0, 1}) {
@@ -287,7 +295,9 @@ void TestCpuOps::attention() {
     QFETCH(int, mode);
     QFETCH(int, ball_test);
     QFETCH(int, window);
-    constexpr Shape3 shapes[]{{3, 3, 8}, {4, 1, 2}, {2, 2, 24}, {6, 2, 5}, {1, 1, 1}};
+    constexpr Shape3 shapes[]{{3, 3, 8},         {4, 1, 2},        {2, 2, 24},
+                              {6, 2, 5},         {1, 1, 1},        {16, 16, 4, true},
+                              {32, 32, 8, true}, {6, 2, 32, true}, {2, 2, 48, true}};
     Case test(static_cast<std::uint64_t>(shape + 1));
     Ball ball;
     ball.mode = static_cast<Ball::Mode>(mode);
@@ -310,9 +320,13 @@ void TestCpuOps::attention() {
 void TestCpuOps::empty_balls_data() {
     QTest::addColumn<int>("fallback");
     QTest::addColumn<int>("ball_test");
+    QTest::addColumn<bool>("told");
     for (const int fallback : {0, 1, 2}) {
         for (const int pairs : {0, 1}) {
-            QTest::addRow("fallback %d, pairs %d", fallback, pairs) << fallback << pairs;
+            for (const bool told : {false, true}) {
+                QTest::addRow("fallback %d, pairs %d, side by side %d", fallback, pairs, told)
+                    << fallback << pairs << told;
+            }
         }
     }
 }
@@ -320,13 +334,15 @@ void TestCpuOps::empty_balls_data() {
 void TestCpuOps::empty_balls() {
     QFETCH(int, fallback);
     QFETCH(int, ball_test);
+    QFETCH(bool, told);
     for (const float shrink : {0.0f, 0.5f}) { // nothing inside; few inside
         Case test;
         Ball ball;
         ball.mode = Ball::Mode::hard;
         ball.test = static_cast<Ball::Test>(ball_test);
         ball.fallback = static_cast<Ball::Fallback>(fallback);
-        Attention attention = add_attention(test, {4, 1, 8}, ball, true);
+        Attention attention =
+            add_attention(test, told ? Shape3{16, 16, 8, true} : Shape3{4, 1, 8}, ball, true);
         for (float& radius :
              test.tables.params[static_cast<std::size_t>(attention.ball.radius.index)].values) {
             radius *= shrink;
@@ -342,11 +358,15 @@ void TestCpuOps::scores_data() {
     QTest::addColumn<int>("kind");
     QTest::addColumn<bool>("direct");
     QTest::addColumn<int>("diagonal");
+    QTest::addColumn<bool>("told");
     for (const int kind : {0, 1, 2}) {
         for (const bool direct : {false, true}) {
             for (const int diagonal : {0, 1, 2}) {
-                QTest::addRow("score %d, direct %d, diagonal %d", kind, direct, diagonal)
-                    << kind << direct << diagonal;
+                for (const bool told : {false, true}) {
+                    QTest::addRow("score %d, direct %d, diagonal %d, side by side %d", kind, direct, diagonal,
+                                  told)
+                        << kind << direct << diagonal << told;
+                }
             }
         }
     }
@@ -356,17 +376,80 @@ void TestCpuOps::scores() {
     QFETCH(int, kind);
     QFETCH(bool, direct);
     QFETCH(int, diagonal);
+    QFETCH(bool, told);
     Case test;
-    Attention attention = add_attention(test, {2, 1, 24}, {}, false);
+    const Shape3 shape = told ? Shape3{16, 16, 6, true} : Shape3{2, 1, 24};
+    const int width = shape.heads * shape.dim;
+    Attention attention = add_attention(test, shape, {}, told);
     attention.score = static_cast<Attention::Score>(kind);
     attention.direct = direct;
-    attention.diagonal = diagonal == 0 ? ParamId{} : test.param({diagonal, 24}, 0.5f, 0.6f);
+    attention.diagonal =
+        diagonal == 0 ? ParamId{} : test.param({diagonal == 1 ? 1 : shape.heads, shape.dim}, 0.5f, 0.6f);
     if (kind == 2) { // rows of zeros: the cosine's floor
-        auto zeros = std::vector<float>(Case::vocabulary * 48, 0.0f);
+        auto zeros = std::vector<float>(static_cast<std::size_t>(Case::vocabulary * width), 0.0f);
         test.tables.weights[static_cast<std::size_t>(std::get<Embed>(test.plan.ops[0].body).table.index)]
-            .tensor = Tensor::from_floats({Case::vocabulary, 48}, std::move(zeros));
+            .tensor = Tensor::from_floats({Case::vocabulary, width}, std::move(zeros));
     }
     request_rows(test, attention, {});
+    test.add(attention);
+    SAME_EVERYWHERE(test);
+}
+
+void TestCpuOps::rounded_cache_data() {
+    QTest::addColumn<int>("type");
+    QTest::addColumn<int>("kind");
+    QTest::addColumn<int>("heads");
+    QTest::addColumn<int>("key_heads");
+    QTest::addColumn<int>("dim");
+    for (const DType type : {DType::bf16, DType::q8}) {
+        for (const int kind : {0, 1, 2, 3}) {
+            for (const auto& [heads, key_heads, dim] :
+                 {std::tuple{4, 2, 32}, {6, 1, 96}, {3, 3, 64}, {16, 2, 128}}) {
+                QTest::addRow("%s, score %d, %d of %d heads of %d", dtype_name(type).data(), kind, heads,
+                              key_heads, dim)
+                    << static_cast<int>(type) << kind << heads << key_heads << dim;
+            }
+        }
+    }
+}
+
+// Both backends round the same numbers, so they agree as closely as in floats.
+void TestCpuOps::rounded_cache() {
+    QFETCH(int, type);
+    QFETCH(int, kind);
+    QFETCH(int, heads);
+    QFETCH(int, key_heads);
+    QFETCH(int, dim);
+    Case test;
+    AppendKeyValue append;
+    append.key = test.input(key_heads * dim);
+    append.value = test.input(key_heads * dim);
+    append.heads = append.heads_in = append.value_heads = key_heads;
+    append.dim = append.value_dim = dim;
+    append.keys = test.state(key_heads * dim, {key_heads, dim, false, key_heads == heads});
+    append.values = test.state(key_heads * dim, {key_heads, dim, true, key_heads == heads});
+    for (StateInfo& state : test.tables.states) {
+        state.stored = static_cast<DType>(type);
+    }
+    test.add(append);
+    Attention attention;
+    attention.query = test.input(heads * dim);
+    attention.keys = append.keys;
+    attention.values = append.values;
+    attention.heads = heads;
+    attention.key_heads = attention.value_heads = key_heads;
+    attention.dim = attention.value_dim = dim;
+    attention.score = static_cast<Attention::Score>(kind);
+    attention.diagonal = kind == 3 ? ParamId{} : test.param({1, dim}, 0.5f, 1);
+    attention.scale = 1 / std::sqrt(static_cast<float>(dim));
+    if (attention.score == Attention::Score::gravity) {
+        attention.gravity.mass = test.param({heads}, 0.2f, 1);
+        attention.scale = 1;
+    }
+    attention.out = test.buffer(heads * dim);
+    request_rows(test, attention, {});
+    attention.rows.top_keys = attention.rows.top_weights = {};
+    test.plan.buffers.resize(test.plan.buffers.size() - 2);
     test.add(attention);
     SAME_EVERYWHERE(test);
 }

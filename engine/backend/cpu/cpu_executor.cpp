@@ -204,12 +204,13 @@ CpuExecutor::CpuExecutor(std::shared_ptr<const CpuModel> model, std::shared_ptr<
     }
     session_.state_memory = LazyMemory(bytes, "the session's state");
     session_.state_memory.prefer_large_pages();
-    float* data = session_.state_memory.floats();
+    std::byte* data = session_.state_memory.data();
     for (const StateInfo& info : model_->tables().states) {
-        session_.states.push_back({data, info.width});
-        data += state_bytes(info, capacity) / sizeof(float);
+        session_.states.push_back({data, info.width, layout_of(info), info.stored, info.heads.count,
+                                   session_.row_floats(), stride_of(info)});
+        data += state_bytes(info, capacity);
     }
-    const std::uint64_t row = row_bytes(capacity);
+    const std::uint64_t row = row_bytes(model_->tables(), capacity);
     for (int worker = 0; worker < pool_->threads(); ++worker) {
         session_.scratch.push_back({LazyMemory(row, "scratch"), LazyMemory(row, "scratch"), {}});
     }
@@ -310,10 +311,7 @@ std::vector<float> CpuExecutor::read_state(StateId id, std::int64_t length) {
     const CpuState& state = session_.states.at(size_of(id.index));
     std::vector<float> rows(size_of(length * state.width));
     for (std::int64_t t = 0; t < length; ++t) {
-        const float* from = state.at(t, 0);
-        for (std::int64_t c = 0; c < state.width; ++c) {
-            rows[size_of(t * state.width + c)] = from[c * state_block];
-        }
+        state.read(t, rows.data() + t * state.width);
     }
     return rows;
 }
@@ -344,10 +342,7 @@ void CpuExecutor::write_state(std::size_t index, std::span<const float> rows) {
     const CpuState& state = session_.states[index];
     const auto length = static_cast<std::int64_t>(rows.size()) / state.width;
     for (std::int64_t t = 0; t < length; ++t) {
-        float* to = state.at(t, 0);
-        for (std::int64_t c = 0; c < state.width; ++c) {
-            to[c * state_block] = rows[size_of(t * state.width + c)];
-        }
+        state.write(t, rows.data() + t * state.width);
     }
 }
 

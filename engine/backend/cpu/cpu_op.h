@@ -12,17 +12,47 @@
 
 namespace ergo::cpu {
 
-/// A state in blocked layout (kernels.h), or a parameter with the root of its positive part.
+/// A state (kernels.h says how each layout lies).
 struct CpuState {
-    float* data = nullptr; ///< in the session's state_memory
+    std::byte* data = nullptr; ///< in the session's state_memory
     std::int64_t width = 0;
-    float* channel(std::int64_t c) const { return data + c * state_block; }
-    std::int64_t stride() const { return block_stride(width); }
-    float* at(std::int64_t t, std::int64_t c) const {
-        return channel(c) + t / state_block * stride() + t % state_block;
+    StateLayout layout = StateLayout::blocks;
+    DType type = DType::f32;
+    std::int64_t heads = 1, positions = 0; ///< as laid out; positions are a multiple of state_block
+    std::int64_t stride = 0;               ///< bytes: stride_of
+
+    std::int64_t dim() const { return width / heads; }
+    /// Position 0 of channel c, the first of a head where the state is rounded.
+    std::byte* channel(std::int64_t c) const {
+        const std::int64_t head = c / dim(), in_head = c % dim() * std::int64_t{sizeof(float)};
+        switch (layout) {
+        case StateLayout::rows:
+            return data + head * positions * stride + in_head;
+        case StateLayout::side_by_side:
+            return data + head / side * positions * stride + in_head * side +
+                   head % side * std::int64_t{sizeof(float)};
+        case StateLayout::blocks:
+            break;
+        }
+        return data + head * (positions / state_block) * stride + in_head * state_block;
     }
+    /// Where position t of a state in floats begins.
+    float* at(std::int64_t t, std::int64_t c) const {
+        std::byte* from = channel(c);
+        from += layout == StateLayout::blocks
+                    ? t / state_block * stride + t % state_block * std::int64_t{sizeof(float)}
+                    : t * stride;
+        return reinterpret_cast<float*>(from);
+    }
+    /// Floats from position to position: within a block, or of all.
+    std::int64_t step() const {
+        return layout == StateLayout::blocks ? 1 : stride / std::int64_t{sizeof(float)};
+    }
+    void write(std::int64_t t, const float* row) const; // [width]
+    void read(std::int64_t t, float* row) const;
 };
 
+/// A parameter with the root of its positive part.
 struct CpuParam {
     std::vector<float> values;
     std::vector<float> root; ///< sqrt(max(value, 0)): what a metric's diagonal multiplies by
@@ -30,7 +60,7 @@ struct CpuParam {
 
 /// Scratch of one worker of the pool.
 struct WorkerScratch {
-    LazyMemory logits, scores; ///< [most_queries, row_floats]
+    LazyMemory logits, scores; ///< [most_queries, row_floats], or [side_queries, row_floats, side]
     AlignedFloats row;         ///< as wide as any op asked for
 };
 

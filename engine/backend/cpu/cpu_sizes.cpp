@@ -59,6 +59,15 @@ std::uint64_t widened_bytes(const Tables& tables) {
 
 } // namespace
 
+StateLayout layout_of(const StateInfo& state) {
+    const StateHeads& heads = state.heads;
+    const std::int64_t dim = state.width / heads.count;
+    if (heads.own && heads.count % side == 0 && heads.dim <= side) {
+        return StateLayout::side_by_side;
+    }
+    return heads.values && dim % 16 == 0 ? StateLayout::rows : StateLayout::blocks;
+}
+
 DType run_type(const WeightInfo& weight) {
     if (const auto form = weight.grouped()) {
         return *form;
@@ -116,11 +125,25 @@ std::uint64_t made_bytes(const Tables& tables, const WeightLayout& layout) {
 }
 
 std::uint64_t state_bytes(const StateInfo& state, std::int64_t capacity) {
-    return blocks_of(capacity) * static_cast<std::uint64_t>(block_stride(state.width)) * sizeof(float);
+    const std::uint64_t blocks = blocks_of(capacity), heads = static_cast<std::uint64_t>(state.heads.count);
+    const auto stride = static_cast<std::uint64_t>(stride_of(state));
+    switch (layout_of(state)) {
+    case StateLayout::rows:
+        return rounded(blocks * state_block * heads * stride);
+    case StateLayout::side_by_side:
+        return rounded(blocks * state_block * heads / side * stride);
+    case StateLayout::blocks:
+        break;
+    }
+    return rounded(blocks * heads * stride);
 }
 
-std::uint64_t row_bytes(std::int64_t capacity) {
-    return most_queries * blocks_of(capacity) * state_block * sizeof(float);
+std::uint64_t row_bytes(const Tables& tables, std::int64_t capacity) {
+    std::uint64_t rows = most_queries;
+    for (const StateInfo& state : tables.states) {
+        rows = layout_of(state) == StateLayout::side_by_side ? side_queries * side : rows;
+    }
+    return rows * blocks_of(capacity) * state_block * sizeof(float);
 }
 
 std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t rows, std::int64_t keys) {
@@ -180,7 +203,7 @@ MemoryNeed need(const Tables& tables, std::uint64_t copy_limit, int threads, std
     for (const StateInfo& state : tables.states) {
         need.cache += state_bytes(state, capacity);
     }
-    need.scratch = 2 * static_cast<std::uint64_t>(threads) * row_bytes(capacity);
+    need.scratch = 2 * static_cast<std::uint64_t>(threads) * row_bytes(tables, capacity);
     std::uint64_t rounded_rows = 0, tiles = 0;
     for (const Plan* plan : plans) {
         rounded_rows = std::max(rounded_rows, rounded_rows_bytes(tables, *plan));

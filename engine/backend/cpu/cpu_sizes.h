@@ -41,8 +41,9 @@ std::uint64_t made_bytes(const Tables& tables, const WeightLayout& layout);
 
 /// One state for `capacity` positions.
 std::uint64_t state_bytes(const StateInfo& state, std::int64_t capacity);
-/// Logits or scores of one worker, for one tile of queries and `capacity` positions.
-std::uint64_t row_bytes(std::int64_t capacity);
+/// Logits or scores of one worker, for one tile of queries and `capacity` positions; of `side` heads where a
+/// state has them side by side.
+std::uint64_t row_bytes(const Tables& tables, std::int64_t capacity);
 /// Floats of a plan's buffer when a step of `rows` rows sees `keys` keys.
 std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t rows, std::int64_t keys);
 

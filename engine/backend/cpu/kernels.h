@@ -6,7 +6,7 @@
 // threads or the rows among steps changes no bit.
 #pragma once
 
-#include "engine/backend/op.h"
+#include "engine/backend/rounded_state.h"
 #include "engine/tensor/dtype.h"
 
 #include <cstdint>
@@ -14,14 +14,32 @@
 
 namespace ergo::cpu {
 
-/// Positions a block of a state holds. A state of width w keeps position t of channel c at
-/// (t / state_block) * block_stride(w) + c * state_block + t % state_block: vectors run over positions, so
-/// heads of any width are equally fast.
-inline constexpr std::int64_t state_block = 64;
-/// Floats from one block to the next; the odd number of cache lines keeps a head's blocks out of the same
-/// cache sets.
-inline constexpr std::int64_t block_stride(std::int64_t width) {
-    return width * state_block + 33 * 16;
+/// How a state of some heads lies in memory. Each head (side by side: each group of heads) is one stream over
+/// all positions: memory is read at its full speed only in long stretches.
+enum class StateLayout : std::uint8_t {
+    blocks,       ///< [heads][positions / state_block][channels][state_block]: vectors run over positions
+    rows,         ///< [heads][positions][channels]: vectors run over channels
+    side_by_side, ///< [heads / side][positions][channels][side]: vectors run over heads
+};
+inline constexpr std::int64_t state_block = 64; ///< positions
+inline constexpr std::int64_t side = 16;        ///< heads side by side: the widest vector
+/// Narrow heads are laid side by side where they fill vectors and each has its own keys and values; values of
+/// whole vectors lie in rows.
+StateLayout layout_of(const StateInfo& state);
+/// Bytes from one block of a head to the next, or from one position of a head (side by side: of a group of
+/// heads) to the next. A state that is not attention's has an odd number of cache lines a block, which keeps
+/// its blocks out of the same cache sets.
+inline std::int64_t stride_of(const StateInfo& state) {
+    const std::int64_t position = stored_bytes(state.stored, state.width / state.heads.count);
+    switch (layout_of(state)) {
+    case StateLayout::rows:
+        return position;
+    case StateLayout::side_by_side:
+        return position * side;
+    case StateLayout::blocks:
+        break;
+    }
+    return position * state_block + (state.heads.dim > 0 ? 0 : 33 * 64);
 }
 
 /// Outputs of an interleaved matrix that lie side by side: whole groups are stored as
@@ -91,8 +109,9 @@ struct ScoreArgs {
     const float* root = nullptr;           // [dim], multiplies the keys; or null
     bool expanded = false;                 // gravity: |q|^2 + |k|^2 - 2 q.k, not clamped
     std::int64_t dim = 0;
-    const float* keys = nullptr; // block 0 of the head's first channel
-    std::int64_t stride = 0;     // floats between blocks
+    DType type = DType::f32;         // of the keys: f32, bf16 or q8
+    const std::byte* keys = nullptr; // block 0 of the head's first channel
+    std::int64_t stride = 0;         // bytes between blocks
     float* out[most_queries] = {};
 };
 /// out[q][j - first * state_block] = s of position j, for the blocks [first, last). Whichever queries share a
@@ -108,8 +127,8 @@ struct LogitArgs {
     float radius = 0, softness = 0;
     float query_outside = 0;          // soft pairs: the query's own distance beyond the radius
     const float* distances = nullptr; // block 0 of the ball's channel; null: ball off
-    std::int64_t stride = 0;
-    std::int64_t begin = 0, end = 0; // candidates [begin, end); all others are masked
+    std::int64_t stride = 0;          // floats between blocks
+    std::int64_t begin = 0, end = 0;  // candidates [begin, end); all others are masked
 };
 struct LogitResult {
     std::int64_t kept = 0;
@@ -130,14 +149,74 @@ struct ValueArgs {
     int queries = 1;
     const float* weights[most_queries] = {}; // from the first block on
     float factor[most_queries] = {};
-    const float* values = nullptr; // block 0 of the head's first channel
-    std::int64_t stride = 0, channels = 0;
+    DType type = DType::f32;           // of the values: f32, or in rows bf16 or q8
+    const std::byte* values = nullptr; // position 0 of the head's first channel
+    bool rows = false;                 // in rows, with a multiple of 16 channels; else in blocks
+    std::int64_t stride = 0;           // bytes between positions or blocks
+    std::int64_t channels = 0;
     std::int64_t end = 0; // positions from here on are not read; their weights are 0
     float* out[most_queries] = {};
 };
 /// out[q][c] = factor[q] * sum_j weights[q][j] * values[j, c] over blocks [first, last). Any number of
 /// channels. Whichever queries share a tile, each gets the same bits.
 void weighted_values(const ValueArgs& args, std::int64_t first, std::int64_t last);
+
+/// Most rows of a tile of heads side by side: keys are multiplied by their root once for all of them.
+inline constexpr int side_queries = 8;
+
+/// Attention of `side` heads side by side, for one row at a time of up to side_queries that share a pass over
+/// keys and values. Arrays marked [side] have one number a head, aligned to 64 bytes.
+struct SideArgs {
+    Attention::Score score = Attention::Score::negative_squared_distance;
+    int queries = 1;
+    std::int64_t dim = 0, value_dim = 0;
+    const float* query[side_queries] = {}; // [dim, side], multiplied by root
+    const float* root = nullptr;           // [dim, side], multiplies the keys; or null
+    bool expanded = false;                 // gravity: |q|^2 + |k|^2 - 2 q.k, not clamped
+    const float* keys = nullptr;           // [positions, dim, side]
+    const float* values = nullptr;         // [positions, value_dim, side]
+    std::int64_t begin[side_queries] = {}, end[side_queries] = {}; // candidates of each query
+
+    const float* slope = nullptr; // [side]: alpha
+    float scale = 1;
+    const float* strength = nullptr; // [side]: gravity, else null
+    float softening = 0, distance_scale = 1;
+
+    Ball::Mode mode = Ball::Mode::off;
+    const float* distances = nullptr; // [positions, side]; null: ball off
+    const float* radius = nullptr;    // [side]
+    float softness = 0;
+    const float* query_outside[side_queries] = {}; // [side], or null
+};
+/// s of the positions [first, last) of query q: out[(j - first) * side + h].
+void side_scores(const SideArgs& args, int q, std::int64_t first, std::int64_t last, float* out);
+/// Scores of all queries become logits[q][(j - first) * side + h] for j in [first, end[q]); masked ones are
+/// -infinity. Finds each head's largest logit and how many are kept.
+struct SideLogits {
+    float* logits[side_queries] = {};
+    float* maximum[side_queries] = {}; // [side]
+    float* kept[side_queries] = {};    // [side]
+};
+void side_logits(const SideArgs& args, std::int64_t first, const SideLogits& out, float* scaled_keys);
+/// Logits of the heads in `which` [side] alone, for the candidates from `begin` on and without a ball, over
+/// what side_logits left: heads whose balls are empty.
+void side_unpruned(const SideArgs& args, int q, std::int64_t first, std::int64_t begin, const float* which,
+                   const SideLogits& out);
+/// logits[q] become exp(logit - maximum); out [value_dim, side] their weighted values over their sum, which
+/// it also writes, and of exp(logit - maximum) * (logit - maximum) where `weighted` is given.
+struct SideValues {
+    float* logits[side_queries] = {};
+    const float* maximum[side_queries] = {};
+    float* sum[side_queries] = {};      // [side]
+    float* weighted[side_queries] = {}; // [side], or null
+    float* out[side_queries] = {};      // [value_dim, side]
+};
+void side_values(const SideArgs& args, std::int64_t first, const SideValues& out);
+/// Floats of `scaled_keys`.
+inline constexpr std::int64_t side_chunk = 16; // positions that all queries pass before the next
+inline constexpr std::int64_t side_scratch(std::int64_t dim) {
+    return side_chunk * dim * side;
+}
 
 /// What the kernels run with, as people call it: "AVX-512", "AVX2", "SSE4".
 std::string instruction_set();

@@ -12,7 +12,8 @@
 #include <hwy/cache_control.h>
 #include <hwy/foreach_target.h> // must come before highway.h
 #include <hwy/highway.h>
-#include <hwy/contrib/math/math-inl.h>
+#include "engine/backend/cpu/exponential-inl.h"
+#include "engine/backend/cpu/state-inl.h"
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();
@@ -28,9 +29,8 @@ constexpr int unroll = 4; // vectors of positions in flight; state_block is a mu
 static_assert(state_block % (unroll * hn::MaxLanes(D())) == 0);
 
 // Dot products of Queries queries and the keys' norms over `unroll` vectors of positions.
-template <int Queries, bool Norms>
-HWY_INLINE void dots(D d, const ScoreArgs& a, const float* keys, V (*dot)[unroll], V* square) {
-    const auto lanes = hn::Lanes(d);
+template <int Queries, bool Norms, class Keys>
+HWY_INLINE void dots(D d, const ScoreArgs& a, Keys keys, V (*dot)[unroll], V* square) {
     for (int u = 0; u < unroll; ++u) {
         square[u] = hn::Zero(d);
         for (int q = 0; q < Queries; ++q) {
@@ -39,9 +39,9 @@ HWY_INLINE void dots(D d, const ScoreArgs& a, const float* keys, V (*dot)[unroll
     }
     for (std::int64_t c = 0; c < a.dim; ++c) {
         V k[unroll];
+        keys.read(d, c, k);
 #pragma GCC unroll 4
         for (int u = 0; u < unroll; ++u) {
-            k[u] = hn::Load(d, keys + c * state_block + u * lanes);
             if (a.root) {
                 k[u] = hn::Mul(k[u], hn::Set(d, a.root[c]));
             }
@@ -62,9 +62,8 @@ HWY_INLINE void dots(D d, const ScoreArgs& a, const float* keys, V (*dot)[unroll
 
 // Negative squared distances by differences: as cheap as the expanded form when every head has its own
 // diagonal, and exact near 0 where the expanded form cancels.
-template <int Queries>
-HWY_INLINE void distances(D d, const ScoreArgs& a, const float* keys, V (*square)[unroll]) {
-    const auto lanes = hn::Lanes(d);
+template <int Queries, class Keys>
+HWY_INLINE void distances(D d, const ScoreArgs& a, Keys keys, V (*square)[unroll]) {
     for (int q = 0; q < Queries; ++q) {
         for (int u = 0; u < unroll; ++u) {
             square[q][u] = hn::Zero(d);
@@ -72,10 +71,7 @@ HWY_INLINE void distances(D d, const ScoreArgs& a, const float* keys, V (*square
     }
     for (std::int64_t c = 0; c < a.dim; ++c) {
         V k[unroll];
-#pragma GCC unroll 4
-        for (int u = 0; u < unroll; ++u) {
-            k[u] = hn::Load(d, keys + c * state_block + u * lanes);
-        }
+        keys.read(d, c, k);
         const V root = hn::Set(d, a.root ? a.root[c] : 1.0f);
 #pragma GCC unroll 4
         for (int q = 0; q < Queries; ++q) {
@@ -89,7 +85,7 @@ HWY_INLINE void distances(D d, const ScoreArgs& a, const float* keys, V (*square
     }
 }
 
-template <int Queries> void scores_of(const ScoreArgs& a, std::int64_t first, std::int64_t last) {
+template <int Queries, DType type> void scores_of(const ScoreArgs& a, std::int64_t first, std::int64_t last) {
     const D d;
     const auto lanes = hn::Lanes(d);
     float query_norm[Queries] = {};
@@ -102,7 +98,7 @@ template <int Queries> void scores_of(const ScoreArgs& a, std::int64_t first, st
     V s[Queries][unroll], square[unroll];
     for (std::int64_t block = first; block < last; ++block) {
         for (std::int64_t at = 0; at < state_block; at += unroll * static_cast<std::int64_t>(lanes)) {
-            const float* keys = a.keys + block * a.stride + at;
+            const BlockReader<type, unroll, D> keys(a.keys + block * a.stride, a.dim, at);
             switch (a.score) {
             case Attention::Score::dot:
                 dots<Queries, false>(d, a, keys, s, square);
@@ -149,24 +145,34 @@ constexpr int queries_at_once = 4; // of 32 registers
 constexpr int queries_at_once = 2; // of 16
 #endif
 
+template <DType type> void scores_of(const ScoreArgs& a, std::int64_t first, std::int64_t last) {
+    switch (a.queries) {
+    case 1:
+        return scores_of<1, type>(a, first, last);
+    case 2:
+        return scores_of<2, type>(a, first, last);
+    case 3:
+        return scores_of<3, type>(a, first, last);
+    default:
+        scores_of<4, type>(a, first, last);
+    }
+}
+
 void ScoresKernel(const ScoreArgs& args, std::int64_t first, std::int64_t last) {
     for (int at = 0; at < args.queries;) {
         ScoreArgs some = args;
         some.queries = std::min(args.queries - at, queries_at_once);
         std::copy_n(args.query + at, some.queries, some.query);
         std::copy_n(args.out + at, some.queries, some.out);
-        switch (some.queries) {
-        case 1:
-            scores_of<1>(some, first, last);
+        switch (some.type) {
+        case DType::bf16:
+            scores_of<DType::bf16>(some, first, last);
             break;
-        case 2:
-            scores_of<2>(some, first, last);
-            break;
-        case 3:
-            scores_of<3>(some, first, last);
+        case DType::q8:
+            scores_of<DType::q8>(some, first, last);
             break;
         default:
-            scores_of<4>(some, first, last);
+            scores_of<DType::f32>(some, first, last);
         }
         at += some.queries;
     }
@@ -195,6 +201,11 @@ LogitResult LogitsKernel(const LogitArgs& a, std::int64_t first, std::int64_t la
                 score = hn::Div(strength, hn::NegMulAdd(distance_scale, score, softening));
             }
             V logit = hn::Mul(hn::Mul(alpha, score), scale);
+            if (!a.distances && i + base >= a.begin && i + base + lanes <= a.end) {
+                largest = hn::Max(largest, logit);
+                hn::StoreU(logit, d, logits + i);
+                continue;
+            }
             const auto position = hn::Iota(di, static_cast<std::int32_t>(i));
             auto keep = hn::RebindMask(d, hn::And(hn::Gt(position, begin), hn::Lt(position, end)));
             if (a.distances) {
@@ -207,10 +218,15 @@ LogitResult LogitsKernel(const LogitArgs& a, std::int64_t first, std::int64_t la
                 }
             }
             logit = hn::IfThenElse(keep, logit, masked);
-            result.kept += static_cast<std::int64_t>(hn::CountTrue(d, keep));
+            if (a.distances) {
+                result.kept += static_cast<std::int64_t>(hn::CountTrue(d, keep));
+            }
             largest = hn::Max(largest, logit);
             hn::StoreU(logit, d, logits + i);
         }
+    }
+    if (!a.distances) {
+        result.kept = a.end - a.begin;
     }
     result.maximum = hn::GetLane(hn::MaxOfLanes(d, largest));
     return result;
@@ -224,7 +240,7 @@ float ExponentialsKernel(float maximum, std::int64_t count, float* x, float* wei
     for (std::int64_t i = 0; i < count; i += 2 * lanes) {
         const V below0 = hn::Sub(hn::LoadU(d, x + i), top),
                 below1 = hn::Sub(hn::LoadU(d, x + i + lanes), top);
-        const V e0 = hn::Exp(d, below0), e1 = hn::Exp(d, below1);
+        const V e0 = exponential_below_zero(d, below0), e1 = exponential_below_zero(d, below1);
         hn::StoreU(e0, d, x + i);
         hn::StoreU(e1, d, x + i + lanes);
         sum0 = hn::Add(sum0, e0);
@@ -240,70 +256,155 @@ float ExponentialsKernel(float maximum, std::int64_t count, float* x, float* wei
     return hn::GetLane(hn::SumOfLanes(d, hn::Add(sum0, sum1)));
 }
 
-// Channels of a pass: few queries leave registers for more, and long reads.
-template <int Queries> constexpr int channels_at_once = queries_at_once == 4 && Queries <= 2 ? 8 : 4;
+constexpr std::int64_t channels_at_once = 4;
+constexpr std::int64_t stretch = 32; // channels whose sums are kept in the first cache while blocks pass
 
+// One block's share of the sums of Channels channels; `valid` of its positions exist, others hold anything.
 template <int Queries, int Channels>
-HWY_INLINE void channels_of(const ValueArgs& a, std::int64_t channel, std::int64_t first, std::int64_t last) {
+HWY_INLINE void add_block(const float* values, const float* const* weights, std::int64_t valid, float* sums) {
     const D d;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
     V sum[Queries][Channels];
 #pragma GCC unroll 4
     for (int q = 0; q < Queries; ++q) {
-#pragma GCC unroll 8
+#pragma GCC unroll 4
         for (int c = 0; c < Channels; ++c) {
-            sum[q][c] = hn::Zero(d);
+            sum[q][c] = hn::Load(d, sums + (q * stretch + c) * lanes);
         }
     }
-    const float* values = a.values + channel * state_block;
-    const auto add = [&](std::int64_t block, std::int64_t at, const V* v) HWY_ATTR {
+    for (std::int64_t at = 0; at < std::min(valid, state_block); at += lanes) {
+        V v[Channels];
+#pragma GCC unroll 4
+        for (int c = 0; c < Channels; ++c) {
+            v[c] = hn::Load(d, values + c * state_block + at);
+        }
+        if (valid < at + lanes) {
+            const auto exist = hn::FirstN(d, static_cast<std::size_t>(valid - at));
+            for (int c = 0; c < Channels; ++c) {
+                v[c] = hn::IfThenElseZero(exist, v[c]);
+            }
+        }
 #pragma GCC unroll 4
         for (int q = 0; q < Queries; ++q) {
-            const V weight = hn::LoadU(d, a.weights[q] + (block - first) * state_block + at);
-#pragma GCC unroll 8
+            const V weight = hn::LoadU(d, weights[q] + at);
+#pragma GCC unroll 4
             for (int c = 0; c < Channels; ++c) {
                 sum[q][c] = hn::MulAdd(weight, v[c], sum[q][c]);
             }
         }
-    };
-    const std::int64_t whole = std::min(last, a.end / state_block);
-    V v[Channels];
-    for (std::int64_t block = first; block < whole; ++block) {
-        for (std::int64_t at = 0; at < state_block; at += lanes) {
-#pragma GCC unroll 8
-            for (int c = 0; c < Channels; ++c) {
-                const float* from = values + block * a.stride + c * state_block + at;
-                hwy::Prefetch(from + a.stride); // too far for the processor to guess
-                v[c] = hn::Load(d, from);
-            }
-            add(block, at, v);
+    }
+#pragma GCC unroll 4
+    for (int q = 0; q < Queries; ++q) {
+#pragma GCC unroll 4
+        for (int c = 0; c < Channels; ++c) {
+            hn::Store(sum[q][c], d, sums + (q * stretch + c) * lanes);
         }
     }
-    for (std::int64_t block = whole; block < last; ++block) { // positions from the end on may hold anything
-        for (std::int64_t at = 0; at < state_block; at += lanes) {
-            const std::int64_t left = std::clamp<std::int64_t>(a.end - block * state_block - at, 0, lanes);
-            const auto valid = hn::FirstN(d, static_cast<std::size_t>(left));
+}
+
+// Adds the positions [from, to) to Vectors vectors of channels. Rows: vectors run over channels.
+template <int Queries, int Vectors, DType type>
+HWY_INLINE void add_rows(const ValueArgs& a, std::int64_t channel, std::int64_t first, std::int64_t from,
+                         std::int64_t to) {
+    const D d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    V sum[Queries][Vectors];
+#pragma GCC unroll 4
+    for (int q = 0; q < Queries; ++q) {
 #pragma GCC unroll 8
-            for (int c = 0; c < Channels; ++c) {
-                v[c] = hn::MaskedLoad(valid, d, values + block * a.stride + c * state_block + at);
+        for (int v = 0; v < Vectors; ++v) {
+            sum[q][v] = hn::LoadU(d, a.out[q] + channel + v * lanes);
+        }
+    }
+    const std::byte* values = a.values + from * a.stride;
+    for (std::int64_t j = from; j < to; ++j, values += a.stride) {
+        prefetch(values + channel * stored_bytes(type, 32) / 32,
+                 Vectors * lanes * stored_bytes(type, 32) / 32);
+        V value[Vectors];
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) {
+            value[v] = read_row<type>(d, values, a.channels, channel + v * lanes);
+        }
+#pragma GCC unroll 4
+        for (int q = 0; q < Queries; ++q) {
+            const V weight = hn::Set(d, a.weights[q][j - first * state_block]);
+#pragma GCC unroll 8
+            for (int v = 0; v < Vectors; ++v) {
+                sum[q][v] = hn::MulAdd(weight, value[v], sum[q][v]);
             }
-            add(block, at, v);
+        }
+    }
+#pragma GCC unroll 4
+    for (int q = 0; q < Queries; ++q) {
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) {
+            hn::StoreU(sum[q][v], d, a.out[q] + channel + v * lanes);
+        }
+    }
+}
+
+// Vectors of channels of a pass: few queries leave registers for more.
+template <int Queries> constexpr int vectors_at_once = queries_at_once == 4 && Queries <= 2 ? 8 : 4;
+
+template <int Queries, DType type> void rows_of(const ValueArgs& a, std::int64_t first, std::int64_t last) {
+    const D d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    constexpr int most = vectors_at_once<Queries>;
+    for (int q = 0; q < Queries; ++q) {
+        std::fill(a.out[q], a.out[q] + a.channels, 0.0f);
+    }
+    for (std::int64_t block = first; block < last; ++block) { // passes over it find it in the first cache
+        const std::int64_t from = block * state_block, to = std::min(from + state_block, a.end);
+        std::int64_t c = 0;
+        for (; c + most * lanes <= a.channels; c += most * lanes) {
+            add_rows<Queries, most, type>(a, c, first, from, to);
+        }
+        for (; c < a.channels; c += lanes) {
+            add_rows<Queries, 1, type>(a, c, first, from, to);
         }
     }
     for (int q = 0; q < Queries; ++q) {
-        for (int c = 0; c < Channels; ++c) {
-            a.out[q][channel + c] = a.factor[q] * hn::GetLane(hn::SumOfLanes(d, sum[q][c]));
+        for (std::int64_t c = 0; c < a.channels; c += lanes) {
+            hn::StoreU(hn::Mul(hn::Set(d, a.factor[q]), hn::LoadU(d, a.out[q] + c)), d, a.out[q] + c);
         }
     }
 }
 
 template <int Queries> void values_of(const ValueArgs& a, std::int64_t first, std::int64_t last) {
-    std::int64_t c = 0;
-    for (; c + channels_at_once<Queries> <= a.channels; c += channels_at_once<Queries>) {
-        channels_of<Queries, channels_at_once<Queries>>(a, c, first, last);
+    if (a.rows) {
+        return a.type == DType::bf16 ? rows_of<Queries, DType::bf16>(a, first, last)
+               : a.type == DType::q8 ? rows_of<Queries, DType::q8>(a, first, last)
+                                     : rows_of<Queries, DType::f32>(a, first, last);
     }
-    for (; c < a.channels; ++c) {
-        channels_of<Queries, 1>(a, c, first, last);
+    const D d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    HWY_ALIGN float sums[Queries * stretch * hn::MaxLanes(D())];
+    for (std::int64_t from = 0; from < a.channels; from += stretch) {
+        const std::int64_t channels = std::min(stretch, a.channels - from);
+        std::fill(sums, sums + Queries * stretch * lanes, 0.0f);
+        for (std::int64_t block = first; block < last; ++block) {
+            const float* values =
+                reinterpret_cast<const float*>(a.values + block * a.stride) + from * state_block;
+            const std::int64_t valid = a.end - block * state_block;
+            const float* weights[Queries];
+            for (int q = 0; q < Queries; ++q) {
+                weights[q] = a.weights[q] + (block - first) * state_block;
+            }
+            std::int64_t c = 0;
+            for (; c + channels_at_once <= channels; c += channels_at_once) {
+                add_block<Queries, channels_at_once>(values + c * state_block, weights, valid,
+                                                     sums + c * lanes);
+            }
+            for (; c < channels; ++c) {
+                add_block<Queries, 1>(values + c * state_block, weights, valid, sums + c * lanes);
+            }
+        }
+        for (int q = 0; q < Queries; ++q) {
+            for (std::int64_t c = 0; c < channels; ++c) {
+                const V sum = hn::Load(d, sums + (q * stretch + c) * lanes);
+                a.out[q][from + c] = a.factor[q] * hn::GetLane(hn::SumOfLanes(d, sum));
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Rotation, the writing of keys and values, and attention over them. (MoA specification §6.5, §6.6)
+#include "engine/backend/cpu/attention_taps.h"
 #include "engine/backend/cpu/loops.h"
 
 #include <cmath>
@@ -9,13 +10,6 @@
 namespace ergo::cpu {
 
 namespace {
-
-constexpr std::int64_t largest = 8; // RowRequest::top_weights
-
-// Row `index` of a parameter [rows or 1, dim].
-const float* row_or_only(const std::vector<float>& table, std::int64_t dim, std::int64_t index) {
-    return table.data() + (static_cast<std::int64_t>(table.size()) == dim ? 0 : index * dim);
-}
 
 /// What Rotate and AppendKeyValue do to a projection.
 template <class Body> class Turn {
@@ -111,7 +105,8 @@ class AppendKeyValueOp final : public CpuOp {
           gain_(resolver.floats(op.rotation.gain)), value_dim_(op.value_dim),
           keys_(*resolver.session.state(op.keys)), values_(*resolver.session.state(op.values)),
           distances_(op.ball.mode == Ball::Mode::off ? nullptr : resolver.session.state(op.distances)) {
-        resolver.need_row(turn_.width());
+        const std::int64_t distances = distances_ ? distances_->width : 0;
+        resolver.need_row(std::max(turn_.width() + distances, values_.width));
     }
 
     void run(StepContext& context) override {
@@ -129,19 +124,21 @@ class AppendKeyValueOp final : public CpuOp {
   private:
     void row(std::int64_t t, std::int32_t r, float* turned) {
         turn_.rotate(t, key_->row(r), turned);
-        float* to = keys_.at(t, 0);
-        for (std::int64_t c = 0; c < keys_.width; ++c) {
-            to[c * state_block] = turned[c];
+        keys_.write(t, turned);
+        if (distances_) {
+            float* distances = turned + keys_.width;
+            turn_.distances(key_->row(r), turned, distances_->width, distances, 1);
+            distances_->write(t, distances);
         }
         const float* value = value_->row(r);
-        const float* gain = gain_ ? gain_ + t * value_dim_ : nullptr;
-        to = values_.at(t, 0);
-        for (std::int64_t c = 0; c < values_.width; ++c) {
-            to[c * state_block] = gain ? value[c] * gain[c % value_dim_] : value[c];
+        if (gain_) {
+            const float* gain = gain_ + t * value_dim_;
+            for (std::int64_t c = 0; c < values_.width; ++c) {
+                turned[c] = value[c] * gain[c % value_dim_];
+            }
+            value = turned;
         }
-        if (distances_) {
-            turn_.distances(key_->row(r), turned, distances_->width, distances_->at(t, 0), state_block);
-        }
+        values_.write(t, value);
     }
 
     Turn<AppendKeyValue> turn_;
@@ -151,28 +148,6 @@ class AppendKeyValueOp final : public CpuOp {
     const CpuState &keys_, &values_, *distances_;
 };
 
-/// The largest weights of a row: kept keys by falling weight, of equal weights the lower key first.
-void write_largest(const float* logits, const float* weights, float factor, std::int64_t begin,
-                   std::int64_t end, std::int64_t base, float* keys, float* values) {
-    std::int64_t count = 0;
-    for (std::int64_t i = begin; i < end; ++i) {
-        if (logits[i] == -INFINITY || (count == largest && !(weights[i] * factor > values[largest - 1]))) {
-            continue;
-        }
-        std::int64_t place = count < largest ? count++ : largest - 1;
-        for (; place > 0 && weights[i] * factor > values[place - 1]; --place) {
-            values[place] = values[place - 1];
-            keys[place] = keys[place - 1];
-        }
-        values[place] = weights[i] * factor;
-        keys[place] = static_cast<float>(base + i);
-    }
-    for (; count < largest; ++count) {
-        keys[count] = -1;
-        values[count] = 0;
-    }
-}
-
 class AttentionOp final : public CpuOp {
   public:
     AttentionOp(const Attention& op, const Resolver& resolver)
@@ -180,11 +155,7 @@ class AttentionOp final : public CpuOp {
           out_(resolver.buffer(op.out)), keys_(*resolver.session.state(op.keys)),
           values_(*resolver.session.state(op.values)), diagonal_(resolver.session.param(op.diagonal)),
           alpha_(resolver.session.param(op.alpha)), mask_(resolver.session.param(op.mask)),
-          mass_(resolver.session.param(op.gravity.mass)), logits_(resolver.buffer(op.rows.logits)),
-          scores_(resolver.buffer(op.rows.scores)), maximum_(resolver.buffer(op.rows.maximum)),
-          sum_(resolver.buffer(op.rows.sum)), kept_(resolver.buffer(op.rows.kept)),
-          entropy_(resolver.buffer(op.rows.entropy)), top_keys_(resolver.buffer(op.rows.top_keys)),
-          top_weights_(resolver.buffer(op.rows.top_weights)) {
+          mass_(resolver.session.param(op.gravity.mass)), taps_(op, resolver) {
         if (op.ball.mode != Ball::Mode::off) {
             distances_ = resolver.session.state(op.distances);
             radius_ = resolver.session.param(op.ball.radius);
@@ -193,17 +164,11 @@ class AttentionOp final : public CpuOp {
         }
         resolver.need_row(most_queries * op.dim);
         share_ = heads_alike();
-        slots_.resize(static_cast<std::size_t>(op.heads));
-        for (std::size_t i = 0; i < op.rows.heads.size(); ++i) {
-            slots_[static_cast<std::size_t>(op.rows.heads[i])].push_back(static_cast<std::int64_t>(i));
-        }
-        for (std::size_t h = 0; op.rows.heads.empty() && h < slots_.size(); ++h) {
-            slots_[h].push_back(static_cast<std::int64_t>(h));
-        }
     }
 
     // A tile is some (row, head) pairs whose heads share their keys and values: those are read once for all.
-    // The longest rows come first, so that the threads end together.
+    // The longest rows come first, so that the threads end together; where there is a row only, neighbouring
+    // tiles are of different heads, so that every thread reads a stream of its own.
     void run(StepContext& context) override {
         const auto rows = static_cast<std::int64_t>(context.rows.size());
         const std::int64_t groups = op_.heads / share_, pairs = rows * share_;
@@ -216,11 +181,13 @@ class AttentionOp final : public CpuOp {
             groups * tiles, grain_for(work), [&](std::int64_t begin, std::int64_t end, int worker) {
                 for (std::int64_t i = begin; i < end; ++i) {
                     context.cancel.check();
-                    const std::int64_t from = (tiles - 1 - i % tiles) * queries;
+                    const std::int64_t group = rows == 1 ? i % groups : i / tiles;
+                    const std::int64_t in_group = rows == 1 ? i / groups : i % tiles;
+                    const std::int64_t from = (tiles - 1 - in_group) * queries;
                     Tile tile;
                     for (std::int64_t pair = from; pair < std::min(from + queries, pairs); ++pair) {
                         Query& query = tile.queries[tile.count++];
-                        query.head = i / tiles * share_ + pair % share_;
+                        query.head = group * share_ + pair % share_;
                         query.row = context.rows[static_cast<std::size_t>(pair / share_)];
                     }
                     run_tile(context, tile, session_.scratch[static_cast<std::size_t>(worker)]);
@@ -250,24 +217,20 @@ class AttentionOp final : public CpuOp {
         return std::gcd(heads / op_.key_heads, heads / op_.value_heads);
     }
 
-    bool captured(std::int64_t h) const {
-        return (logits_ || scores_) && !slots_[static_cast<std::size_t>(h)].empty();
-    }
     bool silent(std::int64_t h) const { return mask_ && mask_->values[static_cast<std::size_t>(h)] == 0; }
-    bool rows_wanted() const { return maximum_ || sum_ || kept_ || entropy_ || top_keys_; }
 
     // Silent heads that nobody looks at leave the tile, their output zero.
     void drop_silent(Tile& tile) {
         int kept = 0;
         for (int q = 0; q < tile.count; ++q) {
             Query& query = tile.queries[q];
-            query.captured = captured(query.head);
+            query.captured = taps_.captured(query.head);
             query.silent = silent(query.head);
             if (query.silent) {
                 float* out = out_->row(query.row) + query.head * op_.value_dim;
                 std::fill(out, out + op_.value_dim, 0.0f);
             }
-            if (!query.silent || query.captured || rows_wanted()) {
+            if (!query.silent || query.captured || taps_.wants_all()) {
                 tile.queries[kept++] = query;
             }
         }
@@ -305,7 +268,9 @@ class AttentionOp final : public CpuOp {
             }
         }
         values.values = values_.channel(tile.queries[0].head * op_.value_heads / op_.heads * op_.value_dim);
-        values.stride = values_.stride();
+        values.rows = values_.layout == StateLayout::rows;
+        values.stride = values_.stride;
+        values.type = values_.type;
         values.channels = op_.value_dim;
         values.end = end;
         weighted_values(values, first, last);
@@ -336,7 +301,8 @@ class AttentionOp final : public CpuOp {
             }
         }
         args.keys = keys_.channel(head * op_.key_heads / op_.heads * op_.dim);
-        args.stride = keys_.stride();
+        args.stride = keys_.stride;
+        args.type = keys_.type;
         scores(args, first, last);
     }
 
@@ -347,29 +313,22 @@ class AttentionOp final : public CpuOp {
         const std::int64_t h = query.head, t = context.position(query.row), begin = first_candidate(t);
         const std::int32_t r = query.row;
         const LogitResult found = mask_row(h, r, begin, t, first, last, s, weights);
-        capture(context, h, r, s, weights);
-        if (top_keys_) {
+        const std::int64_t base = first * state_block;
+        if (taps_.captured(h)) {
+            taps_.capture(r, h, context.keys, begin, t + 1, s, weights, 1);
+        }
+        if (taps_.wants_largest()) {
             std::memcpy(s, weights, static_cast<std::size_t>((last - first) * state_block) * sizeof(float));
         }
-        const float maximum = std::isfinite(found.maximum) ? found.maximum : 0;
-        float weighted = 0;
-        const float sum =
-            exponentials(maximum, (last - first) * state_block, weights, entropy_ ? &weighted : nullptr);
-        query.factor = sum == 0 ? 0 : 1 / sum; // nothing kept: zeros, never NaN
-        write_scalar(maximum_, r, h, maximum);
-        write_scalar(sum_, r, h, sum);
-        write_scalar(kept_, r, h, static_cast<float>(found.kept));
-        write_scalar(entropy_, r, h, sum == 0 ? 0 : std::log(sum) - weighted / sum);
-        if (top_keys_) {
-            write_largest(s, weights, query.factor, begin - first * state_block, t + 1 - first * state_block,
-                          first * state_block, top_keys_->row(r) + h * largest,
-                          top_weights_->row(r) + h * largest);
-        }
-    }
-
-    static void write_scalar(CpuBuffer* buffer, std::int32_t r, std::int64_t h, float value) {
-        if (buffer) {
-            buffer->row(r)[h] = value;
+        AttentionTaps::Row row;
+        row.maximum = std::isfinite(found.maximum) ? found.maximum : 0;
+        row.kept = static_cast<float>(found.kept);
+        row.sum = exponentials(row.maximum, (last - first) * state_block, weights,
+                               taps_.wants_entropy() ? &row.weighted : nullptr);
+        query.factor = row.sum == 0 ? 0 : 1 / row.sum; // nothing kept: zeros, never NaN
+        taps_.scalars(r, h, row);
+        if (taps_.wants_largest()) {
+            taps_.largest(r, h, s, weights, query.factor, base, begin, t + 1, 1);
         }
     }
 
@@ -392,8 +351,8 @@ class AttentionOp final : public CpuOp {
             args.mode = op_.ball.mode;
             args.radius = radius_->values[radius_->values.size() == 1 ? 0 : static_cast<std::size_t>(h)];
             args.softness = op_.ball.softness;
-            args.distances = distances_->channel(distances_->width == 1 ? 0 : h);
-            args.stride = distances_->stride();
+            args.distances = distances_->at(0, distances_->width == 1 ? 0 : h);
+            args.stride = distances_->stride / std::int64_t{sizeof(float)};
             if (query_distance_) {
                 const float outside = query_distance_->row(r)[h] - args.radius;
                 args.query_outside = std::max(outside, 0.0f);
@@ -412,28 +371,13 @@ class AttentionOp final : public CpuOp {
         return logits(args, first, last, s, out);
     }
 
-    void capture(const StepContext& context, std::int64_t h, std::int32_t r, const float* s, const float* l) {
-        if (!captured(h)) {
-            return;
-        }
-        for (const std::int64_t slot : slots_[static_cast<std::size_t>(h)]) {
-            if (logits_) {
-                std::copy(l, l + context.keys, logits_->row(r) + slot * context.keys);
-            }
-            if (scores_) {
-                std::copy(s, s + context.keys, scores_->row(r) + slot * context.keys);
-            }
-        }
-    }
-
     Attention op_;
     CpuSession& session_;
     CpuBuffer *query_, *query_distance_ = nullptr, *out_;
     const CpuState &keys_, &values_, *distances_ = nullptr;
     const CpuParam *diagonal_, *alpha_, *mask_, *mass_, *radius_ = nullptr;
-    CpuBuffer *logits_, *scores_, *maximum_, *sum_, *kept_, *entropy_, *top_keys_, *top_weights_;
-    std::int64_t share_ = 1;                       // heads in a row that share keys, values and diagonal
-    std::vector<std::vector<std::int64_t>> slots_; // rows of logits and scores that show head h
+    AttentionTaps taps_;
+    std::int64_t share_ = 1; // heads in a row that share keys, values and diagonal
 };
 
 class KeptShareOp final : public CpuOp {
@@ -455,12 +399,13 @@ class KeptShareOp final : public CpuOp {
         const std::int64_t begin = op_.window == 0 ? 0 : std::max<std::int64_t>(0, t - op_.window + 1);
         const std::int64_t channel = distances_.width == 1 ? 0 : h;
         const float radius = radius_.values[radius_.values.size() == 1 ? 0 : static_cast<std::size_t>(h)];
+        const std::int64_t step = distances_.step();
         std::int64_t kept = 0;
-        for (std::int64_t j = begin; j <= t;) { // a block at a time, contiguous
+        for (std::int64_t j = begin; j <= t;) { // a block at a time, evenly spaced
             const std::int64_t end = std::min((j / state_block + 1) * state_block, t + 1);
             const float* d = distances_.at(j, channel);
-            for (; j < end; ++j) {
-                kept += *d++ <= radius;
+            for (; j < end; ++j, d += step) {
+                kept += *d <= radius;
             }
         }
         const std::int64_t candidates = t + 1 - begin;
@@ -485,6 +430,9 @@ std::unique_ptr<CpuOp> make_op(const AppendKeyValue& op, const Resolver& r) {
     return std::make_unique<AppendKeyValueOp>(op, r);
 }
 std::unique_ptr<CpuOp> make_op(const Attention& op, const Resolver& r) {
+    if (r.session.state(op.keys)->layout == StateLayout::side_by_side) {
+        return make_side_attention(op, r);
+    }
     return std::make_unique<AttentionOp>(op, r);
 }
 std::unique_ptr<CpuOp> make_op(const KeptShare& op, const Resolver& r) {

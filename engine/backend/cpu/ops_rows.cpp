@@ -75,11 +75,7 @@ class AppendOp final : public CpuOp {
         for_rows(
             context, 4 * state_.width,
             [&](std::int32_t r, int) {
-                const float* from = in_->row(r);
-                float* to = state_.at(context.position(r), 0);
-                for (std::int64_t c = 0; c < state_.width; ++c) {
-                    to[c * state_block] = from[c];
-                }
+                state_.write(context.position(r), in_->row(r));
             },
             16);
     }

@@ -3,6 +3,7 @@
 
 #include "engine/backend/reference/grouped.h"
 #include "engine/backend/reference/reference_ops.h"
+#include "engine/backend/rounded_state.h"
 #include "engine/base/error.h"
 
 #include <algorithm>
@@ -154,6 +155,9 @@ class Step {
         turn(op, in(op.key, r), r, state_row(op.keys, t), balls);
         reference::apply_gain(op.value_dim, in(op.value, r), table_row(op.rotation.gain, t, op.value_dim),
                               state_row(op.values, t));
+        for (const StateId id : {op.keys, op.values}) {
+            round_row(tables_.states[index(id.index)], state_row(id, t));
+        }
     }
     template <class Body> void turn(const Body& op, In from, std::int64_t r, Out to, Out distance) {
         const std::int64_t t = position(r);
@@ -322,6 +326,10 @@ class ReferenceExecutor final : public Executor {
         }
         for (std::size_t s = 0; s < states_.size(); ++s) {
             std::copy(snapshot.states[s].begin(), snapshot.states[s].end(), states_[s].begin());
+            const auto width = index(tables_->states[s].width);
+            for (std::size_t at = 0; at < snapshot.states[s].size(); at += width) {
+                round_row(tables_->states[s], std::span(states_[s]).subspan(at, width));
+            }
         }
     }
 

@@ -144,6 +144,14 @@ class VulkanBackend final : public Backend {
 
     std::unique_ptr<LoadedModel> load(std::shared_ptr<const Tables> tables, const Progress& progress,
                                       const CancelToken& cancel) override {
+        for (const StateInfo& state : tables->states) {
+            if (state.stored != DType::f32) {
+                throw Error(ErrorKind::unsupported,
+                            "Vulkan devices keep keys and values in f32 alone, not in " +
+                                std::string(dtype_name(state.stored)) + ".",
+                            {.advice = "Leave out --cache, or use --backend cpu."});
+            }
+        }
         auto weights = std::make_shared<Weights>(context_->device, std::move(tables), progress, cancel);
         return std::make_unique<VulkanModel>(context_, std::move(weights));
     }

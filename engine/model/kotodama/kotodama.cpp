@@ -3,6 +3,7 @@
 
 #include "engine/base/error.h"
 #include "engine/checkpoint/schema.h"
+#include "engine/model/cache_types.h"
 #include "engine/model/intervention.h"
 #include "engine/model/inventory.h"
 #include "engine/model/kotodama/model.h"
@@ -129,6 +130,7 @@ std::shared_ptr<const Model> open(std::shared_ptr<const Checkpoint> checkpoint, 
     const RoleMap roles(claimed, *checkpoint, options.allow_unused);
     Layout layout = make_layout(config, roles, context_of(config, options));
     convert_matrices(*layout.tables, options.dtype);
+    convert_cache(*layout.tables, options.cache);
     for (const std::string& text : options.interventions) {
         apply_intervention(layout.tables->params, parse_intervention(text));
     }

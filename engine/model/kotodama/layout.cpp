@@ -90,8 +90,12 @@ class LayoutBuilder {
         part.up = weight(role + "up.weight");
         part.down = weight(role + "down.weight");
         part.mask = ones(role + "keep", c_.num_attention_heads);
-        part.keys = out_.tables->add_state(role + "keys", c_.num_kv_heads * c_.head_dim);
-        part.values = out_.tables->add_state(role + "values", c_.num_kv_heads * c_.head_dim);
+        const auto key_heads = static_cast<std::int32_t>(c_.num_kv_heads);
+        const auto dim = static_cast<std::int32_t>(c_.head_dim);
+        const std::int64_t width = c_.num_kv_heads * c_.head_dim;
+        const bool own = c_.num_kv_heads == c_.num_attention_heads;
+        part.keys = out_.tables->add_state(role + "keys", width, {key_heads, dim, false, own});
+        part.values = out_.tables->add_state(role + "values", width, {key_heads, dim, true, own});
         return part;
     }
 

@@ -207,10 +207,18 @@ class LayoutBuilder {
         ball(part, static_cast<std::int32_t>(rows));
         rotation(part, stage + "." + part.rope_site);
         const std::int64_t width = part.dim;
-        part.keys = out_.tables->add_state(role + ".keys", part.key_heads * width);
-        part.values = out_.tables->add_state(role + ".values", part.kv_heads * width);
+        const bool own =
+            part.key_heads == heads && part.kv_heads == heads && (part.balls == 0 || part.balls == heads);
+        const auto layout = [&](std::int32_t count, bool values) {
+            return StateHeads{count, part.dim, values, own};
+        };
+        part.keys =
+            out_.tables->add_state(role + ".keys", part.key_heads * width, layout(part.key_heads, false));
+        part.values =
+            out_.tables->add_state(role + ".values", part.kv_heads * width, layout(part.kv_heads, true));
         if (part.balls) {
-            part.distances = out_.tables->add_state(role + ".distances", part.balls);
+            part.distances =
+                out_.tables->add_state(role + ".distances", part.balls, layout(own ? part.balls : 1, false));
         }
         return part;
     }

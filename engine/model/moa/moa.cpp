@@ -4,6 +4,7 @@
 #include "engine/base/error.h"
 #include "engine/checkpoint/fit.h"
 #include "engine/checkpoint/schema.h"
+#include "engine/model/cache_types.h"
 #include "engine/model/intervention.h"
 #include "engine/model/moa/model.h"
 #include "engine/model/weight_types.h"
@@ -192,6 +193,7 @@ std::shared_ptr<const Model> open(std::shared_ptr<const Checkpoint> checkpoint, 
                             std::move(chosen.notes)};
     Layout layout = make_layout(config, chosen.semantics, roles, positions);
     convert_matrices(*layout.tables, options.dtype);
+    convert_cache(*layout.tables, options.cache);
     for (const std::string& text : options.interventions) {
         apply_intervention(layout.tables->params, parse_intervention(text));
     }

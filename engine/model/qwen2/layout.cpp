@@ -72,8 +72,11 @@ class LayoutBuilder {
         part.keep =
             out_.tables->add_param(role + "keep", {c.num_attention_heads}, std::vector<float>(heads, 1));
         const std::int64_t width = c.num_key_value_heads * c.head_dim;
-        part.keys = out_.tables->add_state(role + "keys", width);
-        part.values = out_.tables->add_state(role + "values", width);
+        const auto key_heads = static_cast<std::int32_t>(c.num_key_value_heads);
+        const auto dim = static_cast<std::int32_t>(c.head_dim);
+        const bool own = key_heads == c.num_attention_heads;
+        part.keys = out_.tables->add_state(role + "keys", width, {key_heads, dim, false, own});
+        part.values = out_.tables->add_state(role + "values", width, {key_heads, dim, true, own});
         return part;
     }
 

@@ -3,6 +3,7 @@
 
 #include "engine/base/error.h"
 #include "engine/checkpoint/fit.h"
+#include "engine/model/cache_types.h"
 #include "engine/model/intervention.h"
 #include "engine/model/qwen2/mass_source.h"
 #include "engine/model/qwen2/model.h"
@@ -274,6 +275,7 @@ std::shared_ptr<const Model> open(std::shared_ptr<const Checkpoint> checkpoint, 
     recognition.claimed = std::move(chosen.claimed);
     Layout layout = make_layout(config, law, roles, source.raw, context_of(config, options));
     convert_matrices(*layout.tables, options.dtype);
+    convert_cache(*layout.tables, options.cache);
     for (const std::string& text : options.interventions) {
         apply_intervention(layout.tables->params, parse_intervention(text));
     }
