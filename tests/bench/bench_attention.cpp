@@ -118,8 +118,7 @@ void run(benchmark::State& state, const std::shared_ptr<Backend>& backend, Atten
 void token(benchmark::State& state, Attention::Score score, bool diagonal) {
     const Shape shape{state.range(0), state.range(1), state.range(2), score, diagonal};
     const std::int64_t length = state.range(3), layers = state.range(4);
-    const int threads = getenv("T") ? atoi(getenv("T")) : 2;
-    Layers all(*make_cpu_backend(threads), shape, length, layers);
+    Layers all(*make_cpu_backend(), shape, length, layers);
     for (StepState chunk; chunk.position < length; chunk.position += chunk.rows()) {
         const auto from = all.step.ids.begin() + chunk.position;
         chunk.ids.assign(from, from + std::min<std::int64_t>(256, length - chunk.position));
@@ -131,7 +130,7 @@ void token(benchmark::State& state, Attention::Score score, bool diagonal) {
 }
 
 void vectors(benchmark::State& state, Attention::Score score, bool diagonal) {
-    run(state, make_cpu_backend(2), score, diagonal);
+    run(state, make_cpu_backend(), score, diagonal);
 }
 void plain(benchmark::State& state, Attention::Score score, bool diagonal) {
     run(state, make_reference_backend(), score, diagonal);
