@@ -81,7 +81,7 @@ class CacheTest : public QObject {
 
     void refusals() {
         const ErgoResult unknown = call_ergo({"info", model_, "--cache", "q3"});
-        QCOMPARE(unknown.code, 1);
+        QCOMPARE(unknown.code, 2);
         QVERIFY2(is_one_sentence(unknown.err) && unknown.err.contains("f32, bf16 or q8"), unknown.err);
         const QJsonArray devices = call_ergo({"devices", "--json"}).json()["devices"].toArray();
         for (const auto& device : devices) {
