@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #version 460
-// DepthRoute: a softmax mixture of a token's depth sources (Kotodama specification §2.3). One workgroup a row.
+// DepthRoute: a softmax mixture of a token's depth sources (Kotodama specification §2.3), and the norm (RMSNorm) of it
+// where one follows. One workgroup a row.
 #include "common.glsl"
 #include "reduce.glsl"
 
 layout(constant_id = 0) const uint SOURCES = 2;      // at most 64
 layout(constant_id = 1) const bool WEIGHTED = false; // weights are wanted
+layout(constant_id = 2) const bool NORMED = false;
 
 layout(push_constant) uniform Push {
     Header header;
@@ -19,6 +21,9 @@ layout(push_constant) uniform Push {
     uint mask;
     uint width;
     float eps;
+    Floats norm;   // [width]
+    Floats normed; // [rows, width]
+    float norm_eps;
 } push;
 
 uint source_at(uint r, uint s) {
@@ -63,6 +68,7 @@ void main() {
             push.weights.at[row * SOURCES + s] = weight[s];
         }
     }
+    float squares = 0;
     for (uint c = gl_LocalInvocationID.x; c < push.width; c += GROUP) {
         float mixed = 0;
         for (uint s = 0; s < SOURCES; ++s) {
@@ -71,5 +77,12 @@ void main() {
             }
         }
         push.to.at[row * push.width + c] = mixed;
+        squares += mixed * mixed;
+    }
+    if (NORMED) { // every invocation reads back what it wrote
+        const float inverse = 1 / sqrt(sum_over_group(vec4(squares)).x / push.width + push.norm_eps);
+        for (uint c = gl_LocalInvocationID.x; c < push.width; c += GROUP) {
+            push.normed.at[row * push.width + c] = push.to.at[row * push.width + c] * inverse * push.norm.at[c];
+        }
     }
 }

@@ -96,7 +96,7 @@ struct Plan {
     std::vector<BufferInfo> buffers;
     std::vector<Op> ops; ///< in order of execution
     BufferId logits;     ///< [rows or 1, vocabulary]; none for a plan that ends earlier (tests)
-    std::vector<TapBinding> taps;
+    std::vector<TapBinding> taps; ///< with logits, all that is read after a run. Without logits: anything is
 
     BufferId add_buffer(std::string name, std::int64_t width,
                         BufferInfo::Extent extent = BufferInfo::Extent::rows);

@@ -72,11 +72,15 @@ std::vector<const Plan*> pointers(const std::vector<ModelPlan>& plans) {
     return out;
 }
 
-/// What the weight matrices are rounded to, else what is stored.
+/// What the weight matrices are rounded to (q4 leaves some of them in q8), else what is stored.
 std::string run_types(const Tables& tables, const ModelInfo& info) {
-    const auto rounded = std::find_if(tables.weights.begin(), tables.weights.end(),
-                                      [](const WeightInfo& weight) { return weight.run_as.has_value(); });
-    return rounded == tables.weights.end() ? info.dtype : std::string(dtype_name(*rounded->run_as));
+    std::optional<DType> rounded;
+    for (const WeightInfo& weight : tables.weights) {
+        if (weight.run_as && (!rounded || weight.run_as == DType::q4)) {
+            rounded = weight.run_as;
+        }
+    }
+    return rounded ? std::string(dtype_name(*rounded)) : info.dtype;
 }
 
 /// Bytes that can be had on a device now, as far as it says.

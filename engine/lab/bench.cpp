@@ -3,6 +3,7 @@
 
 #include "engine/backend/peak.h"
 #include "engine/base/error.h"
+#include "engine/generate/device_peak.h"
 #include "engine/generate/memory_plan.h"
 #include "engine/generate/session.h"
 #include "engine/model/lens_set.h"
@@ -160,6 +161,21 @@ void measure_ops(Session& session, const std::vector<std::int32_t>& prompt,
     }
 }
 
+/// What the device can do that computes: a Vulkan device by kernels of its own.
+void measure_machine(const Backend& backend, int threads, BenchResult& result) {
+    const std::size_t bytes = std::max<std::size_t>(result.bytes_per_token, std::size_t{1} << 20);
+    if (const auto peak = measure_device_peak(backend, bytes)) {
+        result.bandwidth = peak->bandwidth;
+        result.float_peak = peak->float_operations;
+        return;
+    }
+    const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    const int used = threads > 0 ? threads : cores;
+    result.bandwidth = measure_read_bandwidth(used, bytes);
+    result.float_peak = measure_float_peak(used);
+    result.int8_peak = measure_int8_peak(used);
+}
+
 } // namespace
 
 BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const BenchRequest& request,
@@ -241,12 +257,7 @@ BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const Be
         result.bytes_moved_per_token = static_cast<double>(moved) / tokens;
     }
     result.peak_memory = peak_memory();
-    const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    const int threads = request.threads > 0 ? request.threads : cores;
-    result.bandwidth =
-        measure_read_bandwidth(threads, std::max<std::size_t>(result.bytes_per_token, std::size_t{1} << 20));
-    result.float_peak = measure_float_peak(threads);
-    result.int8_peak = measure_int8_peak(threads);
+    measure_machine(*opened->backend, request.threads, result);
     result.bandwidth_share =
         static_cast<double>(result.bytes_per_token) * result.unobserved_tokens_per_second / result.bandwidth;
     measure_ops(plain, prompt, next, result, cancel);

@@ -39,7 +39,7 @@ struct BenchResult {
     double observed_share = 1;               ///< median of the pairwise ratios observed / unobserved
     std::uint64_t bytes_per_token = 0;       ///< weight bytes read for one generated token, on average
     std::uint64_t captured_bytes_per_token = 0;
-    double bandwidth = 0;                ///< bytes/s this machine reads with the same threads
+    double bandwidth = 0;                ///< bytes/s this machine reads with the same threads, or the device
     double bandwidth_share = 0;          ///< of it used while generating
     std::uint64_t peak_memory = 0;       ///< of the process, bytes
     std::uint64_t weight_bytes_read = 0; ///< in all

@@ -37,11 +37,39 @@ Encoder::Encoder(const DeviceTraits& device, const Plan& plan, Weights& weights,
     : device_(device), plan_(plan), weights_(weights), session_(session), step_(step), buffers_(buffers),
       arguments_(arguments), scratch_(scratch), serialise_(serialise), as_planned_(as_planned) {}
 
+void Encoder::begin(const Step& step) {
+    current_ = step.ops.back();
+    op_ = &plan_.ops[current_];
+    use().guarded = static_cast<bool>(op_->when);
+    use().name = plan_.ops[step.ops[0]].name;
+    for (std::size_t i = 1; i < step.ops.size(); ++i) { // what differs from the first one's name
+        const std::string &first = use().name, &name = plan_.ops[step.ops[i]].name;
+        const std::size_t common = first.rfind('.', first.find(' '));
+        const bool same =
+            common != std::string::npos && name.compare(0, common + 1, first, 0, common + 1) == 0;
+        use().name += " + " + (same ? name.substr(common + 1) : name);
+    }
+}
+
 void Encoder::encode() {
-    for (const Op& op : plan_.ops) {
-        op_ = &op;
-        uses_.push_back({.guarded = static_cast<bool>(op.when)});
-        std::visit([&](const auto& body) { vulkan::encode(*this, body); }, op.body);
+    uses_.resize(plan_.ops.size());
+    const std::vector<Step> steps =
+        as_planned_ ? steps_as_planned(plan_)
+                    : joined_steps(plan_, [this](WeightId id) { return weights_.matrix(id).stored; });
+    for (const Step& step : steps) {
+        begin(step);
+        const Op& first = plan_.ops[step.ops[0]];
+        if (!step.products.linears.empty()) {
+            vulkan::encode(*this, step.products);
+        } else if (!as_planned_ && !step.turns.all.empty()) {
+            vulkan::encode(*this, step.turns);
+        } else if (const auto* mix = std::get_if<Mix>(&first.body)) {
+            vulkan::encode(*this, *mix, step.norm);
+        } else if (const auto* depth = std::get_if<DepthRoute>(&first.body)) {
+            vulkan::encode(*this, *depth, step.norm);
+        } else {
+            std::visit([&](const auto& body) { vulkan::encode(*this, body); }, first.body);
+        }
     }
 }
 
@@ -65,10 +93,10 @@ VkDeviceAddress Encoder::access(BufferId id, bool writes) {
         const BufferInfo& buffer = plan_.buffers[static_cast<std::size_t>(id.index)];
         const auto bytes = static_cast<std::uint64_t>(buffer.width) * sizeof(float);
         OpUse uncounted;
-        OpUse& use = counting_ ? uses_.back() : uncounted;
-        (buffer.extent == BufferInfo::Extent::last_row    ? use.moved_fixed
-         : buffer.extent == BufferInfo::Extent::rows_keys ? use.moved_a_row_key
-                                                          : use.moved_a_row) += bytes;
+        OpUse& used = counting_ ? use() : uncounted;
+        (buffer.extent == BufferInfo::Extent::last_row    ? used.moved_fixed
+         : buffer.extent == BufferInfo::Extent::rows_keys ? used.moved_a_row_key
+                                                          : used.moved_a_row) += bytes;
     }
     return address;
 }
@@ -80,8 +108,7 @@ VkDeviceAddress Encoder::access(StateId id, bool writes) {
     const VkDeviceAddress address = session_.state(id).address;
     note(address, writes);
     if (counting_) {
-        OpUse& use = uses_.back();
-        (writes ? use.moved_a_row : use.moved_a_key) += std::uint64_t{width(id)} * sizeof(float);
+        (writes ? use().moved_a_row : use().moved_a_key) += std::uint64_t{width(id)} * sizeof(float);
     }
     return address;
 }
@@ -97,7 +124,7 @@ VkDeviceAddress Encoder::access_scratch(const Slice& slice, bool writes) {
 
 Weights::Matrix Encoder::matrix(WeightId id) {
     const Weights::Matrix found = weights_.matrix(id);
-    uses_.back().weight_bytes += found.bytes;
+    use().weight_bytes += found.bytes;
     return found;
 }
 
@@ -105,7 +132,7 @@ VkDeviceAddress Encoder::floats(WeightId id) {
     if (!id) {
         return 0;
     }
-    uses_.back().weight_bytes += weights_.matrix(id).bytes;
+    use().weight_bytes += weights_.matrix(id).bytes;
     return weights_.floats(id);
 }
 
@@ -148,8 +175,8 @@ bool Encoder::is_last_row(BufferId id) const {
 }
 
 void Encoder::read_rows_only(std::uint64_t bytes, std::int64_t rows) {
-    uses_.back().weight_bytes -= bytes;
-    uses_.back().bytes_a_row += rows > 0 ? bytes / static_cast<std::uint64_t>(rows) : 0;
+    use().weight_bytes -= bytes;
+    use().bytes_a_row += rows > 0 ? bytes / static_cast<std::uint64_t>(rows) : 0;
 }
 
 Header Encoder::header(std::initializer_list<BufferId> buffers) {
@@ -159,7 +186,7 @@ Header Encoder::header(std::initializer_list<BufferId> buffers) {
 Header Encoder::header(const std::vector<BufferId>& buffers) {
     Header made;
     made.step = step_;
-    made.slot = static_cast<std::uint32_t>(uses_.size() - 1);
+    made.slot = static_cast<std::uint32_t>(current_);
     // validate() has seen to it that only an op of the last row reads buffers of the last row.
     const bool last = !buffers.empty() && is_last_row(buffers[0]);
     for (std::size_t i = 0; i < buffers.size(); ++i) {
@@ -180,7 +207,7 @@ Groups Encoder::row_groups(BufferId out, std::uint32_t per) const {
 }
 
 void Encoder::add(Dispatch dispatch) {
-    dispatch.op = static_cast<std::uint32_t>(uses_.size() - 1);
+    dispatch.op = static_cast<std::uint32_t>(current_);
     dispatch.waits = serialise_ || any_of(reads_, writes_since_) || any_of(writes_, writes_since_) ||
                      any_of(writes_, reads_since_);
     if (dispatch.waits) {

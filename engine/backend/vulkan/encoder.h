@@ -3,6 +3,7 @@
 // for earlier ones. One encoder a plan; used by the thread that prepares it.
 #pragma once
 
+#include "engine/backend/vulkan/fusion.h"
 #include "engine/backend/vulkan/memory.h"
 #include "engine/backend/vulkan/pipelines.h"
 #include "engine/backend/vulkan/session_memory.h"
@@ -49,19 +50,22 @@ struct Dispatch {
     std::array<std::byte, push_bytes> push{};
     std::array<Groups, 3> groups;
     bool waits = false;   ///< reads or overwrites what an earlier dispatch since the last wait touched
-    std::uint32_t op = 0; ///< of the plan
+    std::uint32_t op = 0; ///< of the plan: the last one of its step
 };
 
-/// What one op reads and writes, for the counters.
+/// What the ops of a step read and write, for the counters.
 struct OpUse {
-    std::uint64_t weight_bytes = 0;    ///< when the op runs
-    std::uint64_t bytes_a_row = 0;     ///< of weights, for each row of the step
-    std::uint64_t moved_fixed = 0;     ///< of buffers and states: when the op runs
-    std::uint64_t moved_a_row = 0;     ///< for each row of the step
-    std::uint64_t moved_a_key = 0;     ///< for each position that the step looks at
-    std::uint64_t moved_a_row_key = 0; ///< for each pair of them
-    std::uint64_t keys_seen = 0;       ///< positions that a row looks back to at most; 0: all
-    bool guarded = false;              ///< counted only where the kernel noted its use
+    std::string name;                   ///< of the ops
+    std::uint64_t operations_a_row = 0; ///< of products: a multiplication and an addition are two
+    bool last_row = false;              ///< works on one row whatever the step has
+    std::uint64_t weight_bytes = 0;     ///< when the op runs
+    std::uint64_t bytes_a_row = 0;      ///< of weights, for each row of the step
+    std::uint64_t moved_fixed = 0;      ///< of buffers and states: when the op runs
+    std::uint64_t moved_a_row = 0;      ///< for each row of the step
+    std::uint64_t moved_a_key = 0;      ///< for each position that the step looks at
+    std::uint64_t moved_a_row_key = 0;  ///< for each pair of them
+    std::uint64_t keys_seen = 0;        ///< positions that a row looks back to at most; 0: all
+    bool guarded = false;               ///< counted only where the kernel noted its use
 
     std::uint64_t weights_read(std::uint64_t rows) const { return weight_bytes + bytes_a_row * rows; }
     std::uint64_t moved(std::uint64_t rows, std::uint64_t keys) const {
@@ -88,6 +92,7 @@ class Encoder {
     void encode();
 
     const std::vector<Dispatch>& dispatches() const { return dispatches_; }
+    /// One an op of the plan. What a step of several ops uses stands at the last of them.
     const std::vector<OpUse>& uses() const { return uses_; }
 
     // For the ops. Every read() and write() notes an access of the next dispatch.
@@ -99,12 +104,13 @@ class Encoder {
     /// The next dispatch moves nothing that is not counted already.
     void counted_before() { counting_ = false; }
     /// Of the states it reads, a row of the op looks at the last `count` positions at most.
-    void looks_back(std::uint64_t count) { uses_.back().keys_seen = count; }
+    void looks_back(std::uint64_t count) { use().keys_seen = count; }
     VkDeviceAddress write(StateId id) { return access(id, true); }
     /// Memory of the program for this op, uninitialised.
     Slice scratch(std::uint64_t bytes);
     VkDeviceAddress access_scratch(const Slice& slice, bool writes);
     Weights::Matrix matrix(WeightId id);
+    Stored stored(WeightId id) const { return weights_.matrix(id).stored; }
     VkDeviceAddress floats(WeightId id);
     VkDeviceAddress table(WeightId id); ///< a rotation table, of which a step reads next to nothing
     std::uint32_t param(ParamId id) const;
@@ -141,7 +147,10 @@ class Encoder {
         add(std::move(made));
     }
 
+    OpUse& use() { return uses_[current_]; }
+
   private:
+    void begin(const Step& step);
     VkDeviceAddress access(BufferId id, bool writes);
     VkDeviceAddress access(StateId id, bool writes);
     void note(std::uint64_t resource, bool writes);
@@ -157,13 +166,22 @@ class Encoder {
     Arena& scratch_;
     bool serialise_, as_planned_, counting_ = true;
     const Op* op_ = nullptr;
+    std::size_t current_ = 0; // in the plan
     std::vector<Dispatch> dispatches_;
     std::vector<OpUse> uses_;
     // Addresses touched by the dispatch being made, and by those since the last wait.
     std::set<VkDeviceAddress> reads_, writes_, reads_since_, writes_since_;
 };
 
-// The ops, in ops_rows.cpp, ops_paths.cpp and ops_attention.cpp.
+// The ops, in ops_rows.cpp, ops_paths.cpp and ops_attention.cpp, and steps of several, in ops_products.cpp
+// and ops_turns.cpp.
+void encode(Encoder& encoder, const Products& products);
+void encode(Encoder& encoder, const Turns& turns);
+/// `norm` of what the op writes.
+void encode(Encoder& encoder, const Mix& op, const Norm* norm = nullptr);
+void encode(Encoder& encoder, const DepthRoute& op, const Norm* norm = nullptr);
+/// The ball distances of keys that were written.
+void encode_balls(Encoder& encoder, const AppendKeyValue& op);
 void encode(Encoder& encoder, const Embed& op);
 void encode(Encoder& encoder, const Norm& op);
 void encode(Encoder& encoder, const Linear& op);
@@ -175,7 +193,5 @@ void encode(Encoder& encoder, const AppendKeyValue& op);
 void encode(Encoder& encoder, const Attention& op);
 void encode(Encoder& encoder, const KeptShare& op);
 void encode(Encoder& encoder, const Route& op);
-void encode(Encoder& encoder, const Mix& op);
-void encode(Encoder& encoder, const DepthRoute& op);
 
 } // namespace ergo::vulkan

@@ -158,6 +158,22 @@ void encode(Encoder& encoder, const Rotate& op) {
     }
 }
 
+void encode_balls(Encoder& encoder, const AppendKeyValue& op) {
+    if (!op.distances || op.ball.mode == Ball::Mode::off) {
+        return;
+    }
+    BallPoints points;
+    points.points = op.ball.unrotated ? encoder.read(op.key) : encoder.read(op.keys);
+    points.to = encoder.write(op.distances);
+    points.point_heads =
+        op.ball.unrotated ? static_cast<std::uint32_t>(op.heads_in) : static_cast<std::uint32_t>(op.heads);
+    points.balls = encoder.width(op.distances);
+    points.dim = static_cast<std::uint32_t>(op.dim);
+    points.from_position = !op.ball.unrotated;
+    points.to_position = true;
+    encode_ball(encoder, op.ball, points, encoder.header({{}, op.key}));
+}
+
 void encode(Encoder& encoder, const AppendKeyValue& op) {
     Turn key;
     key.from = encoder.read(op.key);
@@ -178,18 +194,7 @@ void encode(Encoder& encoder, const AppendKeyValue& op) {
     value.gain = op.rotation.gain;
     value.at_position = true;
     encode_turn(encoder, value, encoder.header({{}, op.value}));
-
-    if (op.distances && op.ball.mode != Ball::Mode::off) {
-        BallPoints points;
-        points.points = op.ball.unrotated ? encoder.read(op.key) : encoder.read(op.keys);
-        points.to = encoder.write(op.distances);
-        points.point_heads = op.ball.unrotated ? key.heads_in : key.heads;
-        points.balls = encoder.width(op.distances);
-        points.dim = key.dim;
-        points.from_position = !op.ball.unrotated;
-        points.to_position = true;
-        encode_ball(encoder, op.ball, points, encoder.header({{}, op.key}));
-    }
+    encode_balls(encoder, op);
 }
 
 void encode(Encoder& encoder, const Attention& op) {

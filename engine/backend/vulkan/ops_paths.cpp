@@ -28,7 +28,7 @@ void encode(Encoder& encoder, const Route& op) {
                      push, {encoder.row_groups(op.shares, 64), Groups::fixed(1), Groups::fixed(1)});
 }
 
-void encode(Encoder& encoder, const Mix& op) {
+void encode(Encoder& encoder, const Mix& op, const Norm* norm) {
     if (op.parts.size() > most_parts) {
         encoder.unsupported(std::to_string(op.parts.size()) + " parts, at most " +
                             std::to_string(most_parts) + " are possible");
@@ -56,19 +56,32 @@ void encode(Encoder& encoder, const Mix& op) {
     }
     struct Push {
         Header header;
-        VkDeviceAddress parts, shares, gate, layer_scale, residual, to;
+        VkDeviceAddress parts, shares, gate, layer_scale, residual, to, norm, norm_bias, normed;
         std::uint32_t width;
-    } const push{
-        encoder.header(rows),           encoder.argument(std::as_bytes(std::span(parts))),
-        encoder.read(op.shares),        op.gate ? encoder.read(op.gate) : encoder.floats(op.constant_gate),
-        encoder.floats(op.layer_scale), encoder.read(op.residual),
-        encoder.write(op.out),          width};
+        float eps;
+    } const push{encoder.header(rows),
+                 encoder.argument(std::as_bytes(std::span(parts))),
+                 encoder.read(op.shares),
+                 op.gate ? encoder.read(op.gate) : encoder.floats(op.constant_gate),
+                 encoder.floats(op.layer_scale),
+                 encoder.read(op.residual),
+                 encoder.write(op.out),
+                 norm ? encoder.floats(norm->weight) : 0,
+                 norm ? encoder.floats(norm->bias) : 0,
+                 norm ? encoder.write(norm->out) : 0,
+                 width,
+                 norm ? norm->eps : 0};
+    // NORM in shaders/mix.comp
+    const std::uint32_t kind = !norm ? 0 : norm->kind == Norm::Kind::rms ? 1 : 2;
     encoder.dispatch(
-        "mix", {count, static_cast<bool>(op.shares), gate, gate_wide, scale, static_cast<bool>(op.residual)},
-        push, {Groups::cover(width, 64), encoder.row_groups(op.out), Groups::fixed(1)});
+        "mix",
+        {count, static_cast<bool>(op.shares), gate, gate_wide, scale, static_cast<bool>(op.residual), kind,
+         norm && norm->bias},
+        push,
+        {norm ? Groups::fixed(1) : Groups::cover(width, 64), encoder.row_groups(op.out), Groups::fixed(1)});
 }
 
-void encode(Encoder& encoder, const DepthRoute& op) {
+void encode(Encoder& encoder, const DepthRoute& op, const Norm* norm) {
     std::vector<VkDeviceAddress> sources;
     std::array<std::uint32_t, 2> last_rows{}; // bit s: source s holds the last row only
     for (std::size_t s = 0; s < op.sources.size(); ++s) {
@@ -81,12 +94,22 @@ void encode(Encoder& encoder, const DepthRoute& op) {
         VkDeviceAddress sources, query, weights, to;
         std::uint32_t last_rows[2], temperature, mask, width;
         float eps;
-    } const push{encoder.header({op.out}),      encoder.argument(std::as_bytes(std::span(sources))),
-                 encoder.floats(op.query),      encoder.write(op.weights),
-                 encoder.write(op.out),         {last_rows[0], last_rows[1]},
-                 encoder.param(op.temperature), encoder.param(op.mask),
-                 encoder.width(op.out),         op.eps};
-    encoder.dispatch("depth_route", {count, static_cast<bool>(op.weights)}, push,
+        VkDeviceAddress norm, normed;
+        float norm_eps;
+    } const push{encoder.header({op.out}),
+                 encoder.argument(std::as_bytes(std::span(sources))),
+                 encoder.floats(op.query),
+                 encoder.write(op.weights),
+                 encoder.write(op.out),
+                 {last_rows[0], last_rows[1]},
+                 encoder.param(op.temperature),
+                 encoder.param(op.mask),
+                 encoder.width(op.out),
+                 op.eps,
+                 norm ? encoder.floats(norm->weight) : 0,
+                 norm ? encoder.write(norm->out) : 0,
+                 norm ? norm->eps : 0};
+    encoder.dispatch("depth_route", {count, static_cast<bool>(op.weights), norm != nullptr}, push,
                      {Groups::fixed(1), encoder.row_groups(op.out), Groups::fixed(1)});
 }
 

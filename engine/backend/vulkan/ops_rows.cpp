@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Ops that work on each row alone: Embed, Norm, Linear, Gate. The Push structs mirror the kernels' push
+// Ops that work on each row alone: Embed, Norm, Gate. The Push structs mirror the kernels' push
 // constants.
 #include "engine/backend/vulkan/encoder.h"
-
-#include <algorithm>
 
 namespace ergo::vulkan {
 
@@ -38,36 +36,6 @@ void encode(Encoder& encoder, const Norm& op) {
     encoder.dispatch(
         "norm", {op.kind == Norm::Kind::rms, static_cast<bool>(op.bias)}, push,
         {Groups::fixed(static_cast<std::uint64_t>(op.heads)), encoder.row_groups(op.out), Groups::fixed(1)});
-}
-
-void encode(Encoder& encoder, const Linear& op) {
-    const Weights::Matrix matrix = encoder.matrix(op.weight);
-    const Shape& shape = encoder.shape(op.weight);
-    struct Push {
-        Header header;
-        VkDeviceAddress from, weight, bias, to;
-        std::uint32_t inputs, outputs;
-    } const push{encoder.header({op.out, op.in}),
-                 encoder.read(op.in),
-                 matrix.address,
-                 encoder.floats(op.bias),
-                 encoder.write(op.out),
-                 static_cast<std::uint32_t>(shape.at(1)),
-                 static_cast<std::uint32_t>(shape.at(0))};
-    std::vector<std::uint32_t> constants{0, static_cast<std::uint32_t>(matrix.stored),
-                                         static_cast<std::uint32_t>(op.activation),
-                                         static_cast<bool>(op.bias), push.inputs % 4 == 0};
-    const bool one_row = encoder.plan().max_rows == 1 || encoder.is_last_row(op.out);
-    if (one_row) {
-        // One subgroup an output; a group of 128 invocations loops over what is left.
-        const std::uint64_t outputs = std::max(1u, 128 / std::max(1u, encoder.device().subgroup_size));
-        const std::uint64_t groups = std::min<std::uint64_t>((push.outputs + outputs - 1) / outputs, 65535);
-        encoder.dispatch("matvec", std::move(constants), push,
-                         {Groups::fixed(groups), encoder.row_groups(op.out), Groups::fixed(1)});
-    } else {
-        encoder.dispatch("matmul", std::move(constants), push,
-                         {Groups::cover(push.outputs, 64), Groups::rows(32), Groups::fixed(1)});
-    }
 }
 
 void encode(Encoder& encoder, const Gate& op) {

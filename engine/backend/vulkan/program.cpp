@@ -68,6 +68,7 @@ VulkanProgram::VulkanProgram(Context& context, Weights& weights, SessionMemory& 
                     context.device.options().no_fusion);
     encoder.encode();
     uses_ = encoder.uses();
+    work_.resize(uses_.size());
     indirect_ =
         step_arena_.allocate(encoder.dispatches().size() * sizeof(VkDispatchIndirectCommand), "group counts");
     recorder_.emplace(context, encoder.dispatches(), indirect_,
@@ -116,6 +117,8 @@ void VulkanProgram::run(const StepState& step, const CancelToken& cancel, Counte
         if (!uses_[i].guarded || used[i]) {
             const auto rows = static_cast<std::uint64_t>(rows_), keys = static_cast<std::uint64_t>(keys_);
             counters.weight_bytes_read += uses_[i].weights_read(rows);
+            work_[i].weight_bytes += uses_[i].weights_read(rows);
+            work_[i].operations += uses_[i].operations_a_row * (uses_[i].last_row ? 1 : rows);
             counters.bytes_moved += uses_[i].moved(rows, keys);
         }
     }
@@ -133,7 +136,8 @@ std::vector<OpTime> VulkanProgram::op_times() const {
         const Dispatch& dispatch = recorder_->dispatch(i);
         if (dispatch.op != op) {
             op = dispatch.op;
-            times.push_back({plan_->ops[op].name, dispatch.shader, runs_, 0});
+            times.push_back(
+                {uses_[op].name, dispatch.shader, runs_, 0, work_[op].weight_bytes, work_[op].operations});
         }
         times.back().seconds += seconds[i];
     }

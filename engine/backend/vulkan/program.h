@@ -53,6 +53,10 @@ class VulkanProgram final : public Program {
     std::vector<Slice> buffers_;
     Slice step_, usage_, indirect_;
     std::vector<OpUse> uses_;
+    struct Work {
+        std::uint64_t weight_bytes = 0, operations = 0;
+    };
+    std::vector<Work> work_; // of all runs, as uses_
     std::optional<Recorder> recorder_;
     std::uint64_t runs_ = 0;
     std::int64_t rows_ = 0, keys_ = 0;             // of the last run

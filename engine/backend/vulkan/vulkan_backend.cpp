@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/backend/vulkan/vulkan_backend.h"
 
+#include "engine/backend/vulkan/device_peak.h"
 #include "engine/backend/vulkan/program.h"
 #include "engine/base/error.h"
 
@@ -156,6 +157,8 @@ class VulkanBackend final : public Backend {
         return std::make_unique<VulkanModel>(context_, std::move(weights));
     }
 
+    Context& context() const { return *context_; }
+
   private:
     std::shared_ptr<Context> context_;
 };
@@ -175,6 +178,11 @@ std::vector<DeviceInfo> vulkan_devices() {
     } catch (const std::exception&) {
         return {}; // no loader or no driver: there are no devices
     }
+}
+
+std::optional<VulkanPeak> measure_vulkan_peak(const Backend& backend, std::uint64_t bytes) {
+    const auto* mine = dynamic_cast<const vulkan::VulkanBackend*>(&backend);
+    return mine ? std::optional(vulkan::measure_peak(mine->context(), bytes)) : std::nullopt;
 }
 
 std::shared_ptr<Backend> make_vulkan_backend(int device_index, const VulkanOptions& options) {

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,5 +38,14 @@ struct VulkanOptions : Diagnostics {
 /// integrated or virtual one. Throws Error(device) when there is no such device, Error(unsupported) when it
 /// lacks a feature.
 std::shared_ptr<Backend> make_vulkan_backend(int device_index = -1, const VulkanOptions& options = {});
+
+/// What a device can do, measured by plain kernels.
+struct VulkanPeak {
+    double bandwidth = 0;        ///< bytes a second that all its units read together
+    double float_operations = 0; ///< float32 operations a second; a multiply-add is two
+};
+/// Of the device of `backend`, reading `bytes` at a time; empty when it is not a Vulkan backend. Takes some
+/// tenths of a second. Throws Error(resources) when there is no memory for it.
+std::optional<VulkanPeak> measure_vulkan_peak(const Backend& backend, std::uint64_t bytes);
 
 } // namespace ergo

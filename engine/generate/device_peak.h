@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the device of a backend can do, where it is another than the CPU. A free function, any thread.
+#pragma once
+
+#include "engine/backend/backend.h"
+
+#include <optional>
+
+namespace ergo {
+
+struct DevicePeak {
+    double bandwidth = 0;        ///< bytes a second that all its units read together
+    double float_operations = 0; ///< float32 operations a second; a multiply-add is two
+};
+
+/// Measured by plain kernels on the device, reading `bytes` at a time; empty for the CPU. Takes some tenths
+/// of a second. Throws Error(resources) when the device has no memory for it.
+std::optional<DevicePeak> measure_device_peak(const Backend& backend, std::uint64_t bytes);
+
+} // namespace ergo
