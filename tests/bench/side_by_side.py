@@ -12,7 +12,7 @@ for all when ergo opens it too:
     ergo synth --config SHAPE.json --as gguf --dtype q8_0 --out DIR
 
 Prints the medians of tokens/s of a prompt of 512 (--prompt) and of generating 128 (--generate) tokens after 128, what ergo is to each peer,
-and what it takes of the machine: of the measured bandwidth while generating, of the float32 peak in the products of a
+the same of every turn, and what it takes of the machine: of the measured bandwidth while generating, of the float32 peak in the products of a
 prompt. --under puts a command before each measurement, such as one that keeps a machine quiet meanwhile.
 """
 import argparse
@@ -97,6 +97,9 @@ def main():
         share = statistics.median(share for _, share in found[task, "ergo"])
         print(f"{task:40}" + "".join(f"{rate:12.1f}" for rate in rates)
               + "".join(f"{rates[0] / rate:12.2f}" for rate in rates[1:]) + f"{100 * share:10.0f} %")
+        for turn in zip(*(found[task, e.name] for e in engines)):  # a disturbed turn shows
+            print(f"{'  in one turn':40}" + "".join(f"{rate:12.1f}" for rate, _ in turn)
+                  + "".join(f"{turn[0][0] / rate:12.2f}" for rate, _ in turn[1:]))
 
 
 if __name__ == "__main__":
