@@ -53,6 +53,33 @@
     </message>
 </context>
 <context>
+    <name>Dropped</name>
+    <message>
+        <source>Use this tokenizer with %1</source>
+        <translation>Diesen Tokenizer mit %1 benutzen</translation>
+    </message>
+    <message>
+        <source>Use this chat template with %1</source>
+        <translation>Diese Chat-Vorlage mit %1 benutzen</translation>
+    </message>
+    <message>
+        <source>Use these masses with %1</source>
+        <translation>Diese Massen mit %1 benutzen</translation>
+    </message>
+    <message>
+        <source>tokenizer %1 from %2</source>
+        <translation>Tokenizer %1 aus %2</translation>
+    </message>
+    <message>
+        <source>chat template %1 from %2</source>
+        <translation>Chat-Vorlage %1 aus %2</translation>
+    </message>
+    <message>
+        <source>gravity masses %1 from %2</source>
+        <translation>Gravitationsmassen %1 aus %2</translation>
+    </message>
+</context>
+<context>
     <name>Engine</name>
     <message>
         <source>Model&apos;s own</source>
@@ -904,13 +931,6 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
     </message>
 </context>
 <context>
-    <name>ergosphere::DropOverlay</name>
-    <message>
-        <source>Drop to open</source>
-        <translation>Zum Öffnen loslassen</translation>
-    </message>
-</context>
-<context>
     <name>ergosphere::FigureDialog</name>
     <message>
         <source>Export figure</source>
@@ -1613,6 +1633,10 @@ Open a model first.</source>
         <source>Save the recipe</source>
         <translation>Das Rezept sichern</translation>
     </message>
+    <message>
+        <source>Drop to open</source>
+        <translation>Zum Öffnen loslassen</translation>
+    </message>
 </context>
 <context>
     <name>ergosphere::MatrixView</name>
@@ -1870,6 +1894,22 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
     <message>
         <source>Runs them under ordinary attention; weights adapted to gravity write nonsense then</source>
         <translation>Rechnet mit gewöhnlicher Attention; an Gravity angepasste Gewichte schreiben dann Unsinn</translation>
+    </message>
+    <message>
+        <source>The model cannot be used with the %1. What is open already stays open.</source>
+        <translation>Damit kann das Modell nicht benutzt werden: %1. Was schon offen ist, bleibt offen.</translation>
+    </message>
+    <message>
+        <source>Without what is attached</source>
+        <translation>Ohne das Beigefügte</translation>
+    </message>
+    <message>
+        <source>Shows the model as it is in its own folder</source>
+        <translation>Zeigt das Modell so, wie es in seinem Ordner liegt</translation>
+    </message>
+    <message>
+        <source>Attached</source>
+        <translation>Beigefügt</translation>
     </message>
 </context>
 <context>
@@ -2413,6 +2453,10 @@ von %4 bis %5, %6 Werte, %7 Nullen</translation>
     <message>
         <source>%1 are not finite</source>
         <translation>%1 sind nicht endlich</translation>
+    </message>
+    <message>
+        <source>More than %1 tensors are shown: filter them first</source>
+        <translation>Mehr als %1 Tensoren werden gezeigt: erst filtern</translation>
     </message>
 </context>
 <context>

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cstdio>
+#include <iterator>
 #include <optional>
 
 namespace ergo::cli {
@@ -26,8 +27,12 @@ struct Row {
 
 /// Calls `take` with every stored tensor, in file order.
 template <class Take> void for_each_row(const Checkpoint& checkpoint, Take take) {
+    auto next = checkpoint.tensors().begin(); // many files are sorted by name
     for (const std::string& name : checkpoint.order()) {
-        if (const auto found = checkpoint.tensors().find(name); found != checkpoint.tensors().end()) {
+        const bool sorted = next != checkpoint.tensors().end() && next->first == name;
+        if (const auto found = sorted ? next : checkpoint.tensors().find(name);
+            found != checkpoint.tensors().end()) {
+            next = std::next(found);
             take(Row{name, dtype_name(found->second.dtype()), found->second.shape(), &found->second});
         } else if (const auto odd = checkpoint.unreadable().find(name);
                    odd != checkpoint.unreadable().end()) {

@@ -13,8 +13,11 @@ DropOverlay::DropOverlay(QWidget* parent) : QWidget(parent) {
     hide();
 }
 
-void DropOverlay::cover(const QString& what) {
+void DropOverlay::cover(const QString& action, const QString& what) {
+    action_ = action;
     what_ = what;
+    setAccessibleName(action);
+    setAccessibleDescription(what);
     setGeometry(parentWidget()->rect());
     raise();
     show();
@@ -31,7 +34,8 @@ void DropOverlay::paintEvent(QPaintEvent*) {
     p.drawRoundedRect(QRectF(rect()).adjusted(24, 24, -24, -24), 12, 12);
     p.setPen(c.text);
     p.setFont(titleFont());
-    p.drawText(rect().adjusted(48, 0, -48, -24), Qt::AlignCenter, tr("Drop to open"));
+    p.drawText(rect().adjusted(48, 0, -48, -24), Qt::AlignCenter,
+               QFontMetrics(titleFont()).elidedText(action_, Qt::ElideMiddle, width() - 120));
     p.setPen(c.muted);
     p.setFont(interfaceFont());
     p.drawText(rect().adjusted(48, 32, -48, 0), Qt::AlignCenter,

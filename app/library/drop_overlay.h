@@ -11,14 +11,15 @@ class DropOverlay : public QWidget {
 
   public:
     explicit DropOverlay(QWidget* parent);
-    /// Shows over the whole parent.
-    void cover(const QString& what);
+    /// Shows over the whole parent: what a drop would do, and of which file or folder.
+    void cover(const QString& action, const QString& what);
+    const QString& action() const { return action_; }
 
   protected:
     void paintEvent(QPaintEvent* event) override;
 
   private:
-    QString what_;
+    QString action_, what_;
 };
 
 } // namespace ergosphere

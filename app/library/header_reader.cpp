@@ -43,15 +43,35 @@ void recognise(ModelHeaders& headers) {
     }
 }
 
+/// A tokenizer that is given to a model must fit it before the card offers to load them together.
+void checkTokenizer(ModelHeaders& headers) {
+    if (!headers.model || !headers.checkpoint->attached(ergo::AttachmentKind::tokenizer)) {
+        return;
+    }
+    try {
+        std::vector<std::string> notes;
+        (void)ergo::open_tokenizer(*headers.checkpoint, headers.info, notes);
+    } catch (const ergo::Error& error) {
+        headers.opens = headers.opens_anyway = false;
+        headers.problem = QString::fromUtf8(error.what());
+    }
+}
+
 } // namespace
 
-ModelHeaders readHeaders(const QString& source, const ergo::Progress& progress,
+ModelHeaders readHeaders(const CardRequest& request, const ergo::Progress& progress,
                          const ergo::CancelToken& cancel) {
     ModelHeaders headers;
-    headers.source = source;
-    headers.name = modelTitle(source);
+    headers.source = request.source;
+    headers.name = modelTitle(request.source);
     try {
-        headers.checkpoint = ergo::open_checkpoint(source.toStdString(), progress, cancel);
+        if (request.checkpoint) {
+            request.checkpoint->check_unchanged();
+        }
+        headers.checkpoint = ergo::Checkpoint::with(
+            request.checkpoint ? request.checkpoint
+                               : ergo::open_checkpoint(request.source.toStdString(), progress, cancel),
+            request.parts);
         const ergo::Checkpoint& checkpoint = *headers.checkpoint;
         headers.weight_bytes = checkpoint.weight_bytes();
         headers.files = ergo::weight_files(checkpoint);
@@ -61,6 +81,7 @@ ModelHeaders readHeaders(const QString& source, const ergo::Progress& progress,
         }
         headers.outline = outlineOf(headers.checkpoint);
         recognise(headers);
+        checkTokenizer(headers);
     } catch (const std::exception& error) {
         headers.problem = QString::fromUtf8(error.what());
     }
@@ -74,7 +95,13 @@ void readMore(ModelHeaders& headers) {
     }
     headers.licence = ergo::find_licence(*headers.checkpoint);
     try {
-        if (const auto tokenizer = ergo::open_tokenizer(*headers.checkpoint)) {
+        std::vector<std::string> notes;
+        const auto tokenizer = headers.model ? ergo::open_tokenizer(*headers.checkpoint, headers.info, notes)
+                                             : ergo::open_tokenizer(*headers.checkpoint);
+        for (const std::string& note : notes) {
+            headers.tokenizer_notes << QString::fromStdString(note);
+        }
+        if (tokenizer) {
             headers.tokenizer = QObject::tr("%1 · %2 tokens")
                                     .arg(QString::fromStdString(tokenizer->kind()),
                                          QLocale().toString(tokenizer->vocab_size()));
@@ -89,8 +116,8 @@ void readMore(ModelHeaders& headers) {
     }
 }
 
-void HeaderReader::read(const QString& source) {
-    QThreadPool::globalInstance()->start([self = QPointer(this), source, cancel = cancel_] {
+void HeaderReader::read(const CardRequest& request) {
+    QThreadPool::globalInstance()->start([self = QPointer(this), request, cancel = cancel_] {
         // Closing the card does not wait for the disk, so the reader may be gone; the application is not.
         const auto tell = [&self](const ModelHeaders& headers) {
             QMetaObject::invokeMethod(qApp, [self, headers] {
@@ -106,7 +133,7 @@ void HeaderReader::read(const QString& source) {
                 }
             });
         };
-        ModelHeaders headers = readHeaders(source, step, cancel);
+        ModelHeaders headers = readHeaders(request, step, cancel);
         tell(headers);
         readMore(headers);
         tell(headers);

@@ -15,6 +15,19 @@
 
 namespace ergosphere {
 
+/// What a card is about: a model, and the parts that are given to it from other places.
+struct CardRequest {
+    CardRequest(QString of, std::vector<ergo::Attachment> with = {},
+                std::shared_ptr<const ergo::Checkpoint> opened = {})
+        : source(std::move(of)), parts(std::move(with)), checkpoint(std::move(opened)) {}
+
+    CardRequest(const char* of) : CardRequest(QString(of)) {}
+
+    QString source;
+    std::vector<ergo::Attachment> parts;
+    std::shared_ptr<const ergo::Checkpoint> checkpoint; ///< open already; null: not yet
+};
+
 /// What a model card shows. Plain values; the shared parts are never changed.
 struct ModelHeaders {
     QString source, name;
@@ -25,6 +38,7 @@ struct ModelHeaders {
     bool more = false;              ///< tokenizer and licence have been read too
     QString tokenizer, chat_format; ///< "byte-level BPE · 32,000 tokens", "DiscoverLM"; empty: none
     QString tokenizer_problem;      ///< why there is none although files are there
+    QStringList tokenizer_notes;    ///< what is odd about how it fits the model
     ergo::Licence licence;
     std::shared_ptr<const ergo::MemoryPlanner> planner; ///< null without a model
     std::vector<ergo::MemoryHost> hosts;                ///< the CPU alone; others come later
@@ -41,7 +55,7 @@ struct ModelHeaders {
 
 /// What the headers say. Any thread, throws nothing. Only compressed files take time; cancelled, they are a
 /// problem like another.
-ModelHeaders readHeaders(const QString& source, const ergo::Progress& progress = {},
+ModelHeaders readHeaders(const CardRequest& request, const ergo::Progress& progress = {},
                          const ergo::CancelToken& cancel = {});
 /// Adds tokenizer and licence.
 void readMore(ModelHeaders& headers);
@@ -53,7 +67,7 @@ class HeaderReader : public QObject {
     explicit HeaderReader(QObject* parent = nullptr) : QObject(parent) {}
     ~HeaderReader() override { cancel_.cancel(); }
     /// The answers come as headers(), then more(), then devices(), unless the reader is gone by then.
-    void read(const QString& source);
+    void read(const CardRequest& request);
 
   signals:
     void progress(const QString& what, double done, double total);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/library/model_card.h"
 
+#include "app/library/drop_overlay.h"
+#include "app/library/dropped.h"
 #include "app/library/file_panel.h"
 #include "app/library/memory_page.h"
 #include "app/library/recent_models.h"
@@ -13,6 +15,7 @@
 #include <QApplication>
 #include <QClipboard>
 #include <QDialogButtonBox>
+#include <QDragEnterEvent>
 #include <QGridLayout>
 #include <QHBoxLayout>
 #include <QLabel>
@@ -199,11 +202,15 @@ ModelCard::ModelCard(NoReading, const QString& source, QWidget* parent) : QDialo
     buttons_ = new QDialogButtonBox;
     outer->addSpacing(8);
     outer->addWidget(buttons_);
+    overlay_ = new DropOverlay(this);
     connect(buttons_, &QDialogButtonBox::rejected, this, &QDialog::reject);
     resize(800, 640);
 }
 
-ModelCard::ModelCard(const QString& source, QWidget* parent) : ModelCard(NoReading{}, source, parent) {
+ModelCard::ModelCard(const CardRequest& request, QWidget* parent)
+    : ModelCard(NoReading{}, request.source, parent) {
+    parts_ = request.parts;
+    setAcceptDrops(true);
     connect(&reader_, &HeaderReader::headers, this, &ModelCard::fill);
     connect(&reader_, &HeaderReader::more, this, &ModelCard::fillMore);
     connect(&reader_, &HeaderReader::devices, this, [this](const std::vector<ergo::MemoryHost>& hosts) {
@@ -213,7 +220,11 @@ ModelCard::ModelCard(const QString& source, QWidget* parent) : ModelCard(NoReadi
     });
     connect(&reader_, &HeaderReader::progress, progress_, &ProgressRow::setProgress);
     buttons_->addButton(QDialogButtonBox::Cancel);
-    reader_.read(source);
+    reader_.read(request);
+}
+
+ModelCard::~ModelCard() {
+    freeElsewhere([last = std::move(checkpoint_)]() mutable { last.reset(); });
 }
 
 ModelCard* ModelCard::forFailure(const QString& source, const QString& report, QWidget* parent) {
@@ -231,9 +242,42 @@ QString ModelCard::reportText() const {
 }
 
 void ModelCard::load(const ergo::OpenOptions& insisting) {
-    const LoadChoice choice{insisting, memory_ ? memory_->context() : 0, checkpoint_};
+    const LoadChoice choice{insisting, memory_ ? memory_->context() : 0, checkpoint_, parts_};
     emit loadRequested(source_, choice);
     accept();
+}
+
+QStringList ModelCard::partTexts() const {
+    QStringList texts;
+    for (const ergo::Attachment& part : parts_) {
+        texts << partText(part);
+    }
+    return texts;
+}
+
+void ModelCard::another(const std::vector<ergo::Attachment>& parts) {
+    emit cardRequested({source_, parts, checkpoint_});
+    reject();
+}
+
+void ModelCard::dragEnterEvent(QDragEnterEvent* event) {
+    const QString path = draggedPath(event->mimeData());
+    if (const auto part = partFor(path); part && checkpoint_) {
+        event->acceptProposedAction();
+        overlay_->cover(useText(*part, title_->text()), path);
+    }
+}
+
+void ModelCard::dragLeaveEvent(QDragLeaveEvent*) {
+    overlay_->hide();
+}
+
+void ModelCard::dropEvent(QDropEvent* event) {
+    overlay_->hide();
+    if (const auto part = partFor(draggedPath(event->mimeData())); part && checkpoint_) {
+        event->acceptProposedAction();
+        another(withPart(parts_, *part));
+    }
 }
 
 void ModelCard::fill(const ModelHeaders& headers) {
@@ -243,7 +287,10 @@ void ModelCard::fill(const ModelHeaders& headers) {
         subtitle_->setText(sentence(headers.info.why));
     } else {
         subtitle_->setText(
-            !headers.opens_anyway ? tr("This cannot be opened. What is open already stays open.")
+            !headers.opens_anyway && !parts_.empty()
+                ? tr("The model cannot be used with the %1. What is open already stays open.")
+                      .arg(QLocale().createSeparatedList(partTexts()))
+            : !headers.opens_anyway ? tr("This cannot be opened. What is open already stays open.")
             : headers.insisting.allow_unused
                 ? tr("This checkpoint holds tensors that the model does not use. What is open "
                      "already stays open.")
@@ -304,6 +351,13 @@ void ModelCard::fillButtons(const ModelHeaders& headers) {
         }
         buttons_->addButton(QDialogButtonBox::Close)->setDefault(true);
     }
+    if (!parts_.empty() && headers.checkpoint) {
+        auto* without = buttons_->addButton(tr("Without what is attached"), QDialogButtonBox::ActionRole);
+        without->setObjectName("without_parts");
+        without->setToolTip(tr("Shows the model as it is in its own folder"));
+        without->setAutoDefault(false);
+        connect(without, &QPushButton::clicked, this, [this] { another({}); });
+    }
     if (why_ || text_) {
         auto* why = buttons_->addButton(tr("Why"), QDialogButtonBox::HelpRole);
         why->setObjectName("why");
@@ -352,6 +406,9 @@ void ModelCard::fillOverview(const ModelHeaders& headers) {
         page.fact(grid, tr("Rounded"),
                   tr("mean KL %1 nats from the original, logits differ by up to %2 (over %3 tokens)")
                       .arg(cost[0], cost[1], cost[2]));
+    }
+    for (const QString& part : partTexts()) {
+        page.fact(grid, tr("Attached"), part);
     }
     tokenizer_ = page.fact(grid, tr("Tokenizer"), tr("being read …"));
     chat_format_ = page.fact(grid, tr("Chat format"), QString());
@@ -405,6 +462,9 @@ void ModelCard::fillMore(const ModelHeaders& headers) {
         tokenizer_->setText(!headers.tokenizer.isEmpty()          ? headers.tokenizer
                             : headers.tokenizer_problem.isEmpty() ? tr("none: token ids only")
                                                                   : headers.tokenizer_problem);
+        if (!headers.tokenizer_notes.isEmpty()) {
+            tokenizer_->setText(tokenizer_->text() + '\n' + headers.tokenizer_notes.join('\n'));
+        }
         chat_format_->setText(headers.chat_format.isEmpty() ? tr("none") : headers.chat_format);
         licence_->setText(headers.licence.name.empty() ? tr("not found")
                                                        : QString("%1 (%2)").arg(text(headers.licence.name),

@@ -15,6 +15,7 @@ class QVBoxLayout;
 
 namespace ergosphere {
 
+class DropOverlay;
 class FilePanel;
 class MemoryPage;
 class ProgressRow;
@@ -25,6 +26,8 @@ struct LoadChoice {
     ergo::OpenOptions insisting;                        ///< unless it opens as it is
     qint64 context = 0;                                 ///< 0: the model's own
     std::shared_ptr<const ergo::Checkpoint> checkpoint; ///< open already; null: not yet
+    /// From other places; nullopt: those it was last opened with.
+    std::optional<std::vector<ergo::Attachment>> parts = std::nullopt;
 };
 
 class ModelCard : public QDialog {
@@ -32,7 +35,8 @@ class ModelCard : public QDialog {
 
   public:
     /// Begins to read at once; shows itself as soon as there is something to show.
-    ModelCard(const QString& source, QWidget* parent);
+    ModelCard(const CardRequest& request, QWidget* parent);
+    ~ModelCard() override;
     /// The text a person can select and copy: the report, or what the card says.
     QString reportText() const;
     /// A card for a failure that came later, while loading.
@@ -42,9 +46,16 @@ class ModelCard : public QDialog {
     FilePanel* files() const { return files_; }
 
   signals:
+    /// A part was dropped on the card, or all were taken away: another card is wanted, this one is closed.
+    void cardRequested(const ergosphere::CardRequest& request);
     void loadRequested(const QString& source, const ergosphere::LoadChoice& choice);
     void ready();    ///< the headers have been read
     void complete(); ///< and the rest
+
+  protected:
+    void dragEnterEvent(QDragEnterEvent* event) override;
+    void dragLeaveEvent(QDragLeaveEvent* event) override;
+    void dropEvent(QDropEvent* event) override;
 
   private:
     struct NoReading {};
@@ -56,10 +67,14 @@ class ModelCard : public QDialog {
     void fillMemory(const ModelHeaders& headers);
     void fillWhy(const ModelHeaders& headers);
     void fillReport(const ModelHeaders& headers);
+    QStringList partTexts() const;
+    void another(const std::vector<ergo::Attachment>& parts);
     void load(const ergo::OpenOptions& insisting);
 
     QString source_, report_;
+    std::vector<ergo::Attachment> parts_;
     HeaderReader reader_;
+    DropOverlay* overlay_ = nullptr;
     QLabel *title_ = nullptr, *subtitle_ = nullptr;
     QTabWidget* tabs_ = nullptr;
     QLabel *tokenizer_ = nullptr, *chat_format_ = nullptr, *licence_ = nullptr;

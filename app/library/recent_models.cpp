@@ -11,6 +11,7 @@ namespace ergosphere {
 namespace {
 
 constexpr const char* key = "library/recent";
+constexpr const char* parts_key = "library/parts"; // source to a list of files
 
 } // namespace
 
@@ -35,6 +36,34 @@ void RecentModels::remove(const QString& source) {
     QStringList all = sources();
     all.removeAll(source);
     settings_.setValue(key, all);
+}
+
+std::vector<ergo::Attachment> RecentModels::parts(const QString& source) const {
+    std::vector<ergo::Attachment> out;
+    for (const QString& file : settings_.value(parts_key).toMap().value(source).toStringList()) {
+        const std::filesystem::path path = file.toStdString();
+        if (const auto kind = ergo::attachment_by_name(path)) {
+            out.push_back({*kind, path});
+        }
+    }
+    return out;
+}
+
+void RecentModels::setParts(const QString& source, const std::vector<ergo::Attachment>& parts) {
+    QVariantMap all = settings_.value(parts_key).toMap();
+    QStringList files;
+    for (const ergo::Attachment& part : parts) {
+        files << QString::fromStdString(part.file.string());
+    }
+    if (all.value(source).toStringList() == files) {
+        return;
+    }
+    if (files.isEmpty()) {
+        all.remove(source);
+    } else {
+        all[source] = files;
+    }
+    settings_.setValue(parts_key, all);
 }
 
 QString modelTitle(const QString& source) {

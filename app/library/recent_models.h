@@ -2,8 +2,12 @@
 // Models opened lately, newest first, kept in the settings. GUI thread.
 #pragma once
 
+#include "engine/checkpoint/attachment.h"
+
 #include <QString>
 #include <QStringList>
+
+#include <vector>
 
 class QSettings;
 
@@ -18,6 +22,9 @@ class RecentModels {
     /// Moves `source` to the front; embedded demos are not kept.
     void add(const QString& source);
     void remove(const QString& source);
+    /// What a model is given from other places whenever it is opened.
+    std::vector<ergo::Attachment> parts(const QString& source) const;
+    void setParts(const QString& source, const std::vector<ergo::Attachment>& parts);
 
   private:
     QSettings& settings_;

@@ -6,6 +6,7 @@
 
 #include <QLocale>
 #include <QRegularExpression>
+#include <QThreadPool>
 
 #include <algorithm>
 
@@ -31,6 +32,45 @@ void sortNumbers(TensorOutline& outline) {
     }
 }
 
+// A view lays out all rows of a group that it opens, so none may have a million: large groups are cut into
+// groups of their own, named by their first and last.
+constexpr std::size_t group_at_most = 1000;
+
+int addRange(TensorOutline& outline, int parent, const std::vector<int>& children) {
+    const int made = int(outline.nodes.size());
+    outline.nodes.emplace_back();
+    TensorOutline::Node& node = outline.nodes.back();
+    node.parent = parent;
+    node.children = children;
+    node.name = QString("%1 %2 %3")
+                    .arg(outline.nodes[std::size_t(children.front())].name.section(' ', 0, 0), QChar(0x2026),
+                         outline.nodes[std::size_t(children.back())].name.section(' ', -1));
+    for (const int child : children) {
+        TensorOutline::Node& each = outline.nodes[std::size_t(child)];
+        each.parent = made;
+        node.bytes += each.bytes;
+        node.elements += each.elements;
+        node.tensors += each.tensors;
+    }
+    return made;
+}
+
+void cutLargeGroups(TensorOutline& outline) {
+    for (std::size_t group = 0; group < outline.nodes.size(); ++group) {
+        while (outline.nodes[group].children.size() > group_at_most) {
+            const std::vector<int> all = std::move(outline.nodes[group].children);
+            std::vector<int> ranges;
+            for (std::size_t at = 0; at < all.size(); at += group_at_most) {
+                const auto end = std::min(all.size(), at + group_at_most);
+                ranges.push_back(
+                    addRange(outline, int(group),
+                             {all.begin() + std::ptrdiff_t(at), all.begin() + std::ptrdiff_t(end)}));
+            }
+            outline.nodes[group].children = std::move(ranges);
+        }
+    }
+}
+
 QString shapeText(const ergo::Shape& shape) {
     QStringList sizes;
     for (const std::int64_t size : shape) {
@@ -50,8 +90,12 @@ QString numberText(double value) {
     return QLocale().toString(value, 'g', 4);
 }
 
+void freeElsewhere(std::function<void()> free) {
+    QThreadPool::globalInstance()->start(std::move(free));
+}
+
 std::shared_ptr<const TensorOutline> outlineOf(std::shared_ptr<const ergo::Checkpoint> checkpoint) {
-    auto outline = std::make_shared<TensorOutline>();
+    const std::shared_ptr<TensorOutline> outline = freedElsewhere(new TensorOutline);
     outline->nodes.emplace_back();
     std::map<std::pair<int, QString>, int> known; // (parent, name) to node
     for (const std::string& name : checkpoint->order()) {
@@ -99,39 +143,42 @@ std::shared_ptr<const TensorOutline> outlineOf(std::shared_ptr<const ergo::Check
                      : QString::fromStdString(odd->second.stored_type));
     }
     sortNumbers(*outline);
+    cutLargeGroups(*outline);
+    outline->node_of.resize(outline->names.size());
+    for (std::size_t node = 0; node < outline->nodes.size(); ++node) {
+        if (const int tensor = outline->nodes[node].tensor; tensor >= 0) {
+            outline->node_of[std::size_t(tensor)] = int(node);
+        }
+    }
+    outline->everything = selectTensors(*outline, {});
     outline->checkpoint = std::move(checkpoint);
     return outline;
 }
 
-TensorModel::TensorModel(std::shared_ptr<const TensorOutline> outline, QObject* parent)
-    : QAbstractItemModel(parent), outline_(std::move(outline)) {
-    node_of_tensor_.resize(outline_->names.size());
-    for (std::size_t node = 0; node < outline_->nodes.size(); ++node) {
-        if (const int tensor = outline_->nodes[node].tensor; tensor >= 0) {
-            node_of_tensor_[std::size_t(tensor)] = int(node);
-        }
-    }
-    setFilter({});
-}
-
-void TensorModel::setFilter(const QString& text) {
+std::shared_ptr<const TensorSelection> selectTensors(const TensorOutline& outline, const QString& text,
+                                                     const ergo::CancelToken& cancel) {
     const QString wanted = text.trimmed();
     const bool wild = wanted.contains('*') || wanted.contains('?');
     const QRegularExpression form(QRegularExpression::wildcardToRegularExpression(
                                       wanted, QRegularExpression::UnanchoredWildcardConversion),
                                   QRegularExpression::CaseInsensitiveOption);
-    beginResetModel();
-    const auto& nodes = outline_->nodes;
-    visible_.assign(nodes.size(), {});
-    row_.assign(nodes.size(), -1);
+    const auto& nodes = outline.nodes;
+    const std::shared_ptr<TensorSelection> made = freedElsewhere(new TensorSelection);
+    TensorSelection& out = *made;
+    out.visible.resize(nodes.size());
+    out.row.assign(nodes.size(), -1);
     std::vector<bool> keep(nodes.size(), false);
-    shown_ = 0;
-    for (std::size_t tensor = 0; tensor < outline_->names.size(); ++tensor) {
-        const QString name = QString::fromStdString(outline_->names[tensor]);
+    for (std::size_t node = 0; node < nodes.size(); ++node) {
+        if (nodes[node].tensor < 0) {
+            continue;
+        }
+        if (node % 4096 == 0) {
+            cancel.check();
+        }
+        const QString name = QString::fromStdString(outline.names[std::size_t(nodes[node].tensor)]);
         if (wild ? form.match(name).hasMatch() : name.contains(wanted, Qt::CaseInsensitive)) {
-            ++shown_;
-            for (int up = node_of_tensor_[tensor]; !keep[std::size_t(up)];
-                 up = nodes[std::size_t(up)].parent) {
+            ++out.shown;
+            for (int up = int(node); !keep[std::size_t(up)]; up = nodes[std::size_t(up)].parent) {
                 keep[std::size_t(up)] = true;
             }
         }
@@ -139,11 +186,27 @@ void TensorModel::setFilter(const QString& text) {
     for (std::size_t node = 0; node < nodes.size(); ++node) {
         for (const int child : nodes[node].children) {
             if (keep[std::size_t(child)]) {
-                row_[std::size_t(child)] = int(visible_[node].size());
-                visible_[node].push_back(child);
+                out.row[std::size_t(child)] = int(out.visible[node].size());
+                out.visible[node].push_back(child);
             }
         }
+        if (node % 4096 == 0) {
+            cancel.check();
+        }
     }
+    return made;
+}
+
+TensorModel::TensorModel(std::shared_ptr<const TensorOutline> outline, QObject* parent)
+    : QAbstractItemModel(parent), outline_(std::move(outline)), shown_(outline_->everything) {}
+
+void TensorModel::setFilter(const QString& text) {
+    setSelection(text.trimmed().isEmpty() ? outline_->everything : selectTensors(*outline_, text));
+}
+
+void TensorModel::setSelection(std::shared_ptr<const TensorSelection> selection) {
+    beginResetModel();
+    shown_ = std::move(selection);
     endResetModel();
 }
 
@@ -155,7 +218,7 @@ void TensorModel::collect(int node, std::vector<int>& into) const {
     if (const int tensor = outline_->nodes[std::size_t(node)].tensor; tensor >= 0) {
         into.push_back(tensor);
     }
-    for (const int child : visible_[std::size_t(node)]) {
+    for (const int child : shown_->visible[std::size_t(node)]) {
         collect(child, into);
     }
 }
@@ -167,7 +230,7 @@ std::vector<int> TensorModel::tensorsBelow(const QModelIndex& index) const {
 }
 
 QModelIndex TensorModel::indexOf(int tensor) const {
-    const int node = node_of_tensor_[std::size_t(tensor)], row = row_[std::size_t(node)];
+    const int node = outline_->node_of[std::size_t(tensor)], row = shown_->row[std::size_t(node)];
     return row < 0 ? QModelIndex() : createIndex(row, 0, quintptr(node));
 }
 
@@ -184,7 +247,7 @@ const ergo::TensorStats* TensorModel::stats(int tensor) const {
 }
 
 QModelIndex TensorModel::index(int row, int column, const QModelIndex& parent) const {
-    const auto& children = visible_[std::size_t(nodeOf(parent))];
+    const auto& children = shown_->visible[std::size_t(nodeOf(parent))];
     return row >= 0 && row < int(children.size()) && column >= 0 && column < columns
                ? createIndex(row, column, quintptr(children[std::size_t(row)]))
                : QModelIndex();
@@ -192,11 +255,11 @@ QModelIndex TensorModel::index(int row, int column, const QModelIndex& parent) c
 
 QModelIndex TensorModel::parent(const QModelIndex& index) const {
     const int up = index.isValid() ? outline_->nodes[std::size_t(nodeOf(index))].parent : 0;
-    return up == 0 ? QModelIndex() : createIndex(row_[std::size_t(up)], 0, quintptr(up));
+    return up == 0 ? QModelIndex() : createIndex(shown_->row[std::size_t(up)], 0, quintptr(up));
 }
 
 int TensorModel::rowCount(const QModelIndex& parent) const {
-    return parent.column() > 0 ? 0 : int(visible_[std::size_t(nodeOf(parent))].size());
+    return parent.column() > 0 ? 0 : int(shown_->visible[std::size_t(nodeOf(parent))].size());
 }
 
 int TensorModel::columnCount(const QModelIndex&) const {

@@ -3,17 +3,26 @@
 // thread; the model belongs to the GUI thread.
 #pragma once
 
+#include "engine/base/cancel.h"
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/lab/tensor_stats.h"
 
 #include <QAbstractItemModel>
 #include <QString>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
 
 namespace ergosphere {
+
+/// What a filter lets through.
+struct TensorSelection {
+    std::vector<std::vector<int>> visible; ///< children of every node that are shown
+    std::vector<int> row;                  ///< of every node among its parent's shown children, -1: not shown
+    int shown = 0;                         ///< tensors
+};
 
 /// Groups and tensors; node 0 is the root, which nobody sees.
 struct TensorOutline {
@@ -28,10 +37,24 @@ struct TensorOutline {
     std::vector<Node> nodes;
     std::vector<std::string> names; ///< whole names
     std::vector<QString> shapes, types;
+    std::vector<int> node_of; ///< of every tensor
+    std::shared_ptr<const TensorSelection> everything;
     std::shared_ptr<const ergo::Checkpoint> checkpoint;
 };
 
 std::shared_ptr<const TensorOutline> outlineOf(std::shared_ptr<const ergo::Checkpoint> checkpoint);
+
+/// Runs it in another thread.
+void freeElsewhere(std::function<void()> free);
+/// Something large that whoever lets go of it last does not free himself: that takes longer than a frame.
+template <class T> std::shared_ptr<T> freedElsewhere(T* made) {
+    return std::shared_ptr<T>(made, [](T* last) { freeElsewhere([last] { delete last; }); });
+}
+
+/// Tensors whose whole name contains `text` (or fits it, with * and ?), in any case. Any thread; throws
+/// Error(cancelled).
+std::shared_ptr<const TensorSelection> selectTensors(const TensorOutline& outline, const QString& text,
+                                                     const ergo::CancelToken& cancel = {});
 
 class TensorModel : public QAbstractItemModel {
     Q_OBJECT
@@ -51,9 +74,10 @@ class TensorModel : public QAbstractItemModel {
 
     explicit TensorModel(std::shared_ptr<const TensorOutline> outline, QObject* parent = nullptr);
 
-    /// Shows only tensors whose whole name contains `text` (or fits it, with * and ?), in any case.
+    /// Shows only what selectTensors says, worked out at once; for many tensors give its answer instead.
     void setFilter(const QString& text);
-    int shownTensors() const { return shown_; }
+    void setSelection(std::shared_ptr<const TensorSelection> selection);
+    int shownTensors() const { return shown_->shown; }
     /// Index into names, -1 for a group.
     int tensorAt(const QModelIndex& index) const;
     /// All tensors at or below it that are shown.
@@ -76,11 +100,8 @@ class TensorModel : public QAbstractItemModel {
     void collect(int node, std::vector<int>& into) const;
 
     std::shared_ptr<const TensorOutline> outline_;
-    std::vector<std::vector<int>> visible_; ///< children of every node that the filter lets through
-    std::vector<int> row_;                  ///< of every node among its parent's visible children
-    std::vector<int> node_of_tensor_;
+    std::shared_ptr<const TensorSelection> shown_;
     std::map<int, ergo::TensorStats> stats_;
-    int shown_ = 0;
 };
 
 /// "1 tensor", "2,048 tensors"

@@ -14,16 +14,22 @@
 #include <QPainter>
 #include <QPushButton>
 #include <QStyledItemDelegate>
+#include <QTimer>
 #include <QTreeView>
 #include <QVBoxLayout>
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 namespace ergosphere {
 
 namespace {
 
 constexpr int expand_at_most = 300; // tensors found by a filter that are shown opened
+constexpr std::size_t filter_at_once = 5000;
+constexpr int measure_at_most = 10000;     // tensors shown: all of more are nothing to wait for
+constexpr std::size_t taken_at_once = 100; // numbers that a turn of the event loop shows
 
 void paintBars(QPainter& p, const QRectF& area, const ergo::TensorStats& stats, const QColor& color) {
     const auto most = *std::max_element(stats.histogram.begin(), stats.histogram.end());
@@ -145,7 +151,6 @@ TensorPanel::TensorPanel(std::shared_ptr<const TensorOutline> outline, QWidget* 
     problem_->hide();
     all_ = new QPushButton(tr("Measure all shown"));
     all_->setObjectName("measure_all");
-    all_->setToolTip(tr("Reads all weights that are shown, once"));
     all_->setAutoDefault(false);
     progress_ = new ProgressRow;
 
@@ -172,6 +177,7 @@ TensorPanel::TensorPanel(std::shared_ptr<const TensorOutline> outline, QWidget* 
     connect(progress_, &ProgressRow::cancelRequested, this, [this] {
         const std::lock_guard lock(work_->mutex);
         work_->waiting.clear();
+        work_->queued.clear();
         if (job_) {
             job_->cancel();
         }
@@ -181,15 +187,60 @@ TensorPanel::TensorPanel(std::shared_ptr<const TensorOutline> outline, QWidget* 
 
 TensorPanel::~TensorPanel() {
     delete job_; // before what it works on
+    delete selecting_;
 }
 
 void TensorPanel::filter() {
-    model_->setFilter(filter_->text());
+    const QString text = filter_->text();
+    if (outline_->names.size() <= filter_at_once || text.trimmed().isEmpty()) {
+        if (selecting_) { // what it finds counts no more
+            selecting_->cancel();
+            select_again_ = false;
+        }
+        model_->setFilter(text);
+        filtered();
+        return;
+    }
+    if (selecting_) {
+        selecting_->cancel();
+        select_again_ = true;
+        return;
+    }
+    const auto found = std::make_shared<std::shared_ptr<const TensorSelection>>();
+    selecting_ = new BackgroundJob(
+        [outline = outline_, text, found](const ergo::Progress&, const ergo::CancelToken& cancel) {
+            *found = selectTensors(*outline, text, cancel);
+        },
+        this);
+    const auto ended = [this] {
+        selecting_->deleteLater();
+        selecting_ = nullptr;
+        if (std::exchange(select_again_, false)) {
+            filter();
+        }
+    };
+    connect(selecting_, &BackgroundJob::done, this, [this, found, text, ended] {
+        if (filter_->text() == text) {
+            model_->setSelection(*found);
+            filtered();
+        }
+        ended();
+    });
+    connect(selecting_, &BackgroundJob::cancelled, this, ended);
+    connect(selecting_, &BackgroundJob::failed, this, ended);
+}
+
+void TensorPanel::filtered() {
     const QLocale locale;
     const auto all = qint64(outline_->names.size());
     count_->setText(model_->shownTensors() == all
                         ? tensorCountText(all)
                         : tr("%1 of %2").arg(locale.toString(model_->shownTensors()), locale.toString(all)));
+    all_->setEnabled(model_->shownTensors() <= measure_at_most);
+    all_->setToolTip(
+        all_->isEnabled()
+            ? tr("Reads all weights that are shown, once")
+            : tr("More than %1 tensors are shown: filter them first").arg(locale.toString(measure_at_most)));
     if (!filter_->text().trimmed().isEmpty() && model_->shownTensors() <= expand_at_most) {
         view_->expandAll();
     } else if (model_->rowCount() == 1) {
@@ -237,12 +288,11 @@ void TensorPanel::measure(const std::vector<int>& tensors, bool first) {
             if (model_->stats(tensor) || !outline_->checkpoint->has(name)) {
                 continue; // known, or of a type that cannot be read
             }
-            const auto queued = std::find(work_->waiting.begin(), work_->waiting.end(), tensor);
-            if (queued != work_->waiting.end()) {
+            if (!work_->queued.insert(tensor).second) {
                 if (!first) {
                     continue;
                 }
-                work_->waiting.erase(queued);
+                work_->waiting.erase(std::find(work_->waiting.begin(), work_->waiting.end(), tensor));
                 --work_->asked;
             }
             first ? work_->waiting.push_front(tensor) : work_->waiting.push_back(tensor);
@@ -272,6 +322,7 @@ void TensorPanel::start() {
                     }
                     tensor = work->waiting.front();
                     work->waiting.pop_front();
+                    work->queued.erase(tensor);
                     done = work->done;
                     asked = work->asked;
                 }
@@ -298,9 +349,17 @@ void TensorPanel::start() {
 
 void TensorPanel::takeReady() {
     std::vector<std::pair<int, ergo::TensorStats>> ready;
+    bool more = false;
     {
         const std::lock_guard lock(work_->mutex);
-        ready.swap(work_->ready);
+        auto& all = work_->ready;
+        const auto end = all.begin() + std::ptrdiff_t(std::min(all.size(), taken_at_once));
+        ready.assign(std::make_move_iterator(all.begin()), std::make_move_iterator(end));
+        all.erase(all.begin(), end);
+        more = !all.empty();
+    }
+    if (more) {
+        QTimer::singleShot(0, this, &TensorPanel::takeReady);
     }
     for (const auto& [tensor, stats] : ready) {
         model_->setStats(tensor, stats);
@@ -324,6 +383,7 @@ void TensorPanel::finished(const QString& problem) {
         work_->done = 0;
         if (!problem.isEmpty()) {
             work_->waiting.clear();
+            work_->queued.clear();
         }
         more = !work_->waiting.empty();
     }

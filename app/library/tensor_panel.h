@@ -9,6 +9,7 @@
 
 #include <deque>
 #include <mutex>
+#include <set>
 
 class QLabel;
 class QLineEdit;
@@ -56,10 +57,12 @@ class TensorPanel : public QWidget {
     struct Work {
         std::mutex mutex;
         std::deque<int> waiting;
+        std::set<int> queued; ///< those that are waiting
         std::vector<std::pair<int, ergo::TensorStats>> ready;
         std::size_t asked = 0, done = 0; ///< of this round
     };
     void filter();
+    void filtered();
     void select();
     void takeReady();
     void start();
@@ -75,6 +78,8 @@ class TensorPanel : public QWidget {
     HistogramView* histogram_;
     ProgressRow* progress_;
     BackgroundJob* job_ = nullptr;
+    BackgroundJob* selecting_ = nullptr; ///< what a filter lets through, of a large outline
+    bool select_again_ = false;          ///< the filter was changed meanwhile
 };
 
 } // namespace ergosphere

@@ -211,7 +211,11 @@ void ConversationController::resume(const Conversation& conversation) {
             cancelOpening();
             show(seat);
         } else {
-            openModel(conversation.model_source, defaults_);
+            ergo::OpenModelOptions options = defaults_;
+            if (parts_of_) {
+                options.attachments = parts_of_(conversation.model_source);
+            }
+            openModel(conversation.model_source, options);
             resume_after_open_ = conversation;
             return;
         }

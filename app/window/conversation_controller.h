@@ -15,6 +15,7 @@
 #include <QObject>
 #include <QTimer>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -65,6 +66,10 @@ class ConversationController : public QObject {
 
     /// How models are opened that stored conversations need.
     void setOpenDefaults(const ergo::OpenModelOptions& options) { defaults_ = options; }
+    /// What a model was last opened with from other places, for one that a stored conversation opens.
+    void setPartsOf(std::function<std::vector<ergo::Attachment>(const QString& source)> parts) {
+        parts_of_ = std::move(parts);
+    }
     /// Used from the next reply on.
     void setSampling(const ergo::SamplingParams& sampling, qint64 max_tokens);
     void setSystemPrompt(const QString& text);
@@ -174,6 +179,7 @@ class ConversationController : public QObject {
     QStringList changes_after_open_;
     std::optional<Message> replaced_; ///< the reply that is being written again, until that has begun
     ergo::OpenModelOptions defaults_;
+    std::function<std::vector<ergo::Attachment>(const QString&)> parts_of_;
     QString system_;
     ergo::SamplingParams sampling_, used_sampling_;
     qint64 max_tokens_ = 512;

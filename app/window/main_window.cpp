@@ -14,6 +14,7 @@
 #include "app/lens/heads_lens.h"
 #include "app/lens/router_lens.h"
 #include "app/library/drop_overlay.h"
+#include "app/library/dropped.h"
 #include "app/library/library_panel.h"
 #include "app/library/model_card.h"
 #include "app/window/application.h"
@@ -91,6 +92,7 @@ MainWindow::MainWindow(Preferences* preferences, const Options& options)
         restoreState(preferences_->layout(), layout_version);
     }
     controller_->setOpenDefaults(openDefaults());
+    controller_->setPartsOf([this](const QString& source) { return recent_.parts(source); });
     offerDepth();
     stateChanged();
     modelsChanged();
@@ -243,7 +245,8 @@ void MainWindow::connectController() {
     connect(top_, &TopBar::openRequested, this, [this] { chooseModel(true); });
     connect(top_, &TopBar::cardRequested, this, [this] {
         if (controller_->opened()) {
-            showCard(QString::fromStdString(controller_->opened()->source));
+            const ergo::OpenedModel& opened = *controller_->opened();
+            showCard({QString::fromStdString(opened.source), opened.options.attachments});
         }
     });
     connect(top_, &TopBar::modelChosen, controller_, &ConversationController::showModel);
@@ -350,6 +353,7 @@ void MainWindow::openFailed(const QString& source, const QString& text) {
         chat_->changes()->setProblem(text);
         return;
     }
+    recent_.setParts(source, {}); // what is attached may be gone: next time without it
     ModelCard::forFailure(source, text, this)->open();
 }
 
@@ -373,13 +377,16 @@ void MainWindow::openModel(const QString& source, const LoadChoice& choice) {
     options.model.knobs = choice.insisting.knobs;
     options.context = choice.context;
     options.checkpoint = choice.checkpoint;
+    options.attachments = choice.parts.value_or(recent_.parts(source));
+    recent_.setParts(source, options.attachments);
     chat_->messages()->dismiss();
     controller_->openModel(source, options);
 }
 
-ModelCard* MainWindow::showCard(const QString& source) {
-    auto* card = new ModelCard(source, this);
+ModelCard* MainWindow::showCard(const CardRequest& request) {
+    auto* card = new ModelCard(request, this);
     connect(card, &ModelCard::loadRequested, this, &MainWindow::openModel);
+    connect(card, &ModelCard::cardRequested, this, &MainWindow::showCard);
     card->open();
     return card;
 }
@@ -441,17 +448,21 @@ void MainWindow::keyPressEvent(QKeyEvent* event) {
     QMainWindow::keyPressEvent(event);
 }
 
-QString MainWindow::localPath(const QMimeData* mime) {
-    const QList<QUrl> urls = mime->urls();
-    return urls.size() == 1 && urls.first().isLocalFile() ? urls.first().toLocalFile() : QString();
+// Something that belongs to a model is meant for the one that is open.
+std::optional<ergo::Attachment> MainWindow::partForOpened(const QString& path) const {
+    return controller_->opened() ? partFor(path) : std::nullopt;
 }
 
 void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
-    const QString path = localPath(event->mimeData());
-    if (!path.isEmpty()) {
-        event->acceptProposedAction();
-        overlay_->cover(path);
+    const QString path = draggedPath(event->mimeData());
+    if (path.isEmpty()) {
+        return;
     }
+    event->acceptProposedAction();
+    const auto part = partForOpened(path);
+    overlay_->cover(part ? useText(*part, QString::fromStdString(controller_->opened()->model->info().name))
+                         : tr("Drop to open"),
+                    path);
 }
 
 void MainWindow::dragMoveEvent(QDragMoveEvent* event) {
@@ -463,9 +474,16 @@ void MainWindow::dragLeaveEvent(QDragLeaveEvent*) {
 
 void MainWindow::dropEvent(QDropEvent* event) {
     overlay_->hide();
-    const QString path = localPath(event->mimeData());
-    if (!path.isEmpty()) {
-        event->acceptProposedAction();
+    const QString path = draggedPath(event->mimeData());
+    if (path.isEmpty()) {
+        return;
+    }
+    event->acceptProposedAction();
+    if (const auto part = partForOpened(path)) {
+        const ergo::OpenedModel& opened = *controller_->opened();
+        showCard({QString::fromStdString(opened.source), withPart(opened.options.attachments, *part),
+                  opened.checkpoint});
+    } else {
         showCard(path);
     }
 }

@@ -48,7 +48,7 @@ class MainWindow : public QMainWindow {
     /// Opens at once, without the card.
     void openModel(const QString& source, const LoadChoice& choice = {});
     /// Reads the headers and asks.
-    ModelCard* showCard(const QString& source);
+    ModelCard* showCard(const CardRequest& request);
     void showLens(int number); ///< 1 …
     Lens* currentLens() const;
 
@@ -101,7 +101,7 @@ class MainWindow : public QMainWindow {
     void showShortcuts();
     void about();
     QString figureName() const;
-    static QString localPath(const QMimeData* mime);
+    std::optional<ergo::Attachment> partForOpened(const QString& path) const;
 
     Preferences* preferences_;
     Options options_;

@@ -370,16 +370,25 @@ SafetensorsFile read_safetensors(std::span<const std::byte> bytes, std::shared_p
     }
     check_layout(file, 8 + text.size(), bytes.size());
     file.data = bytes.subspan(8 + text.size());
-    file.by_hash.reserve(file.entries.size());
-    for (const TensorEntry& entry : file.entries) {
-        file.by_hash.emplace_back(std::hash<std::string_view>()(entry.name),
-                                  static_cast<std::uint32_t>(file.by_hash.size()));
-    }
-    std::sort(file.by_hash.begin(), file.by_hash.end());
     return file;
 }
 
+void SafetensorsFile::index_names() {
+    by_hash.clear();
+    by_hash.reserve(entries.size());
+    for (const TensorEntry& entry : entries) {
+        by_hash.emplace_back(std::hash<std::string_view>()(entry.name),
+                             static_cast<std::uint32_t>(by_hash.size()));
+    }
+    std::sort(by_hash.begin(), by_hash.end());
+}
+
 const TensorEntry* SafetensorsFile::find(std::string_view name) const {
+    if (by_hash.empty()) {
+        const auto found = std::find_if(entries.begin(), entries.end(),
+                                        [&](const TensorEntry& entry) { return entry.name == name; });
+        return found == entries.end() ? nullptr : &*found;
+    }
     const std::size_t hash = std::hash<std::string_view>()(name);
     auto at = std::lower_bound(by_hash.begin(), by_hash.end(), std::pair(hash, std::uint32_t{0}));
     for (; at != by_hash.end() && at->first == hash; ++at) {

@@ -36,13 +36,15 @@ struct SafetensorsFile {
     std::span<const std::byte> data; ///< the data buffer
     std::shared_ptr<const void> owner;
 
+    /// For many calls of find, which looks at one entry after the other without it.
+    void index_names();
     /// nullptr when there is none of that name.
     const TensorEntry* find(std::string_view name) const;
     /// A view. Throws Error(mismatch, M-MISSING) or Error(unsupported, M-DTYPE).
     Tensor tensor(std::string_view name) const;
     Tensor tensor(const TensorEntry& entry) const;
 
-    /// Hashes of the names with indices of `entries`, sorted.
+    /// Hashes of the names with indices of `entries`, sorted; empty before index_names.
     std::vector<std::pair<std::size_t, std::uint32_t>> by_hash;
 };
 

@@ -16,6 +16,7 @@ WeightFile weights_of(SafetensorsFile&& file) {
     weights.kind = FileKind::safetensors;
     weights.metadata = file.metadata;
     if (is_grouped_container(file)) {
+        file.index_names();
         weights.entries = grouped_entries(file);
         return weights;
     }
