@@ -256,48 +256,61 @@ float ExponentialsKernel(float maximum, std::int64_t count, float* x, float* wei
     return hn::GetLane(hn::SumOfLanes(d, hn::Add(sum0, sum1)));
 }
 
-constexpr std::int64_t channels_at_once = 4;
-constexpr std::int64_t stretch = 32; // channels whose sums are kept in the first cache while blocks pass
+// Channels of a pass: few queries leave registers for more, and long reads.
+template <int Queries> constexpr int channels_at_once = queries_at_once == 4 && Queries <= 2 ? 8 : 4;
 
-// One block's share of the sums of Channels channels; `valid` of its positions exist, others hold anything.
 template <int Queries, int Channels>
-HWY_INLINE void add_block(const float* values, const float* const* weights, std::int64_t valid, float* sums) {
+HWY_INLINE void channels_of(const ValueArgs& a, std::int64_t channel, std::int64_t first, std::int64_t last) {
     const D d;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
     V sum[Queries][Channels];
 #pragma GCC unroll 4
     for (int q = 0; q < Queries; ++q) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int c = 0; c < Channels; ++c) {
-            sum[q][c] = hn::Load(d, sums + (q * stretch + c) * lanes);
+            sum[q][c] = hn::Zero(d);
         }
     }
-    for (std::int64_t at = 0; at < std::min(valid, state_block); at += lanes) {
-        V v[Channels];
-#pragma GCC unroll 4
-        for (int c = 0; c < Channels; ++c) {
-            v[c] = hn::Load(d, values + c * state_block + at);
-        }
-        if (valid < at + lanes) {
-            const auto exist = hn::FirstN(d, static_cast<std::size_t>(valid - at));
-            for (int c = 0; c < Channels; ++c) {
-                v[c] = hn::IfThenElseZero(exist, v[c]);
-            }
-        }
+    const auto add = [&](std::int64_t block, std::int64_t at, const V* v) HWY_ATTR {
 #pragma GCC unroll 4
         for (int q = 0; q < Queries; ++q) {
-            const V weight = hn::LoadU(d, weights[q] + at);
-#pragma GCC unroll 4
+            const V weight = hn::LoadU(d, a.weights[q] + (block - first) * state_block + at);
+#pragma GCC unroll 8
             for (int c = 0; c < Channels; ++c) {
                 sum[q][c] = hn::MulAdd(weight, v[c], sum[q][c]);
             }
         }
+    };
+    const std::int64_t whole = std::min(last, a.end / state_block);
+    V v[Channels];
+    const auto values_of_block = [&](std::int64_t block) HWY_ATTR {
+        return reinterpret_cast<const float*>(a.values + block * a.stride) + channel * state_block;
+    };
+    for (std::int64_t block = first; block < whole; ++block) {
+        const float* values = values_of_block(block);
+        for (std::int64_t at = 0; at < state_block; at += lanes) {
+#pragma GCC unroll 8
+            for (int c = 0; c < Channels; ++c) {
+                v[c] = hn::Load(d, values + c * state_block + at);
+            }
+            add(block, at, v);
+        }
     }
-#pragma GCC unroll 4
+    for (std::int64_t block = whole; block < last; ++block) { // positions from the end on may hold anything
+        const float* values = values_of_block(block);
+        for (std::int64_t at = 0; at < state_block; at += lanes) {
+            const std::int64_t left = std::clamp<std::int64_t>(a.end - block * state_block - at, 0, lanes);
+            const auto valid = hn::FirstN(d, static_cast<std::size_t>(left));
+#pragma GCC unroll 8
+            for (int c = 0; c < Channels; ++c) {
+                v[c] = hn::MaskedLoad(valid, d, values + c * state_block + at);
+            }
+            add(block, at, v);
+        }
+    }
     for (int q = 0; q < Queries; ++q) {
-#pragma GCC unroll 4
         for (int c = 0; c < Channels; ++c) {
-            hn::Store(sum[q][c], d, sums + (q * stretch + c) * lanes);
+            a.out[q][channel + c] = a.factor[q] * hn::GetLane(hn::SumOfLanes(d, sum[q][c]));
         }
     }
 }
@@ -376,35 +389,12 @@ template <int Queries> void values_of(const ValueArgs& a, std::int64_t first, st
                : a.type == DType::q8 ? rows_of<Queries, DType::q8>(a, first, last)
                                      : rows_of<Queries, DType::f32>(a, first, last);
     }
-    const D d;
-    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    HWY_ALIGN float sums[Queries * stretch * hn::MaxLanes(D())];
-    for (std::int64_t from = 0; from < a.channels; from += stretch) {
-        const std::int64_t channels = std::min(stretch, a.channels - from);
-        std::fill(sums, sums + Queries * stretch * lanes, 0.0f);
-        for (std::int64_t block = first; block < last; ++block) {
-            const float* values =
-                reinterpret_cast<const float*>(a.values + block * a.stride) + from * state_block;
-            const std::int64_t valid = a.end - block * state_block;
-            const float* weights[Queries];
-            for (int q = 0; q < Queries; ++q) {
-                weights[q] = a.weights[q] + (block - first) * state_block;
-            }
-            std::int64_t c = 0;
-            for (; c + channels_at_once <= channels; c += channels_at_once) {
-                add_block<Queries, channels_at_once>(values + c * state_block, weights, valid,
-                                                     sums + c * lanes);
-            }
-            for (; c < channels; ++c) {
-                add_block<Queries, 1>(values + c * state_block, weights, valid, sums + c * lanes);
-            }
-        }
-        for (int q = 0; q < Queries; ++q) {
-            for (std::int64_t c = 0; c < channels; ++c) {
-                const V sum = hn::Load(d, sums + (q * stretch + c) * lanes);
-                a.out[q][from + c] = a.factor[q] * hn::GetLane(hn::SumOfLanes(d, sum));
-            }
-        }
+    std::int64_t c = 0;
+    for (; c + channels_at_once<Queries> <= a.channels; c += channels_at_once<Queries>) {
+        channels_of<Queries, channels_at_once<Queries>>(a, c, first, last);
+    }
+    for (; c < a.channels; ++c) {
+        channels_of<Queries, 1>(a, c, first, last);
     }
 }
 
