@@ -23,14 +23,19 @@ namespace {
 constexpr int refresh_ms = 500;
 constexpr qsizetype most_messages = 200;
 constexpr int shown_ops = 100;
+constexpr int first_number = 2; // column of times
 
-QTableWidgetItem* cell(const QString& text, bool number = false) {
-    auto* item = new QTableWidgetItem(text);
-    item->setFlags(Qt::ItemIsSelectable | Qt::ItemIsEnabled);
-    if (number) {
-        item->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
+void setCell(QTableWidget& table, int row, int column, const QString& text) {
+    QTableWidgetItem* item = table.item(row, column);
+    if (!item) {
+        item = new QTableWidgetItem;
+        item->setFlags(Qt::ItemIsSelectable | Qt::ItemIsEnabled);
+        if (column >= first_number) {
+            item->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
+        }
+        table.setItem(row, column, item);
     }
-    return item;
+    item->setText(text); // draws nothing anew when it is the same
 }
 
 } // namespace
@@ -155,11 +160,11 @@ void DeveloperDialog::refresh() {
     for (int r = 0; r < rows; ++r) {
         const ergo::OpTime& op = times[std::size_t(r)];
         const double each = op.runs ? op.seconds / double(op.runs) : 0;
-        table_->setItem(r, 0, cell(QString::fromStdString(op.name)));
-        table_->setItem(r, 1, cell(QString::fromStdString(op.kernel)));
-        table_->setItem(r, 2, cell(locale.toString(each * 1e6, 'f', 1), true));
+        setCell(*table_, r, 0, QString::fromStdString(op.name));
+        setCell(*table_, r, 1, QString::fromStdString(op.kernel));
+        setCell(*table_, r, 2, locale.toString(each * 1e6, 'f', 1));
         const double share = total > 0 ? 100 * op.seconds / total : 0;
-        table_->setItem(r, 3, cell(tr("%1 %").arg(locale.toString(share, 'f', 1)), true));
+        setCell(*table_, r, 3, tr("%1 %").arg(locale.toString(share, 'f', 1)));
     }
     const QString said = log_->messages().join('\n');
     if (said != messages_->toPlainText()) {

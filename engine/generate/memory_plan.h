@@ -39,6 +39,11 @@ std::uint64_t available_memory();
 /// say.
 std::uint64_t peak_memory();
 
+struct MemoryItem {
+    std::string what; ///< "weights", "cache", "scratch", "capture", "reserve"
+    std::uint64_t bytes = 0;
+};
+
 struct MemoryPlan {
     std::string backend, dtype; ///< dtype: of the weight matrices as run
     std::string cache;          ///< what keys and values are kept in: f32, bf16 or q8

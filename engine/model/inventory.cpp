@@ -38,22 +38,4 @@ std::string stored_types(const Checkpoint& checkpoint, const std::vector<SchemaT
     return out;
 }
 
-std::vector<MemoryItem> memory_items(const Tables& tables, const Plan& plan, std::int64_t positions) {
-    std::uint64_t weights = 0, row = 0, scratch = 0;
-    for (const WeightInfo& weight : tables.weights) {
-        weights += weight.tensor.byte_size();
-    }
-    for (const StateInfo& state : tables.states) {
-        row += static_cast<std::uint64_t>(state.width) * sizeof(float);
-    }
-    for (const BufferInfo& buffer : plan.buffers) {
-        const std::int64_t rows = buffer.extent == BufferInfo::Extent::last_row ? 1 : plan.max_rows;
-        const std::int64_t depth = buffer.extent == BufferInfo::Extent::rows_keys ? positions : 1;
-        scratch += static_cast<std::uint64_t>(rows * depth * buffer.width) * sizeof(float);
-    }
-    return {{"weights", weights},
-            {"cache", row * static_cast<std::uint64_t>(std::max<std::int64_t>(0, positions))},
-            {"scratch", scratch}};
-}
-
 } // namespace ergo

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What a model holds, counted the same way for every family: parameters, stored types, memory. Free
+// What a model holds, counted the same way for every family: parameters and stored types. Free
 // functions, any thread.
 #pragma once
 
@@ -16,8 +16,5 @@ void count_parameters(ModelInfo& info, const std::vector<SchemaTensor>& claimed)
 
 /// "bf16", or "bf16, f32" with the type that has most bytes first.
 std::string stored_types(const Checkpoint& checkpoint, const std::vector<SchemaTensor>& claimed);
-
-/// Weights, cache and scratch for `positions`, with the buffers of `plan`.
-std::vector<MemoryItem> memory_items(const Tables& tables, const Plan& plan, std::int64_t positions);
 
 } // namespace ergo

@@ -55,11 +55,6 @@ struct DepthBlock {
     std::string label; ///< "embedding", "layers 3–6"
 };
 
-struct MemoryItem {
-    std::string what; ///< "weights", "cache", "scratch", "capture"
-    std::uint64_t bytes = 0;
-};
-
 struct ModelInfo {
     std::string family;  ///< "moa"
     std::string variant; ///< schema or preset: "moa-2026"
@@ -95,7 +90,7 @@ struct PlanRequest {
 struct ModelPlan {
     std::shared_ptr<const Plan> plan;
     /// What a reader does to the buffer's numbers to get the observable (engine/model/readout.h).
-    enum class Finish : std::uint8_t { none, softmax, kept, distance, angle, norm, two_sigmoid };
+    enum class Finish : std::uint8_t { none, softmax, kept, distance, angle, norm, two_sigmoid, rest };
     struct Output {
         Subscription wanted;
         BufferId primary;      ///< values, or logits or scores of a pair map
@@ -105,6 +100,7 @@ struct ModelPlan {
             buffer_heads;         ///< heads of a pair map's primary buffer, in order; empty: all
         std::int64_t width = 0;   ///< columns of a row-wise primary buffer
         bool heads_first = false; ///< row-wise buffer [n, heads] of an observable {heads, n}
+        Guard taken;              ///< rows that skipped this path have no value: NaN. None: every row has one
     };
     std::vector<Output> outputs; ///< only observables that come from buffers
 };
@@ -131,9 +127,6 @@ class Model {
                                       const std::function<std::vector<float>(StateId)>& state,
                                       const std::function<std::vector<float>(ParamId)>& param) const = 0;
 
-    /// Items of memory for a context of `positions`, on any backend.
-    virtual std::vector<MemoryItem> memory(std::int64_t positions) const = 0;
-
     /// Largest number of positions a session may have (tables, schema).
     virtual std::int64_t max_positions() const = 0;
 };
@@ -142,7 +135,7 @@ struct OpenOptions {
     bool allow_unused = false;                ///< accept tensors that no role claims
     std::map<std::string, std::string> knobs; ///< semantic knobs, name to JSON value; win over semantics.json
     std::int64_t context = 0;                 ///< positions to prepare tables for; 0: the model's own
-    std::string schemas; ///< folder of further schemas; empty: the user's own (schema.h)
+    std::string schemas;                      ///< folder of further schemas; empty: the user's own (schema.h)
     std::string dtype; ///< of the weight matrices (engine/model/weight_types.h); empty: as stored
     std::string cache; ///< what keys and values are kept in (engine/model/cache_types.h); empty: f32
     std::vector<std::string> interventions; ///< "NAME=VALUE" or "NAME*=VALUE" (engine/model/intervention.h)

@@ -2,6 +2,7 @@
 #include "engine/model/plan_draft.h"
 
 #include "engine/base/error.h"
+#include "engine/model/row_quantities.h"
 
 namespace ergo {
 
@@ -104,9 +105,10 @@ RowRequest PlanDraft::attention_rows(const std::string& place, std::int64_t head
         output.finish = finish;
         give(place + "distance", output);
     }
-    if (wants(place + "entropy")) {
-        rows.entropy = fresh(place + "entropy", heads);
-        give(place + "entropy", rows.entropy);
+    const auto wanted = [this](const std::string& name) { return wants(name); };
+    const auto made = [this](const std::string& name, std::int64_t width) { return fresh(name, width); };
+    for (const RowOutput& row : request_row_quantities(place, heads, wanted, made, rows)) {
+        give(row.observable, row.buffer, row.finish);
     }
     return rows;
 }

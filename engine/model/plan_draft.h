@@ -35,8 +35,8 @@ class PlanDraft {
     void give(const std::string& observable, ModelPlan::Output output);
     void give(const std::string& observable, BufferId rows, Finish finish = Finish::none);
 
-    /// The rows that readers want of the attention at `place` ("layers.3."): attention, distance, entropy.
-    /// `finish` makes a distance from a score.
+    /// The rows that readers want of the attention at `place` ("layers.3."): attention, distance, row
+    /// quantities. `finish` makes a distance from a score.
     RowRequest attention_rows(const std::string& place, std::int64_t heads, Finish finish = Finish::distance);
 
     const PlanRequest& request() const { return request_; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/model/readout.h"
 
+#include "engine/backend/row_weights.h"
 #include "engine/base/error.h"
 
 #include <algorithm>
@@ -29,28 +30,26 @@ std::vector<std::int32_t> heads_or_all(const std::vector<std::int32_t>& heads, s
     return all;
 }
 
+float finished(Finish finish, float in) {
+    switch (finish) {
+    case Finish::kept:
+        return in > -std::numeric_limits<float>::infinity() ? 1.0f : 0.0f;
+    case Finish::distance:
+        return std::sqrt(std::max(-in, 0.0f));
+    case Finish::angle:
+        return std::acos(std::clamp(in, -1.0f, 1.0f));
+    default:
+        return in;
+    }
+}
+
 /// One row of a pair map: [keys].
 void finish_pairs(Finish finish, std::span<const float> in, float maximum, float sum, std::span<float> out) {
-    for (std::size_t j = 0; j < in.size(); ++j) {
-        switch (finish) {
-        case Finish::softmax:
-            out[j] = sum > 0 && in[j] > -std::numeric_limits<float>::infinity()
-                         ? std::exp(in[j] - maximum) / sum
-                         : 0;
-            break;
-        case Finish::kept:
-            out[j] = in[j] > -std::numeric_limits<float>::infinity() ? 1.0f : 0.0f;
-            break;
-        case Finish::distance:
-            out[j] = std::sqrt(std::max(-in[j], 0.0f));
-            break;
-        case Finish::angle:
-            out[j] = std::acos(std::clamp(in[j], -1.0f, 1.0f));
-            break;
-        default:
-            out[j] = in[j];
-        }
+    if (finish == Finish::softmax) {
+        row_weights(in, maximum, sum, out);
+        return;
     }
+    std::ranges::transform(in, out.begin(), [&](float each) { return finished(finish, each); });
 }
 
 Reading read_pairs(Executor& executor, Program& program, const ModelPlan::Output& output,
@@ -88,6 +87,29 @@ float two_sigmoid(float x) {
     return x >= 0 ? 2 / (1 + e) : 2 * e / (1 + e);
 }
 
+/// What listed weights leave of 1: out[i] = 1 - sum of its share of `listed`; nothing where nothing is
+/// listed.
+void leave_rest(std::span<const float> listed, std::span<float> out) {
+    const std::size_t each = out.empty() ? 0 : listed.size() / out.size();
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        double sum = 0;
+        for (const float weight : listed.subspan(i * each, each)) {
+            sum += static_cast<double>(weight);
+        }
+        out[i] = sum > 0 ? static_cast<float>(std::max(1 - sum, 0.0)) : 0;
+    }
+}
+
+/// NaN in all rows whose share of `path` is 0. `shares` and `values` are of `rows` rows.
+void blank_rows(std::span<const float> shares, std::int32_t path, std::size_t rows, std::span<float> values) {
+    const std::size_t paths = shares.size() / rows, width = values.size() / rows;
+    for (std::size_t r = 0; r < rows; ++r) {
+        if (shares[r * paths + static_cast<std::size_t>(path)] == 0) {
+            std::ranges::fill(values.subspan(r * width, width), std::numeric_limits<float>::quiet_NaN());
+        }
+    }
+}
+
 } // namespace
 
 Reading read_output(Executor& executor, Program& program, const ModelPlan::Output& output,
@@ -112,9 +134,16 @@ Reading read_output(Executor& executor, Program& program, const ModelPlan::Outpu
         }
         return out;
     }
-    for (std::size_t i = 0; i < out.values.size(); ++i) {
-        const std::size_t from = output.heads_first ? i % count * width + i / count : i;
-        out.values[i] = output.finish == Finish::two_sigmoid ? two_sigmoid(in[from]) : in[from];
+    if (output.finish == Finish::rest) {
+        leave_rest(in.first(count * width), out.values);
+    } else {
+        for (std::size_t i = 0; i < out.values.size(); ++i) {
+            const std::size_t from = output.heads_first ? i % count * width + i / count : i;
+            out.values[i] = output.finish == Finish::two_sigmoid ? two_sigmoid(in[from]) : in[from];
+        }
+    }
+    if (output.taken) {
+        blank_rows(executor.read(program, output.taken.shares), output.taken.path, count, out.values);
     }
     return out;
 }

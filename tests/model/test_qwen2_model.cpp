@@ -259,8 +259,6 @@ void TestQwen2Model::description() {
         }
         QVERIFY(site.label.starts_with("layer ") && !site.has_ball && site.path < 0);
     }
-    const auto small = model->memory(10), large = model->memory(20);
-    QCOMPARE(large[1].bytes, 2 * small[1].bytes);
 }
 
 void TestQwen2Model::interventions() {

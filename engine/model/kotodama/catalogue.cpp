@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/model/kotodama/catalogue.h"
 
+#include "engine/model/row_quantities.h"
+
 namespace ergo::kotodama {
 
 namespace {
@@ -17,7 +19,9 @@ class CatalogueBuilder {
         for (const LayerPart& layer : layout_.layers) {
             route(layer.stage, "attn_res", layer.attention_route);
             add(layer.stage, "", "attention", Source::pair_row, {heads, -1, -1}, "weight");
-            add(layer.stage, "", "entropy", Source::buffer, {-1, heads}, "nats").by_default = false;
+            for (const RowQuantity& q : row_quantities()) {
+                add(layer.stage, "", q.name, Source::buffer, q.shape(heads), q.unit).by_default = false;
+            }
             param(layer.stage, "", "keep", layer.mask);
             route(layer.stage, "mlp_res", layer.mlp_route);
             add(layer.stage, "", "hidden", Source::buffer, {-1, c.hidden_size}, "");

@@ -11,8 +11,6 @@ namespace ergo::kotodama {
 
 namespace {
 
-constexpr std::int64_t kPromptChunk = 256; // rows that the memory estimate assumes
-
 std::string title(std::int64_t layer) {
     return "layer " + std::to_string(layer);
 }
@@ -84,12 +82,6 @@ std::vector<float> KotodamaModel::derive(const Observable& observable, std::int6
                                          const std::function<std::vector<float>(StateId)>&,
                                          const std::function<std::vector<float>(ParamId)>&) const {
     throw Error(ErrorKind::usage, observable.name + " is not derived from the remembered keys");
-}
-
-std::vector<MemoryItem> KotodamaModel::memory(std::int64_t positions) const {
-    PlanRequest request;
-    request.max_rows = std::max<std::int64_t>(1, std::min(kPromptChunk, positions));
-    return memory_items(*layout_.tables, *build(request).plan, positions);
 }
 
 } // namespace ergo::kotodama

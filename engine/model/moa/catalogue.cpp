@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/model/moa/catalogue.h"
 
+#include "engine/model/row_quantities.h"
+
 #include <algorithm>
 
 namespace ergo::moa {
@@ -110,7 +112,9 @@ class CatalogueBuilder {
                 add(stage, a.site, "kept_share", Source::buffer, {-1, heads}, "share").by_default = false;
             }
         }
-        add(stage, a.site, "entropy", Source::buffer, {-1, heads}, "nats").by_default = false;
+        for (const RowQuantity& q : row_quantities()) {
+            add(stage, a.site, q.name, Source::buffer, q.shape(heads), q.unit).by_default = false;
+        }
         add(stage, a.site, "ti_violation", Source::state, {geometries(a, *layout_.tables), 4}, "", backing);
         add(stage, a.rope_site, "phase", Source::positional, {-1, a.dim / 2}, "radian", backing);
         add(stage, a.rope_site, "gain", Source::positional, {-1, a.dim}, "", backing);

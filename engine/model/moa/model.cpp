@@ -13,8 +13,6 @@ namespace ergo::moa {
 
 namespace {
 
-constexpr std::int64_t kPromptChunk = 256; // rows that the memory estimate assumes
-
 [[noreturn]] void refuse(const Observable& observable, const char* what) {
     throw Error(ErrorKind::usage, observable.name + " is not " + what);
 }
@@ -34,16 +32,6 @@ std::string dtypes_of(const Tables& tables) {
         out += (out.empty() ? "" : ", ") + name;
     }
     return out;
-}
-
-std::uint64_t buffer_bytes(const Plan& plan, std::int64_t keys) {
-    std::uint64_t total = 0;
-    for (const BufferInfo& buffer : plan.buffers) {
-        const std::int64_t rows = buffer.extent == BufferInfo::Extent::last_row ? 1 : plan.max_rows;
-        const std::int64_t depth = buffer.extent == BufferInfo::Extent::rows_keys ? keys : 1;
-        total += static_cast<std::uint64_t>(rows * depth * buffer.width) * sizeof(float);
-    }
-    return total;
 }
 
 } // namespace
@@ -247,22 +235,6 @@ std::vector<float> MoaModel::violations(const AttentionPart& attention, std::int
         out.insert(out.end(), four.begin(), four.end());
     }
     return out;
-}
-
-std::vector<MemoryItem> MoaModel::memory(std::int64_t positions) const {
-    std::uint64_t weights = 0, row = 0;
-    for (const WeightInfo& weight : layout_.tables->weights) {
-        weights += weight.tensor.byte_size();
-    }
-    for (const StateInfo& state : layout_.tables->states) {
-        row += static_cast<std::uint64_t>(state.width) * sizeof(float);
-    }
-    PlanRequest request;
-    request.max_rows = std::max<std::int64_t>(1, std::min(kPromptChunk, positions));
-    const ModelPlan plan = build(request);
-    return {{"weights", weights},
-            {"cache", row * static_cast<std::uint64_t>(std::max<std::int64_t>(0, positions))},
-            {"scratch", buffer_bytes(*plan.plan, positions)}};
 }
 
 } // namespace ergo::moa

@@ -36,7 +36,6 @@ class MoaModel final : public Model {
     std::vector<float> derive(const Observable& observable, std::int64_t length,
                               const std::function<std::vector<float>(StateId)>& state,
                               const std::function<std::vector<float>(ParamId)>& param) const override;
-    std::vector<MemoryItem> memory(std::int64_t positions) const override;
     std::int64_t max_positions() const override { return layout_.positions; }
 
   private:

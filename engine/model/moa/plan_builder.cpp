@@ -76,7 +76,7 @@ void PlanBuilder::give(const std::string& observable, ModelPlan::Output output) 
     for (const std::size_t i : wish->second) {
         output.wanted = request_.subscriptions[i];
         outputs_[i] = output;
-        for (const BufferId buffer : {output.primary, output.maximum, output.sum}) {
+        for (const BufferId buffer : {output.primary, output.maximum, output.sum, output.taken.shares}) {
             if (buffer) {
                 plan_.taps.push_back({output.wanted.observable, buffer});
             }

@@ -27,8 +27,8 @@ class PlanBuilder {
     /// What readers want of the pairs of one attention.
     struct PairWish {
         std::vector<std::int32_t> heads; ///< empty: all
-        bool weights = false, kept = false, scores = false, entropy = false;
-        bool any() const { return weights || kept || scores || entropy; }
+        bool weights = false, kept = false, scores = false;
+        bool any() const { return weights || kept || scores; }
     };
     using Finish = ModelPlan::Finish;
 
@@ -85,7 +85,9 @@ class PlanBuilder {
     BufferId channel_mix(const MixturePart& m, BufferId n, const Guard& guard);
     BufferId attention(const MixturePart& m, const AttentionPart& a, BufferId n, const Guard& guard);
     void append_keys(const AttentionPart& a, BufferId n);
-    RowRequest rows_of(const std::string& site, const AttentionPart& a, const PairWish& wish);
+    /// `taken`: which tokens run the attention at all.
+    RowRequest rows_of(const std::string& site, const AttentionPart& a, const PairWish& wish,
+                       const Guard& taken);
     BufferId updown(const AttentionPart& a, BufferId heads, const Guard& guard);
     void kept_share(const std::string& site, const AttentionPart& a);
     BufferId feature_gate(const MixturePart& m, BufferId n);
@@ -93,6 +95,7 @@ class PlanBuilder {
     BufferId hyper_conv(const HyperPart& h, BufferId n, const Guard& guard);
     BufferId low_rank(const HyperPart& h, BufferId n, const Guard& guard);
     PairWish pair_wish(const std::string& site) const;
+    bool wants_rows(const std::string& site) const;
 
     const Layout& layout_;
     const Catalogue& catalogue_;

@@ -2,6 +2,7 @@
 // The parts of a mixture and of a HyperFFN, as ops. State is written outside the guards: every token is
 // remembered by every path, whatever the router chose.
 #include "engine/model/moa/plan_builder.h"
+#include "engine/model/row_quantities.h"
 
 #include <algorithm>
 #include <cmath>
@@ -74,7 +75,9 @@ BufferId PlanBuilder::swiglu(const std::string& name, const LinearPart& gate_par
 
 BufferId PlanBuilder::route(const MixturePart& m, BufferId n) {
     const std::string site = m.stage + ".router";
-    const AllRows scope(*this, wants(site + ".router_logits") || wants(site + ".shares"));
+    // Whoever reads rows of a path needs to know, when the step is over, which tokens took it.
+    const bool kept = wants_rows(m.stage + "." + m.attention.site) || wants_rows(m.stage + "." + m.mqa.site);
+    const AllRows scope(*this, kept || wants(site + ".router_logits") || wants(site + ".shares"));
     Route r;
     r.logits = net(site, m.router, n, "router.hidden", "router.net");
     if (m.router_gate.constant) {
@@ -89,7 +92,7 @@ BufferId PlanBuilder::route(const MixturePart& m, BufferId n) {
     r.paths = 4;
     r.mask = m.mask;
     r.total = buffer_for(site + ".router_logits", "router.total", 4);
-    r.shares = buffer_for(site + ".shares", "router.shares", 4);
+    r.shares = kept ? fresh(site + ".shares", 4) : buffer_for(site + ".shares", "router.shares", 4);
     add(site + ".route", {}, r);
     give_row(site + ".router_logits", r.total);
     give_row(site + ".shares", r.shares);
@@ -175,7 +178,7 @@ void PlanBuilder::append_keys(const AttentionPart& a, BufferId n) {
 PlanBuilder::PairWish PlanBuilder::pair_wish(const std::string& site) const {
     PairWish wish;
     bool first = true;
-    const auto note = [&](const char* quantity, bool& flag, bool of_pairs) {
+    const auto note = [&](const char* quantity, bool& flag) {
         const auto found = wishes_.find(site + "." + quantity);
         if (found == wishes_.end()) {
             return;
@@ -183,21 +186,23 @@ PlanBuilder::PairWish PlanBuilder::pair_wish(const std::string& site) const {
         flag = true;
         for (const std::size_t i : found->second) {
             const auto& heads = request_.subscriptions[i].heads;
-            if (of_pairs) {
-                wish.heads = first || heads == wish.heads ? heads : std::vector<std::int32_t>{};
-                first = false;
-            }
+            wish.heads = first || heads == wish.heads ? heads : std::vector<std::int32_t>{};
+            first = false;
         }
     };
-    note("attention", wish.weights, true);
-    note("kept", wish.kept, true);
-    note("score", wish.scores, true);
-    note("distance", wish.scores, true);
-    note("entropy", wish.entropy, false);
+    note("attention", wish.weights);
+    note("kept", wish.kept);
+    note("score", wish.scores);
+    note("distance", wish.scores);
     return wish;
 }
 
-RowRequest PlanBuilder::rows_of(const std::string& site, const AttentionPart& a, const PairWish& wish) {
+bool PlanBuilder::wants_rows(const std::string& site) const {
+    return wants_row_quantity(site + ".", [this](const std::string& name) { return wants(name); });
+}
+
+RowRequest PlanBuilder::rows_of(const std::string& site, const AttentionPart& a, const PairWish& wish,
+                                const Guard& taken) {
     RowRequest rows;
     rows.heads = wish.heads;
     const std::int64_t heads = wish.heads.empty() ? a.heads : static_cast<std::int64_t>(wish.heads.size());
@@ -230,9 +235,14 @@ RowRequest PlanBuilder::rows_of(const std::string& site, const AttentionPart& a,
         output.finish = angular ? Finish::angle : Finish::distance;
         give(site + ".distance", output);
     }
-    if (wish.entropy) {
-        rows.entropy = fresh(site + ".entropy", a.heads);
-        give_row(site + ".entropy", rows.entropy);
+    const auto wanted = [this](const std::string& name) { return wants(name); };
+    const auto made = [this](const std::string& name, std::int64_t width) { return fresh(name, width); };
+    for (const RowOutput& row : request_row_quantities(site + ".", a.heads, wanted, made, rows)) {
+        ModelPlan::Output given;
+        given.primary = row.buffer;
+        given.finish = row.finish;
+        given.taken = taken;
+        give(row.observable, given);
     }
     return rows;
 }
@@ -273,10 +283,11 @@ BufferId PlanBuilder::attention(const MixturePart& m, const AttentionPart& a, Bu
     kept_share(site, a);
     const PairWish wish = pair_wish(site);
     const std::string query_distance = site + ".query_ball_distance";
-    // A reader wants rows of every token, also of those the router sends elsewhere.
-    const bool read = wish.any() || wants(query_distance);
-    const Guard inner = read ? Guard{} : guard;
-    std::optional<AllRows> scope(std::in_place, *this, read);
+    // Pairs are shown of every token, also of those the router sends elsewhere; a reader of rows alone costs
+    // nothing there and is told that there are none.
+    const bool pairs = wish.any() || wants(query_distance);
+    const Guard inner = pairs ? Guard{} : guard;
+    std::optional<AllRows> scope(std::in_place, *this, pairs || wants_rows(site));
     Rotate turn;
     turn.in = linear(a.name + ".q", a.query, n, "query", inner);
     turn.heads = turn.heads_in = a.heads;
@@ -314,7 +325,7 @@ BufferId PlanBuilder::attention(const MixturePart& m, const AttentionPart& a, Bu
     body.scale = logit_scale(c, s, a.dim);
     body.window = s.use_window ? c.window_size.value_or(0) : 0;
     body.ball = a.ball;
-    body.rows = rows_of(site, a, wish);
+    body.rows = rows_of(site, a, wish, guard);
     body.out = scratch("heads." + a.site, c.dim);
     add(a.name + ".attention", inner, body);
     scope.reset();

@@ -11,8 +11,6 @@ namespace ergo::qwen2 {
 
 namespace {
 
-constexpr std::int64_t prompt_chunk = 256; // rows that the memory estimate assumes
-
 [[noreturn]] void refuse(const Observable& observable, const char* what) {
     throw Error(ErrorKind::usage, observable.name + " is not " + what);
 }
@@ -86,12 +84,6 @@ std::vector<float> Qwen2Model::derive(const Observable& observable, std::int64_t
                                       const std::function<std::vector<float>(StateId)>&,
                                       const std::function<std::vector<float>(ParamId)>&) const {
     refuse(observable, "derived from the remembered keys");
-}
-
-std::vector<MemoryItem> Qwen2Model::memory(std::int64_t positions) const {
-    PlanRequest request;
-    request.max_rows = std::max<std::int64_t>(1, std::min(prompt_chunk, positions));
-    return memory_items(*layout_.tables, *build(request).plan, positions);
 }
 
 } // namespace ergo::qwen2

@@ -2,6 +2,7 @@
 #include "engine/model/qwen2/plan_builder.h"
 
 #include "engine/model/plan_draft.h"
+#include "engine/model/row_quantities.h"
 
 #include <cmath>
 
@@ -187,7 +188,9 @@ std::vector<Observable> make_observables(const Layout& layout) {
             add(layer.stage, "distance", Source::pair_row, {heads, -1, -1}, "distance");
             add(layer.stage, "mass", Source::param, {heads}, "mass");
         }
-        add(layer.stage, "entropy", Source::buffer, {-1, heads}, "nats", false);
+        for (const RowQuantity& q : row_quantities()) {
+            add(layer.stage, q.name, Source::buffer, q.shape(heads), q.unit, false);
+        }
         add(layer.stage, "keep", Source::param, {heads}, "", false);
         hidden(layer.stage);
     }
