@@ -33,7 +33,8 @@ void TestRowWeights::equal_the_definition() {
     QFETCH(int, keys);
     std::mt19937 random(unsigned(keys) + 1);
     std::normal_distribution<float> spread(0, 6);
-    std::vector<float> logits(std::size_t(keys)), got(std::size_t(keys), 7.0f);
+    const auto count = static_cast<std::size_t>(keys);
+    std::vector<float> logits(count, 0.0f), got(count, 7.0f);
     float maximum = masked;
     for (std::size_t j = 0; j < logits.size(); ++j) {
         logits[j] = j % 5 == 3 ? masked : spread(random);

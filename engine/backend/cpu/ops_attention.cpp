@@ -328,7 +328,7 @@ class AttentionOp final : public CpuOp {
         query.factor = row.sum == 0 ? 0 : 1 / row.sum; // nothing kept: zeros, never NaN
         taps_.scalars(r, h, row);
         if (taps_.wants_largest()) {
-            taps_.largest(r, h, s, weights, query.factor, base, begin, t + 1, 1);
+            taps_.largest(r, h, s, weights, query.factor, base, begin, t + 1);
         }
     }
 

@@ -215,7 +215,7 @@ class SideAttentionOp final : public CpuOp {
     void finish(const SideArgs& args, int q, std::int64_t group, std::int32_t r, std::int64_t first,
                 const float* weights, const WorkerScratch& scratch) const {
         const Part p = part(scratch, q);
-        const float* logits = scratch.scores.floats() + q * session_.row_floats() * side;
+        float factors[side];
         for (std::int64_t i = 0; i < side; ++i) {
             const std::int64_t h = group * side + i;
             const AttentionTaps::Row row{p.maximum[i], p.sum[i], p.kept[i],
@@ -227,9 +227,11 @@ class SideAttentionOp final : public CpuOp {
                 out[c] = mask == 0 ? 0 : factor * mask * p.out[c * side + i];
             }
             taps_.scalars(r, h, row);
-            if (taps_.wants_largest()) {
-                taps_.largest(r, h, logits + i, weights + i, factor, first, args.begin[q], args.end[q], side);
-            }
+            factors[i] = factor;
+        }
+        if (taps_.wants_largest()) {
+            taps_.largest_side(r, group, scratch.scores.floats() + q * session_.row_floats() * side, weights,
+                               factors, first, args.begin[q], args.end[q]);
         }
     }
 
