@@ -322,6 +322,7 @@ class TestLibrary : public QObject {
         QCOMPARE(modelTitle("/models/DiscoverLM-70M/model.safetensors"), QString("DiscoverLM-70M"));
         QCOMPARE(modelTitle("demo:moa"), QString("MoA demo"));
         QCOMPARE(modelTitle("demo:kotodama"), QString("Kotodama demo"));
+        QCOMPARE(modelTitle("demo:gravity"), QString("Gravity demo"));
 
         LibraryPanel panel(&recent);
         QCOMPARE(panel.models()->item(0)->data(Qt::UserRole).toString(), QString("demo:moa"));
