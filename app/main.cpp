@@ -8,7 +8,7 @@
 #include "app/window/screenshot.h"
 #include "app/window/start_options.h"
 #include "engine/base/error.h"
-#include "engine/checkpoint/mapping_guard.h"
+#include "engine/base/mapping_guard.h"
 
 #include <QFileInfo>
 #include <QLibraryInfo>

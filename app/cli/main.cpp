@@ -3,7 +3,7 @@
 #include "app/cli/commands.h"
 #include "app/cli/figure_command.h"
 #include "engine/base/error.h"
-#include "engine/checkpoint/mapping_guard.h"
+#include "engine/base/mapping_guard.h"
 
 #include <csignal>
 #include <cstdio>

@@ -3,7 +3,7 @@
 // thread.
 #pragma once
 
-#include "engine/checkpoint/mapping_guard.h"
+#include "engine/base/mapping_guard.h"
 
 #include <time.h>
 

@@ -71,6 +71,9 @@ class TestVulkanKotodama : public QObject {
         QCOMPARE(got.size(), want.size());
         for (std::size_t k = 0; k < want.size(); ++k) {
             QCOMPARE(got[k].first, want[k].first);
+            if (want[k].first.ends_with(".top_keys")) {
+                continue; // keys of nearly equal weights may change places; their weights are compared
+            }
             const double error = relative(got[k].second.to_doubles(), want[k].second.to_doubles());
             if (error > trace_) {
                 trace_ = error;

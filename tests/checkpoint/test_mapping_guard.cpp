@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Real files, really shortened while they are mapped and read.
+#include "engine/base/mapping_guard.h"
 #include "engine/checkpoint/checkpoint.h"
-#include "engine/checkpoint/mapping_guard.h"
 #include "tests/checkpoint/support_files.h"
 
 #include <QTemporaryDir>
@@ -97,7 +97,8 @@ class TestMappingGuard : public QObject {
         const auto bytes = mapping->bytes();
         QCOMPARE(sum(bytes), pages * page);
         QCOMPARE(resident(bytes), pages);
-        release_pages(bytes.subspan(5, 3 * page)); // two of them wholly, and those that share a large page with them
+        release_pages(
+            bytes.subspan(5, 3 * page)); // two of them wholly, and those that share a large page with them
         QVERIFY(resident(bytes) > 0 && resident(bytes) <= pages - 2);
         release_pages(bytes);
         QCOMPARE(resident(bytes), std::size_t{0});

@@ -112,9 +112,10 @@ class TestGgufModel : public QObject {
         QCOMPARE(exact->model->info().parameters, twin->model->info().parameters);
         QCOMPARE(exact->model->info().family, twin->model->info().family);
         QVERIFY(relative_difference(logits(exact), expected) < 1e-6);
-        const auto as_stored = open(at(name)); // quantised ones in 16 bits
-        const double difference = relative_difference(logits(as_stored), expected);
-        QVERIFY2(difference < (which < 2 ? 1e-5 : 3e-3), qPrintable(QString::number(difference)));
+        // As stored: floats exactly, Q8_0 and Q4_0 with inputs of 8 bits, the others as 16-bit floats.
+        constexpr double allowed[] = {1e-5, 1e-5, 3e-2, 3e-2, 3e-3};
+        const double difference = relative_difference(logits(open(at(name))), expected);
+        QVERIFY2(difference < allowed[which], qPrintable(QString::number(difference)));
     }
 
     void tokenizer_and_template_come_along() {
@@ -210,7 +211,7 @@ class TestGgufModel : public QObject {
         const std::vector<float> pulled = logits(gguf);
         QVERIFY(relative_difference(pulled, logits(twin)) < 1e-6);
         QVERIFY(relative_difference(pulled, logits(plain)) > 1e-2); // another law, other numbers
-        QVERIFY(relative_difference(logits(open(at("gravity-tiny"))), pulled) < 3e-3);
+        QVERIFY(relative_difference(logits(open(at("gravity-tiny"))), pulled) < 3e-2); // inputs of 8 bits
     }
 };
 

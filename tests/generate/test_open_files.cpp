@@ -2,7 +2,7 @@
 // The demo model out of other containers gives the same numbers; a weights file that is cut off while a
 // session reads it gives an error and not the end of the program.
 #include "engine/base/error.h"
-#include "engine/checkpoint/mapping_guard.h"
+#include "engine/base/mapping_guard.h"
 #include "engine/generate/session.h"
 #include "tests/checkpoint/support_torch.h"
 

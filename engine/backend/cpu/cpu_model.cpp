@@ -4,7 +4,7 @@
 #include "engine/backend/cpu/kernels.h"
 #include "engine/backend/cpu/quant_layout.h"
 #include "engine/base/error.h"
-#include "engine/base/mapped_pages.h"
+#include "engine/base/mapping_guard.h"
 #include "engine/tensor/halves.h"
 
 #include <algorithm>

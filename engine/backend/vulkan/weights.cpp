@@ -3,7 +3,7 @@
 
 #include "engine/backend/vulkan/grouped_layout.h"
 #include "engine/base/error.h"
-#include "engine/base/mapped_pages.h"
+#include "engine/base/mapping_guard.h"
 #include "engine/tensor/halves.h"
 
 #include <algorithm>

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The registry is a fixed table of atomics because a signal handler may neither lock nor allocate. A slot's
 // `begin` is written last and cleared first, so the handler never sees half a range.
-#include "engine/checkpoint/mapping_guard.h"
+#include "engine/base/mapping_guard.h"
 
 #include "engine/base/error.h"
-#include "engine/base/mapped_pages.h"
 
 #include <signal.h>
 #include <sys/mman.h>
@@ -61,20 +60,6 @@ void on_bus_error(int, siginfo_t* info, void*) {
     errno = kept;
 }
 
-/// What release_pages (engine/base/mapped_pages.h) does.
-void release(std::span<const std::byte> bytes) {
-    const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data()), end = begin + bytes.size();
-    const Slot* const slot = bytes.empty() ? nullptr : slot_at(begin);
-    if (!slot || end > slot->end.load()) {
-        return; // memory of its own would be lost
-    }
-    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-    const std::uintptr_t from = (begin + page - 1) / page * page, to = end / page * page;
-    if (from < to) {
-        ::madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
-    }
-}
-
 } // namespace
 
 void install_mapping_guard() {
@@ -86,6 +71,19 @@ void install_mapping_guard() {
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
     ::sigemptyset(&action.sa_mask);
     ::sigaction(SIGBUS, &action, &previous);
+}
+
+void release_pages(std::span<const std::byte> bytes) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data()), end = begin + bytes.size();
+    const Slot* const slot = bytes.empty() ? nullptr : slot_at(begin);
+    if (!slot || end > slot->end.load()) {
+        return; // memory of its own would be lost
+    }
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const std::uintptr_t from = (begin + page - 1) / page * page, to = end / page * page;
+    if (from < to) {
+        ::madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
+    }
 }
 
 GuardedMapping::GuardedMapping(std::span<const std::byte> bytes) : slot_(0) {
@@ -101,7 +99,6 @@ GuardedMapping::GuardedMapping(std::span<const std::byte> bytes) : slot_(0) {
                     "more than " + std::to_string(max_mappings) + " files are mapped at the same time.",
                     {.code = "F-TOO-LARGE", .advice = "Close some models."});
     }
-    set_page_release(release);
     Slot& slot = slots[slot_];
     const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data());
     slot.damaged = false;
