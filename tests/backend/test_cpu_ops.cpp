@@ -477,20 +477,24 @@ void TestCpuOps::equal_weights_and_masks() {
 }
 
 void TestCpuOps::kept_share() {
-    for (const int fallback : {0, 1, 2}) {
-        for (const bool per_head : {false, true}) {
-            Case test;
-            Ball ball;
-            ball.mode = Ball::Mode::hard;
-            ball.fallback = static_cast<Ball::Fallback>(fallback);
-            const Attention attention = add_attention(test, {5, 1, 3}, ball, per_head);
-            KeptShare share{attention.distances, attention.ball, 5, 0, test.buffer(5)};
-            share.ball.radius = test.param({5}, 0.4f, 0.5f);
-            test.add(share);
-            share.window = 9;
-            share.out = test.buffer(5);
-            test.add(share);
-            SAME_EVERYWHERE(test);
+    // one key head of five, then 32 heads that lie side by side
+    for (const Shape3& shape : {Shape3{5, 1, 3}, Shape3{32, 32, 8, true}}) {
+        for (const int fallback : {0, 1, 2}) {
+            for (const bool per_head : {false, true}) {
+                Case test;
+                Ball ball;
+                ball.mode = Ball::Mode::hard;
+                ball.fallback = static_cast<Ball::Fallback>(fallback);
+                const Attention attention = add_attention(test, shape, ball, per_head);
+                KeptShare share{attention.distances, attention.ball, shape.heads, 0,
+                                test.buffer(shape.heads)};
+                share.ball.radius = test.param({shape.heads}, 0.4f, 0.5f);
+                test.add(share);
+                share.window = 9;
+                share.out = test.buffer(shape.heads);
+                test.add(share);
+                SAME_EVERYWHERE(test);
+            }
         }
     }
 }

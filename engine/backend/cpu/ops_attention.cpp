@@ -388,31 +388,63 @@ class KeptShareOp final : public CpuOp {
 
     void run(StepContext& context) override {
         for_rows(context, op_.heads * context.keys / 4, [&](std::int32_t r, int) {
+            const std::int64_t t = context.position(r);
+            const std::int64_t begin = op_.window == 0 ? 0 : std::max<std::int64_t>(0, t - op_.window + 1);
+            if (distances_.layout == StateLayout::side_by_side) {
+                for (std::int64_t h = 0; h < op_.heads; h += side) {
+                    count_side(begin, t, h, out_->row(r) + h);
+                }
+                return;
+            }
             for (std::int64_t h = 0; h < op_.heads; ++h) {
-                out_->row(r)[h] = share(context.position(r), h);
+                out_->row(r)[h] = share(count(begin, t, h), t + 1 - begin);
             }
         });
     }
 
   private:
-    float share(std::int64_t t, std::int64_t h) const {
-        const std::int64_t begin = op_.window == 0 ? 0 : std::max<std::int64_t>(0, t - op_.window + 1);
-        const std::int64_t channel = distances_.width == 1 ? 0 : h;
-        const float radius = radius_.values[radius_.values.size() == 1 ? 0 : static_cast<std::size_t>(h)];
-        const std::int64_t step = distances_.step();
-        std::int64_t kept = 0;
-        for (std::int64_t j = begin; j <= t;) { // a block at a time, evenly spaced
+    float radius(std::int64_t h) const {
+        return radius_.values[radius_.values.size() == 1 ? 0 : static_cast<std::size_t>(h)];
+    }
+
+    // Counts in 32 bits, so that the compiler makes vectors of them.
+    std::int32_t count(std::int64_t begin, std::int64_t t, std::int64_t h) const {
+        const float bound = radius(h);
+        std::int32_t kept = 0;
+        for (std::int64_t j = begin; j <= t;) { // a block at a time, where positions lie side by side
             const std::int64_t end = std::min((j / state_block + 1) * state_block, t + 1);
-            const float* d = distances_.at(j, channel);
-            for (; j < end; ++j, d += step) {
-                kept += *d <= radius;
+            const float* d = distances_.at(j, distances_.width == 1 ? 0 : h);
+            for (std::int64_t i = 0; i < end - j; ++i) {
+                kept += d[i] <= bound;
+            }
+            j = end;
+        }
+        return kept;
+    }
+
+    // The same of heads h .. h + side - 1, whose distances at a position lie side by side.
+    void count_side(std::int64_t begin, std::int64_t t, std::int64_t h, float* out) const {
+        float bounds[side];
+        std::int32_t kept[side] = {};
+        for (std::int64_t i = 0; i < side; ++i) {
+            bounds[i] = radius(h + i);
+        }
+        const float* d = distances_.at(begin, h);
+        for (std::int64_t j = begin; j <= t; ++j, d += side) {
+            for (std::int64_t i = 0; i < side; ++i) {
+                kept[i] += d[i] <= bounds[i];
             }
         }
-        const std::int64_t candidates = t + 1 - begin;
-        if (kept == 0 && op_.ball.fallback != Ball::Fallback::zero) {
-            kept = op_.ball.fallback == Ball::Fallback::unpruned ? candidates : 1;
+        for (std::int64_t i = 0; i < side; ++i) {
+            out[i] = share(kept[i], t + 1 - begin);
         }
-        return static_cast<float>(kept) / static_cast<float>(candidates);
+    }
+
+    float share(std::int32_t kept, std::int64_t candidates) const {
+        if (kept > 0 || op_.ball.fallback == Ball::Fallback::zero) {
+            return static_cast<float>(kept) / static_cast<float>(candidates);
+        }
+        return op_.ball.fallback == Ball::Fallback::unpruned ? 1 : 1 / static_cast<float>(candidates);
     }
 
     KeptShare op_;
