@@ -1426,6 +1426,14 @@ Open a model first.</source>
         <translation>%1 ist bereit</translation>
     </message>
     <message>
+        <source>%1 has no tokenizer</source>
+        <translation>%1 hat keinen Tokenizer</translation>
+    </message>
+    <message>
+        <source>To talk to it, drop its tokenizer.json on this window.</source>
+        <translation>Um mit ihm zu sprechen, zieh seine tokenizer.json auf dieses Fenster.</translation>
+    </message>
+    <message>
         <source>Write below. While it answers, the lenses show what every token looks at.</source>
         <translation>Schreib unten. Während es antwortet, zeigen die Linsen, was jedes Token ansieht.</translation>
     </message>

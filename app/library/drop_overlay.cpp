@@ -28,10 +28,10 @@ void DropOverlay::paintEvent(QPaintEvent*) {
     QPainter p(this);
     p.setRenderHint(QPainter::Antialiasing);
     QColor veil = c.window;
-    veil.setAlphaF(0.88F);
+    veil.setAlphaF(0.96F); // what lies below is not read through it, nor cut by the frame
     p.fillRect(rect(), veil);
     p.setPen(QPen(c.accent, 2, Qt::DashLine));
-    p.drawRoundedRect(QRectF(rect()).adjusted(24, 24, -24, -24), 12, 12);
+    p.drawRoundedRect(QRectF(rect()).adjusted(12, 12, -12, -12), 12, 12);
     p.setPen(c.text);
     p.setFont(titleFont());
     p.drawText(rect().adjusted(48, 0, -48, -24), Qt::AlignCenter,

@@ -338,6 +338,9 @@ void MainWindow::modelOpened() {
         chat_->transcript()->setEmptyState(
             tr("%1 is ready").arg(name),
             tr("Write below. While it answers, the lenses show what every token looks at."), {});
+    } else if (!opened->tokenizer) {
+        chat_->transcript()->setEmptyState(tr("%1 has no tokenizer").arg(name),
+                                           tr("To talk to it, drop its tokenizer.json on this window."), {});
     } else {
         chat_->transcript()->setEmptyState(
             tr("%1 is ready").arg(name),

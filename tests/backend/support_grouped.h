@@ -6,6 +6,8 @@
 #include "engine/tensor/blocks.h"
 #include "tests/backend/support_plans.h"
 
+#include <QTest>
+
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -52,6 +54,14 @@ inline Tensor grouped_of(DType form, std::int64_t outputs, std::int64_t inputs, 
     const auto all = std::span<const std::byte>(*owner).subspan(1);
     return Tensor::grouped(form, {outputs, inputs}, all.first(numbers), all.subspan(numbers, groups),
                            form == DType::q4 ? all.last(groups) : std::span<const std::byte>{}, owner);
+}
+
+/// A row for every type whose whole numbers pass as they are.
+inline void add_stored_types() {
+    QTest::addColumn<int>("type");
+    for (const DType type : {DType::q8, DType::q4, DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0}) {
+        QTest::addRow("%s", dtype_name(type).data()) << static_cast<int>(type);
+    }
 }
 
 } // namespace ergo::test

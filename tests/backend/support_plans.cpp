@@ -216,4 +216,10 @@ std::string bit_difference(std::span<const float> a, std::span<const float> b) {
     return {};
 }
 
+std::vector<float> run(Running& running, const Case& test, std::int64_t begin, std::int64_t rows) {
+    running.executor->run(*running.program, step_at(begin, rows), {});
+    const auto logits = running.executor->read(*running.program, test.plan.logits);
+    return {logits.begin(), logits.end()};
+}
+
 } // namespace ergo::test

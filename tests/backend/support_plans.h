@@ -64,5 +64,9 @@ std::string difference(Backend& expected, Backend& actual, const Case& test,
 
 /// Empty when both spans are the same bits.
 std::string bit_difference(std::span<const float> a, std::span<const float> b);
+#define SAME_BITS(a, b) QCOMPARE(QString::fromStdString(test::bit_difference(a, b)), QString())
+
+/// Logits of one step of `rows` rows at `begin`.
+std::vector<float> run(Running& running, const Case& test, std::int64_t begin, std::int64_t rows);
 
 } // namespace ergo::test

@@ -115,12 +115,7 @@ class TestQuantOps : public QObject {
         QVERIFY2(message.empty(), message.c_str());
     }
 
-    void stored_numbers_data() {
-        QTest::addColumn<int>("type");
-        for (const DType type : {DType::q8, DType::q4, DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0}) {
-            QTest::addRow("%s", dtype_name(type).data()) << static_cast<int>(type);
-        }
-    }
+    void stored_numbers_data() { test::add_stored_types(); }
 
     // Nothing is rounded: numbers of -128 (q8) and every nibble pass unchanged.
     void stored_numbers() {

@@ -80,12 +80,7 @@ class TestVulkanQuant : public QObject {
         agree([&](std::int64_t rows) { return ::products(static_cast<DType>(form), outputs, inputs, rows); });
     }
 
-    void stored_numbers_data() {
-        QTest::addColumn<int>("type");
-        for (const DType type : {DType::q8, DType::q4, DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0}) {
-            QTest::addRow("%s", dtype_name(type).data()) << static_cast<int>(type);
-        }
-    }
+    void stored_numbers_data() { test::add_stored_types(); }
 
     // Numbers of a file pass unchanged.
     void stored_numbers() {

@@ -278,7 +278,9 @@ class ErgoTest : public QObject {
         QVERIFY2(r.code == 0, r.err);
         QVERIFY2(r.out.trimmed().endsWith("5"), r.out);
         QVERIFY2(r.err.contains("tokens/s") && r.err.contains("context"), r.err);
-        QVERIFY2(r.err.contains("first token ") && r.err.contains(" of mapped files, at most "), r.err);
+        QVERIFY2(r.err.contains("first token ") && r.err.contains(" of mapped files, at most ") &&
+                     r.err.contains(" at once; planned "),
+                 r.err);
     }
 
     void same_seed_same_text_whatever_the_threads() {

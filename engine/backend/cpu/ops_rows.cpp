@@ -74,10 +74,7 @@ class AppendOp final : public CpuOp {
     void run(StepContext& context) override {
         for_rows(
             context, 4 * state_.width,
-            [&](std::int32_t r, int) {
-                state_.write(context.position(r), in_->row(r));
-            },
-            16);
+            [&](std::int32_t r, int) { state_.write(context.position(r), in_->row(r)); }, 16);
     }
 
   private:

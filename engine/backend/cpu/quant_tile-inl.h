@@ -138,7 +138,7 @@ HWY_NOINLINE void strip_of_row(const QuantLinearArgs& a, std::int64_t output) {
         }
 #pragma GCC unroll 8
         for (int b = 0; b < N::blocks; ++b, from += 64) {
-    #pragma GCC unroll 4
+#pragma GCC unroll 4
             for (int v = 0; v < parts; ++v) {
                 VI step[N::steps];
                 N::take_apart(from + v * lanes * 4, step);
