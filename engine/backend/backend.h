@@ -8,6 +8,7 @@
 #include "engine/backend/plan.h"
 #include "engine/base/cancel.h"
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -53,6 +54,7 @@ struct OpTime {
     std::uint64_t runs = 0;
     double seconds = 0;
     std::uint64_t weight_bytes = 0; ///< read; 0 where it is not known
+    std::uint64_t bytes_moved = 0;  ///< weights, cached positions and buffers; 0 where it is not known
     std::uint64_t operations = 0;   ///< of products: a multiplication and an addition are two
 };
 
@@ -84,6 +86,16 @@ class Executor {
     /// Throws Error(cancelled) between ops when `cancel` is set; the state beyond step.position is then
     /// undefined.
     virtual void run(Program& program, const StepState& step, const CancelToken& cancel) = 0;
+
+    /// As run(), for a caller that reads what a step shows (the plan's taps) while the next step is at work.
+    /// `meanwhile` is called once on this thread: when the step has been given to a device, or before the
+    /// host computes it. In it read() gives the taps (and nothing else) of `program` as the run before left
+    /// them, if that was a run_meanwhile() too. Only for plans of one row.
+    virtual void run_meanwhile(Program& program, const StepState& step, const CancelToken& cancel,
+                               const std::function<void()>& meanwhile) {
+        meanwhile();
+        run(program, step, cancel);
+    }
 
     /// The buffer as the last run left it; valid until the next run of the same program.
     virtual std::span<const float> read(Program& program, BufferId buffer) = 0;

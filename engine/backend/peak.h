@@ -7,6 +7,12 @@
 
 namespace ergo {
 
+/// What a device other than the CPU can do, measured by plain kernels on it.
+struct DevicePeak {
+    double bandwidth = 0;        ///< bytes a second that all its units read together
+    double float_operations = 0; ///< float32 operations a second; a multiply-add is two
+};
+
 /// Bytes a second that `threads` threads read together from a buffer of `bytes` in large pages where the
 /// system gives them (a cache may serve a small one, as it serves small weights). Median of nine passes.
 double measure_read_bandwidth(int threads, std::size_t bytes);

@@ -10,11 +10,10 @@ namespace ergo {
 std::optional<DevicePeak> measure_device_peak([[maybe_unused]] const Backend& backend,
                                               [[maybe_unused]] std::uint64_t bytes) {
 #ifdef ERGO_HAS_VULKAN
-    if (const auto peak = measure_vulkan_peak(backend, bytes)) {
-        return DevicePeak{peak->bandwidth, peak->float_operations};
-    }
-#endif
+    return measure_vulkan_peak(backend, bytes);
+#else
     return {};
+#endif
 }
 
 } // namespace ergo

@@ -3,15 +3,11 @@
 #pragma once
 
 #include "engine/backend/backend.h"
+#include "engine/backend/peak.h"
 
 #include <optional>
 
 namespace ergo {
-
-struct DevicePeak {
-    double bandwidth = 0;        ///< bytes a second that all its units read together
-    double float_operations = 0; ///< float32 operations a second; a multiply-add is two
-};
 
 /// Measured by plain kernels on the device, reading `bytes` at a time; empty for the CPU. Takes some tenths
 /// of a second. Throws Error(resources) when the device has no memory for it.

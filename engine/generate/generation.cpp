@@ -42,6 +42,24 @@ class TextStream {
     StopStrings stops_;
 };
 
+/// While a reply is written, what its readers see may come a token late; whatever ends it, the last comes
+/// too.
+class LateFrames {
+  public:
+    explicit LateFrames(Session& session) : session_(session) { session.let_frames_lag(true); }
+    ~LateFrames() {
+        try {
+            end();
+        } catch (const std::exception&) {
+            return; // an error is on its way that says more
+        }
+    }
+    void end() { session_.let_frames_lag(false); }
+
+  private:
+    Session& session_;
+};
+
 EventToken next_token(const Session& session, Sampler& sampler, const GenerateRequest& request,
                       std::int64_t written) {
     EventToken token;
@@ -89,6 +107,7 @@ EventFinished generate_reply(Session& session, const OpenedModel& opened, const 
     }
 
     const auto writing = Clock::now();
+    LateFrames frames(session);
     try {
         while (request.written + end.tokens < request.max_tokens) {
             cancel.check();
@@ -125,6 +144,7 @@ EventFinished generate_reply(Session& session, const OpenedModel& opened, const 
         }
         end.reason = Reason::cancelled;
     }
+    frames.end();
     end.seconds = seconds_since(writing);
     end.context_used = session.length();
     end.trailing_text = text.finish();

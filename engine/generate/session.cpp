@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 
 namespace ergo {
 
@@ -74,27 +75,38 @@ struct Session::Runner {
         prompt = {};
     }
 
-    /// Runs `ids` at `position` and hands the captures out. Returns a view of the last row's logits.
+    /// Runs `ids` at `position` and hands the captures out: of a single token, where `late`, at the next step
+    /// or with hand_out(). Returns a view of the last row's logits.
     std::span<const float> step(std::int64_t position, std::span<const std::int32_t> ids,
                                 std::uint64_t session, bool recomputed, const FrameSink& to,
-                                const CancelToken& cancel) {
+                                const CancelToken& cancel, bool late = false) {
         Prepared& phase = prepared(static_cast<std::int64_t>(ids.size()));
+        late = late && &phase == &decode;
         state.position = position;
         state.ids.assign(ids.begin(), ids.end());
-        executor->run(*phase.program, state, cancel);
+        if (late) {
+            executor->run_meanwhile(*phase.program, state, cancel, [this] { hand_out(); });
+        } else {
+            hand_out();
+            executor->run(*phase.program, state, cancel);
+        }
         if (checkpoint) {
             checkpoint->check_undamaged(); // else missing weights would have counted as zeros
         }
         if (to && !phase.plan.outputs.empty()) {
-            Frame frame{session, position, static_cast<std::int32_t>(ids.size()), recomputed, {}};
-            frame.captures.reserve(phase.plan.outputs.size());
-            for (const auto& output : phase.plan.outputs) {
-                frame.captures.push_back(make_capture(*executor, *phase.program, output, model, state.rows(),
-                                                      position + state.rows()));
+            owed = Frame{session, position, static_cast<std::int32_t>(ids.size()), recomputed, {}};
+            if (!late) {
+                hand_out(phase, to);
             }
-            to(std::move(frame));
         }
         return executor->read(*phase.program, phase.plan.plan->logits);
+    }
+
+    /// The frame of the last single token, if nobody has it yet.
+    void hand_out() {
+        if (owed) {
+            hand_out(decode, sink);
+        }
     }
 
     MemoryNeed taken() const {
@@ -107,6 +119,17 @@ struct Session::Runner {
         return sum;
     }
 
+    void hand_out(const Prepared& phase, const FrameSink& to) {
+        Frame frame = *owed;
+        frame.captures.reserve(phase.plan.outputs.size());
+        for (const auto& output : phase.plan.outputs) {
+            frame.captures.push_back(make_capture(*executor, *phase.program, output, model, frame.rows,
+                                                  frame.position + frame.rows));
+        }
+        owed.reset();
+        to(std::move(frame));
+    }
+
     const Model& model;
     const Checkpoint* checkpoint; // null for a model made without files
     std::unique_ptr<Executor> executor;
@@ -114,6 +137,7 @@ struct Session::Runner {
     FrameSink sink;
     Prepared decode, prompt; // after the executor: programs must go first
     StepState state;
+    std::optional<Frame> owed; // of the last step, its numbers still to be read
 };
 
 Session::Session(std::shared_ptr<const OpenedModel> opened)
@@ -132,8 +156,24 @@ std::int64_t Session::capacity() const {
 }
 
 void Session::subscribe(std::vector<Subscription> subscriptions, FrameSink sink) {
+    hand_out_frame({});
     runner_->set_subscriptions(std::move(subscriptions));
     runner_->sink = std::move(sink);
+}
+
+void Session::let_frames_lag(bool may) {
+    frames_lag_ = may;
+    if (!may) {
+        hand_out_frame({});
+    }
+}
+
+void Session::hand_out_frame(const CancelToken& cancel) {
+    try {
+        runner_->hand_out();
+    } catch (const Error& error) {
+        fall_back(error, cancel); // which has it made again, or throws
+    }
 }
 
 void Session::set_tokens(std::span<const std::int32_t> ids, const Progress& progress,
@@ -152,6 +192,7 @@ void Session::set_tokens(std::span<const std::int32_t> ids, const Progress& prog
                                               std::to_string(vocabulary) + " tokens.");
         }
     }
+    hand_out_frame(cancel);
     const auto common = std::mismatch(log_.begin(), log_.end(), ids.begin(), ids.end()).first - log_.begin();
     const auto kept = std::min<std::int64_t>(common, total - 1);
     rewind(std::max<std::int64_t>(kept, 0));
@@ -185,11 +226,11 @@ void Session::decode(std::int32_t id, const CancelToken& cancel) {
 std::span<const float> Session::step(std::int64_t position, std::span<const std::int32_t> ids,
                                      bool recomputed, const CancelToken& cancel) {
     try {
-        return runner_->step(position, ids, id_, recomputed, runner_->sink, cancel);
+        return runner_->step(position, ids, id_, recomputed, runner_->sink, cancel, frames_lag_);
     } catch (const Error& error) {
         fall_back(error, cancel); // or throws it again
     }
-    return runner_->step(position, ids, id_, recomputed, runner_->sink, cancel);
+    return runner_->step(position, ids, id_, recomputed, runner_->sink, cancel, frames_lag_);
 }
 
 void Session::fall_back(const Error& error, const CancelToken& cancel) {
@@ -230,6 +271,7 @@ void Session::move_to(std::shared_ptr<const OpenedModel> other, const Progress& 
                                           " positions cannot move to a model opened with " +
                                           std::to_string(other->context) + ".");
     }
+    hand_out_frame(cancel);
     carry_over(std::move(other), true, progress, cancel);
 }
 
@@ -240,7 +282,9 @@ void Session::carry_over(std::shared_ptr<const OpenedModel> other, bool readable
     next->take_params(params_);
     next->executor->time_ops(timed_);
     bool carried = log_.empty();
+    std::optional<Frame> owed;
     if (runner_) {
+        owed = runner_->owed; // a frame that cannot be read any more
         next->subscriptions = runner_->subscriptions;
         next->sink = runner_->sink;
         if (readable && !carried) {
@@ -265,6 +309,10 @@ void Session::carry_over(std::shared_ptr<const OpenedModel> other, bool readable
             if (progress) {
                 progress(static_cast<double>(at), static_cast<double>(length()), "reading the conversation");
             }
+        }
+        if (owed && owed->position < length()) { // the same step again, for the numbers that it shows
+            const auto ids = std::span(log_).subspan(static_cast<std::size_t>(owed->position), 1);
+            runner_->step(owed->position, ids, id_, owed->recomputed, runner_->sink, cancel);
         }
     } catch (...) {
         rewind(0); // nothing is remembered that could be relied on
@@ -339,6 +387,7 @@ MemoryNeed Session::taken() const {
 }
 
 void Session::time_ops(bool timed) {
+    hand_out_frame({});
     timed_ = timed;
     runner_->time_ops(timed);
 }

@@ -47,8 +47,13 @@ class Session {
     void move_to(std::shared_ptr<const OpenedModel> other, const Progress& progress,
                  const CancelToken& cancel);
 
-    /// What later steps capture, and where frames go (called on this thread, right after each step).
+    /// What later steps capture, and where frames go (called on this thread, right after each step unless
+    /// they may lag).
     void subscribe(std::vector<Subscription> subscriptions, FrameSink sink);
+
+    /// Whether frames of single tokens may come one step late, when the next step is at work, so that a
+    /// device computes while its readers are served. Ending it hands out the last one.
+    void let_frames_lag(bool may);
 
     /// Makes the log equal to `ids`: keeps the common prefix, rewinds, runs the rest in chunks. At least the
     /// last token is run, so that logits() belong to it. Throws Error(resources) when `ids` exceed the
@@ -94,6 +99,7 @@ class Session {
     struct Runner;
     std::span<const float> step(std::int64_t position, std::span<const std::int32_t> ids, bool recomputed,
                                 const CancelToken& cancel);
+    void hand_out_frame(const CancelToken& cancel);
     void fall_back(const Error& error, const CancelToken& cancel);
     void carry_over(std::shared_ptr<const OpenedModel> other, bool readable, const Progress& progress,
                     const CancelToken& cancel);
@@ -106,7 +112,7 @@ class Session {
     std::vector<float> logits_;
     std::map<std::int32_t, std::vector<float>> params_; // set by set_param
     MoveSink fell_back_;
-    bool timed_ = false;
+    bool timed_ = false, frames_lag_ = false;
     std::string fallback_reason_; // empty: none happened, or it has been told
     std::uint64_t id_ = 0;
 };

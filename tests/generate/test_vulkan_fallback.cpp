@@ -9,6 +9,9 @@
 #include <QElapsedTimer>
 #include <QTest>
 
+#include <array>
+#include <cstring>
+
 using namespace ergo;
 
 namespace {
@@ -105,6 +108,8 @@ class FallbackTest : public QObject {
         QTest::newRow("lost at the first token") << lost << 1 << true;
         QTest::newRow("lost at the sixth token") << lost << 6 << false;
         QTest::newRow("lost at the last token") << lost << 12 << false;
+        QTest::newRow("lost at the sixth token, watched") << lost << 6 << true;
+        QTest::newRow("lost at the last token, watched") << lost << 12 << true;
         QTest::newRow("no memory in the prompt") << memory << 0 << true;
         QTest::newRow("no memory at the fourth token") << memory << 4 << true;
     }
@@ -129,6 +134,46 @@ class FallbackTest : public QObject {
             QCOMPARE(got.rows.size(), static_cast<std::size_t>(got.positions.back() + 1));
             for (const auto& [position, times] : got.rows) {
                 QVERIFY2(times == 1, qPrintable(QString::number(position)));
+            }
+        }
+    }
+
+    void frames_come_a_token_late_and_are_the_same_data() {
+        QTest::addColumn<QString>("backend");
+        QTest::newRow("cpu") << QString("cpu");
+        QTest::newRow("software device") << QString::fromStdString(vulkan_);
+    }
+    void frames_come_a_token_late_and_are_the_same() {
+        QFETCH(QString, backend);
+        const auto opened = open_all("demo:moa", on(backend.toStdString()), {}, {});
+        const auto ids = question(*opened).prompt;
+        std::array<std::vector<Frame>, 2> frames;
+        for (const std::size_t late : {0u, 1u}) {
+            Session session(opened);
+            std::vector<Subscription> wanted;
+            for (const std::string& name : lens_observables(opened->model->info(), 0)) {
+                wanted.push_back({find_observable(opened->model->observables(), name), {}});
+            }
+            session.subscribe(wanted, [&](Frame&& frame) { frames[late].push_back(std::move(frame)); });
+            session.let_frames_lag(late == 1);
+            session.set_tokens(ids, {}, {});
+            const std::size_t prompt = frames[late].size();
+            for (std::size_t t = 1; t <= 5; ++t) {
+                session.decode(static_cast<std::int32_t>(40 + t), {});
+                QCOMPARE(frames[late].size(), prompt + t - late);
+            }
+            session.rewind(session.length()); // changes nothing
+            session.let_frames_lag(false);
+            QCOMPARE(frames[late].size(), prompt + 5);
+        }
+        QCOMPARE(frames[0].size(), frames[1].size());
+        for (std::size_t i = 0; i < frames[0].size(); ++i) {
+            QCOMPARE(frames[1][i].position, frames[0][i].position);
+            QCOMPARE(frames[1][i].captures.size(), frames[0][i].captures.size());
+            for (std::size_t c = 0; c < frames[0][i].captures.size(); ++c) {
+                const Capture &a = frames[0][i].captures[c], &b = frames[1][i].captures[c];
+                QVERIFY(a.shape == b.shape && a.values.size() == b.values.size() && !a.values.empty() &&
+                        std::memcmp(a.values.data(), b.values.data(), a.values.size() * sizeof(float)) == 0);
             }
         }
     }

@@ -14,21 +14,31 @@ namespace {
 
 constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
 
-struct ComputeFamily {
-    std::uint32_t index = none, timestamp_bits = 0;
+struct Families {
+    std::uint32_t compute = none, copy = none, timestamp_bits = 0;
 };
 
-ComputeFamily compute_family(const InstanceFunctions& functions, VkPhysicalDevice device) {
+/// The first that computes, and the first that only copies: engines that work beside the others. Where there
+/// is none, copies go where kernels go.
+Families families_of(const InstanceFunctions& functions, VkPhysicalDevice device) {
     std::uint32_t count = 0;
     functions.vkGetPhysicalDeviceQueueFamilyProperties(device, &count, nullptr);
     std::vector<VkQueueFamilyProperties> families(count);
     functions.vkGetPhysicalDeviceQueueFamilyProperties(device, &count, families.data());
+    Families found;
     for (std::uint32_t i = 0; i < count; ++i) {
-        if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) {
-            return {i, families[i].timestampValidBits};
+        const VkQueueFlags flags = families[i].queueFlags;
+        if ((flags & VK_QUEUE_COMPUTE_BIT) && found.compute == none) {
+            found.compute = i;
+            found.timestamp_bits = families[i].timestampValidBits;
+        }
+        constexpr VkQueueFlags more = VK_QUEUE_COMPUTE_BIT | VK_QUEUE_GRAPHICS_BIT;
+        if ((flags & VK_QUEUE_TRANSFER_BIT) && !(flags & more) && found.copy == none) {
+            found.copy = i;
         }
     }
-    return {};
+    found.copy = found.copy == none ? found.compute : found.copy;
+    return found;
 }
 
 /// The driver's own cache id, and everything else that says which driver compiled a kernel for which device.
@@ -227,9 +237,13 @@ DeviceTraits inspect(const Instance& instance, VkPhysicalDevice device) {
         inspect_memory(functions, device, traits);
     }
     traits.info.features.push_back("Vulkan " + version_text(properties.apiVersion));
-    const ComputeFamily family = compute_family(functions, device);
-    traits.queue_family = family.index;
-    traits.timestamp_bits = family.timestamp_bits;
+    const Families families = families_of(functions, device);
+    traits.queue_family = families.compute;
+    traits.copy_family = families.copy;
+    traits.timestamp_bits = families.timestamp_bits;
+    if (families.copy != families.compute) {
+        traits.info.features.push_back("a queue for copies");
+    }
     if (properties.apiVersion < VK_API_VERSION_1_2) {
         traits.info.unusable = "Vulkan " + version_text(properties.apiVersion) + ", 1.2 is needed";
     } else if (traits.queue_family == none) {
@@ -258,11 +272,14 @@ Device::Device(const VulkanOptions& options, int index)
                     {.code = "V-FEATURE", .advice = "update its driver, or use the CPU"});
     }
     const float priority = 1;
-    VkDeviceQueueCreateInfo queue{};
-    queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
-    queue.queueFamilyIndex = traits_.queue_family;
-    queue.queueCount = 1;
-    queue.pQueuePriorities = &priority;
+    std::array<VkDeviceQueueCreateInfo, 2> queues{};
+    for (VkDeviceQueueCreateInfo& queue : queues) {
+        queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
+        queue.queueCount = 1;
+        queue.pQueuePriorities = &priority;
+    }
+    queues[0].queueFamilyIndex = traits_.queue_family;
+    queues[1].queueFamilyIndex = traits_.copy_family;
     VkPhysicalDeviceVulkan12Features features{};
     features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
     features.bufferDeviceAddress = VK_TRUE;
@@ -279,8 +296,8 @@ Device::Device(const VulkanOptions& options, int index)
         info.enabledExtensionCount = 1;
         info.ppEnabledExtensionNames = &control_name;
     }
-    info.queueCreateInfoCount = 1;
-    info.pQueueCreateInfos = &queue;
+    info.queueCreateInfoCount = copies_apart() ? 2 : 1;
+    info.pQueueCreateInfos = queues.data();
     VkDevice made = VK_NULL_HANDLE;
     check(instance_->functions().vkCreateDevice(physical[chosen], &info, nullptr, &made),
           "creating a device on " + traits_.info.name);
@@ -288,6 +305,7 @@ Device::Device(const VulkanOptions& options, int index)
     device_ = {made, DestroyDevice{reinterpret_cast<PFN_vkDestroyDevice>(destroy)}};
     functions_ = DeviceFunctions(instance_->functions(), made);
     functions_.vkGetDeviceQueue(made, traits_.queue_family, 0, &queue_);
+    functions_.vkGetDeviceQueue(made, traits_.copy_family, 0, &copy_queue_);
 }
 
 void Device::check_there() const {
@@ -296,30 +314,38 @@ void Device::check_there() const {
     }
 }
 
-void Device::submit(VkCommandBuffer commands, VkSemaphore semaphore, std::uint64_t value) const {
+void Device::submit(QueueKind queue, VkCommandBuffer commands, const Moment& after, const Moment& end) const {
     check_there();
+    const bool waits = after.semaphore != VK_NULL_HANDLE;
+    const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
     VkTimelineSemaphoreSubmitInfo timeline{};
     timeline.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
+    timeline.waitSemaphoreValueCount = waits;
+    timeline.pWaitSemaphoreValues = &after.value;
     timeline.signalSemaphoreValueCount = 1;
-    timeline.pSignalSemaphoreValues = &value;
+    timeline.pSignalSemaphoreValues = &end.value;
     VkSubmitInfo info{};
     info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
     info.pNext = &timeline;
+    info.waitSemaphoreCount = waits;
+    info.pWaitSemaphores = &after.semaphore;
+    info.pWaitDstStageMask = &stage;
     info.commandBufferCount = 1;
     info.pCommandBuffers = &commands;
     info.signalSemaphoreCount = 1;
-    info.pSignalSemaphores = &semaphore;
+    info.pSignalSemaphores = &end.semaphore;
     const std::lock_guard lock(queue_mutex_);
-    check(functions_.vkQueueSubmit(queue_, 1, &info, VK_NULL_HANDLE),
+    check(functions_.vkQueueSubmit(queue == QueueKind::copy ? copy_queue_ : queue_, 1, &info, VK_NULL_HANDLE),
           "submitting work to " + traits_.info.name);
 }
 
-Timeline::Timeline(const Device& device) : device_(device) {
+Timeline::Timeline(const Device& device, QueueKind queue) : device_(device), queue_(queue) {
     const DeviceFunctions& functions = device.functions();
     VkCommandPoolCreateInfo pool_info{};
     pool_info.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
     pool_info.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
-    pool_info.queueFamilyIndex = device.traits().queue_family;
+    pool_info.queueFamilyIndex =
+        queue == QueueKind::copy ? device.traits().copy_family : device.traits().queue_family;
     VkCommandPool pool = VK_NULL_HANDLE;
     check(functions.vkCreateCommandPool(device.get(), &pool_info, nullptr, &pool), "creating a command pool");
     pool_ = {device.get(), pool, functions.vkDestroyCommandPool};
@@ -354,8 +380,8 @@ VkCommandBuffer Timeline::allocate() {
     return commands;
 }
 
-std::uint64_t Timeline::submit(VkCommandBuffer commands) {
-    device_.submit(commands, semaphore_.get(), submitted_ + 1);
+std::uint64_t Timeline::submit(VkCommandBuffer commands, const Device::Moment& after) {
+    device_.submit(queue_, commands, after, moment(submitted_ + 1));
     return ++submitted_;
 }
 

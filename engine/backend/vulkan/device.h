@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// One logical device with one compute queue. Shared by models and executors of any thread; submissions are
-// locked.
+// One logical device with a compute queue and, where it has one of its own for that, a queue that copies.
+// Shared by models and executors of any thread; submissions are locked.
 #pragma once
 
 #include "engine/backend/vulkan/functions.h"
@@ -25,6 +25,7 @@ struct DeviceTraits {
     std::uint64_t max_allocation = 0; ///< bytes of one VkDeviceMemory
     std::uint32_t subgroup_size = 0;
     std::uint32_t queue_family = 0;
+    std::uint32_t copy_family = 0;    ///< of queues that only copy; where there are none, queue_family
     std::uint32_t timestamp_bits = 0; ///< of the queue's clock; 0: it has none
     /// All kernels run with this many invocations a subgroup where the driver lets one ask; 0: its own
     /// choice.
@@ -33,6 +34,11 @@ struct DeviceTraits {
     std::string cache_key;
     /// With what its own cache begins: VkPipelineCacheHeaderVersionOne.
     std::array<std::byte, 32> cache_header{};
+};
+
+enum class QueueKind : std::uint8_t {
+    compute,
+    copy, ///< may be the same queue
 };
 
 DeviceTraits inspect(const Instance& instance, VkPhysicalDevice device);
@@ -56,15 +62,23 @@ class Device {
     /// Throws Error(device, V-LOST) when it is gone.
     void check_there() const;
 
-    /// Submits `commands`, signalling `semaphore` with `value`.
-    void submit(VkCommandBuffer commands, VkSemaphore semaphore, std::uint64_t value) const;
+    /// Whether copies go to a queue of their own.
+    bool copies_apart() const { return traits_.copy_family != traits_.queue_family; }
+
+    /// A value of a timeline semaphore.
+    struct Moment {
+        VkSemaphore semaphore = VK_NULL_HANDLE;
+        std::uint64_t value = 0;
+    };
+    /// Submits `commands`, which begin after `after` (if it has a semaphore) and end with `end`.
+    void submit(QueueKind queue, VkCommandBuffer commands, const Moment& after, const Moment& end) const;
 
   private:
     std::unique_ptr<Instance> instance_;
     DeviceTraits traits_;
     std::unique_ptr<VkDevice_T, DestroyDevice> device_; // whoever submitted work has waited for it
     DeviceFunctions functions_;
-    VkQueue queue_ = VK_NULL_HANDLE;
+    VkQueue queue_ = VK_NULL_HANDLE, copy_queue_ = VK_NULL_HANDLE; // one and the same where there is one
     VulkanOptions options_;
     mutable std::atomic<bool> lost_{false};
     mutable std::mutex queue_mutex_;
@@ -73,17 +87,21 @@ class Device {
 /// A command pool and the semaphore that counts its submissions. Used by one thread at a time.
 class Timeline {
   public:
-    explicit Timeline(const Device& device);
+    explicit Timeline(const Device& device, QueueKind queue = QueueKind::compute);
     ~Timeline();
     Timeline(Timeline&&) = delete;
 
     VkCommandBuffer allocate();
-    std::uint64_t submit(VkCommandBuffer commands);
+    /// `after`: what another timeline must have reached before, if anything.
+    std::uint64_t submit(VkCommandBuffer commands, const Device::Moment& after = {});
+    /// Submission `value`, for others to wait for.
+    Device::Moment moment(std::uint64_t value) const { return {semaphore_.get(), value}; }
     /// Waits until submission `value` is done. Throws Error(device) when the device is lost.
     void wait(std::uint64_t value) const;
 
   private:
     const Device& device_;
+    QueueKind queue_;
     Owned<VkCommandPool> pool_;
     Owned<VkSemaphore> semaphore_;
     std::uint64_t submitted_ = 0;

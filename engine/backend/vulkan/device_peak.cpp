@@ -46,7 +46,7 @@ double fastest(Context& context, const Dispatch& dispatch, std::size_t repeat) {
 
 } // namespace
 
-VulkanPeak measure_peak(Context& context, std::uint64_t bytes) {
+DevicePeak measure_peak(Context& context, std::uint64_t bytes) {
     const bool software = context.device.traits().info.software;
     const std::uint64_t most = std::uint64_t{software ? 256u : 1024u} << 20;
     const std::uint64_t size = std::clamp<std::uint64_t>(bytes, 1 << 20, most) / 16 * 16;
@@ -60,7 +60,7 @@ VulkanPeak measure_peak(Context& context, std::uint64_t bytes) {
     // Enough invocations to occupy any device, and each with much to do.
     const std::uint32_t groups = software ? 64 : 4096;
     push.rounds = software ? 1 << 12 : 1 << 14;
-    VulkanPeak peak;
+    DevicePeak peak;
     const std::size_t repeat = std::max<std::uint64_t>(1, (most / 4) / size);
     peak.bandwidth = static_cast<double>(size) / fastest(context, dispatch_of(true, push, groups), repeat);
     const double operations = 2.0 * 4 * chains * push.rounds * groups * invocations;

@@ -7,6 +7,6 @@
 namespace ergo::vulkan {
 
 /// `bytes`: how much is read at a time, as weights are (a cache may serve little).
-VulkanPeak measure_peak(Context& context, std::uint64_t bytes);
+DevicePeak measure_peak(Context& context, std::uint64_t bytes);
 
 } // namespace ergo::vulkan

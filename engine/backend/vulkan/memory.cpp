@@ -14,6 +14,10 @@ std::string mebibytes(std::uint64_t bytes) {
     return std::to_string((bytes + (1u << 20) - 1) >> 20) + " MiB";
 }
 
+bool on_device(Placement placement) {
+    return placement == Placement::device || placement == Placement::outbox;
+}
+
 } // namespace
 
 std::uint64_t block_of(Placement placement) {
@@ -44,12 +48,14 @@ std::uint32_t Arena::memory_type(std::uint32_t allowed) const {
     std::array<VkMemoryPropertyFlags, 3> wishes{};
     switch (placement_) {
     case Placement::device:
+    case Placement::outbox:
         wishes = {local | visible | cached, local, 0};
         break;
     case Placement::step:
         wishes = {local | visible, visible, visible};
         break;
     case Placement::transfer:
+    case Placement::inbox:
         wishes = {visible | cached, visible, visible};
         break;
     }
@@ -81,6 +87,12 @@ Arena::Block Arena::make_block(std::uint64_t bytes, const std::string& what) con
     info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
                  VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT |
                  VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
+    const std::array families{traits.queue_family, traits.copy_family};
+    if (device_.copies_apart() && (placement_ == Placement::outbox || placement_ == Placement::inbox)) {
+        info.sharingMode = VK_SHARING_MODE_CONCURRENT; // no queue has to hand it over to the other
+        info.queueFamilyIndexCount = static_cast<std::uint32_t>(families.size());
+        info.pQueueFamilyIndices = families.data();
+    }
     VkBuffer buffer = VK_NULL_HANDLE;
     check(functions.vkCreateBuffer(device_.get(), &info, nullptr, &buffer), "creating a buffer for " + what);
     block.buffer = {device_.get(), buffer, functions.vkDestroyBuffer};
@@ -110,7 +122,7 @@ Arena::Block Arena::make_block(std::uint64_t bytes, const std::string& what) con
                                                VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
     const auto type = traits.memory.memoryTypes[allocation.memoryTypeIndex].propertyFlags;
     const bool direct = (type & readable) == readable && !device_.options().always_stage;
-    if (placement_ != Placement::device || direct) {
+    if (!on_device(placement_) || direct) {
         void* mapped = nullptr;
         check(functions.vkMapMemory(device_.get(), memory, 0, VK_WHOLE_SIZE, 0, &mapped),
               "mapping memory for " + what);

@@ -25,6 +25,8 @@ enum class Placement : std::uint8_t {
     device,   ///< fast for the device; mapped only where that costs the host nothing
     step,     ///< small, written by the host before each step; always mapped
     transfer, ///< staging, read and written by the host; always mapped
+    outbox,   ///< as `device`, for both queues: what waits to be copied to the host
+    inbox,    ///< as `transfer`, for both queues: what has been copied
 };
 
 /// Bytes of a block that slices of that placement share.

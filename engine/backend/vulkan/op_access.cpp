@@ -80,6 +80,21 @@ class Collector {
     Access& access_;
 };
 
+/// Which weights ops of a kind read as float32: bias, gains, filters, scales, tables.
+struct FloatWeights {
+    std::vector<WeightId> operator()(const Norm& op) const { return {op.weight, op.bias}; }
+    std::vector<WeightId> operator()(const Linear& op) const { return {op.bias}; }
+    std::vector<WeightId> operator()(const Convolution& op) const { return {op.weight, op.bias}; }
+    std::vector<WeightId> operator()(const Rotate& op) const { return {op.rotation.cos, op.rotation.sin}; }
+    std::vector<WeightId> operator()(const AppendKeyValue& op) const {
+        return {op.rotation.cos, op.rotation.sin, op.rotation.gain};
+    }
+    std::vector<WeightId> operator()(const Route& op) const { return {op.constant_offset}; }
+    std::vector<WeightId> operator()(const Mix& op) const { return {op.constant_gate, op.layer_scale}; }
+    std::vector<WeightId> operator()(const DepthRoute& op) const { return {op.query}; }
+    template <class Other> std::vector<WeightId> operator()(const Other&) const { return {}; }
+};
+
 bool meet(const std::set<std::int64_t>& a, const std::set<std::int64_t>& b) {
     return std::any_of(a.begin(), a.end(), [&](std::int64_t one) { return b.contains(one); });
 }
@@ -92,6 +107,12 @@ Access access_of(const Op& op) {
     std::visit(collector, op.body);
     collector.reads(op.when.shares);
     return access;
+}
+
+std::vector<WeightId> float_weights(const Op& op) {
+    std::vector<WeightId> found = std::visit(FloatWeights{}, op.body);
+    std::erase_if(found, [](WeightId id) { return !id; });
+    return found;
 }
 
 bool conflict(const Access& a, const Access& b) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Which buffers and states an op reads and writes: what decides whether two ops may change places. Pure
-// functions, any thread.
+// Which buffers and states an op reads and writes: what decides whether two ops may change places; and which
+// weights its kernel does not widen. Pure functions, any thread.
 #pragma once
 
 #include "engine/backend/plan.h"
 
 #include <cstdint>
 #include <set>
+#include <vector>
 
 namespace ergo::vulkan {
 
@@ -26,6 +27,10 @@ constexpr std::int64_t resource_of(StateId id) {
 }
 
 Access access_of(const Op& op);
+
+/// The weights that the op's kernel reads as float32 alone: others than the matrices of products and
+/// embeddings.
+std::vector<WeightId> float_weights(const Op& op);
 
 /// One of them writes what the other touches.
 bool conflict(const Access& a, const Access& b);

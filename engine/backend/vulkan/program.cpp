@@ -52,7 +52,8 @@ VulkanProgram::VulkanProgram(Context& context, Weights& weights, SessionMemory& 
                              std::shared_ptr<const Plan> plan, bool timed)
     : context_(context), session_(session), plan_(std::move(plan)),
       device_arena_(context.device, Placement::device), step_arena_(context.device, Placement::step),
-      host_arena_(context.device, Placement::transfer), host_buffers_(plan_->buffers.size()) {
+      host_arena_(context.device, Placement::transfer), logits_arena_(context.device, Placement::transfer),
+      host_buffers_(plan_->buffers.size()) {
     const auto& limits = context.device.traits().limits;
     if (plan_->max_rows > limits.maxComputeWorkGroupCount[1] ||
         plan_->max_rows > limits.maxComputeWorkGroupCount[2]) {
@@ -63,6 +64,10 @@ VulkanProgram::VulkanProgram(Context& context, Weights& weights, SessionMemory& 
                                  "the step");
     usage_ = host_arena_.allocate(plan_->ops.size() * sizeof(std::uint32_t), "the counters");
     allocate_buffers();
+    bring_logits();
+    if (!kept_taps(*plan_).empty()) {
+        taps_.emplace(context.device, *plan_, buffers_, session.capacity());
+    }
     Encoder encoder(context.device.traits(), *plan_, weights, session, step_.address, buffers_, step_arena_,
                     device_arena_, context.device.options().serialise || timed,
                     context.device.options().no_fusion);
@@ -73,7 +78,21 @@ VulkanProgram::VulkanProgram(Context& context, Weights& weights, SessionMemory& 
         step_arena_.allocate(encoder.dispatches().size() * sizeof(VkDispatchIndirectCommand), "group counts");
     recorder_.emplace(context, encoder.dispatches(), indirect_,
                       segments_of(encoder, *plan_, session.capacity(), context.device.traits().info.software),
-                      timed);
+                      timed, tail_);
+}
+
+/// Every step ends with one row of logits on their way to the host, where it cannot see them on the device.
+void VulkanProgram::bring_logits() {
+    if (!plan_->logits || plan_->ops.empty()) {
+        return;
+    }
+    const auto index = static_cast<std::size_t>(plan_->logits.index);
+    const Slice& from = buffers_[index];
+    const bool one = plan_->max_rows == 1 || plan_->buffers[index].extent == BufferInfo::Extent::last_row;
+    if (one && !from.mapped) {
+        const std::uint64_t bytes = static_cast<std::uint64_t>(plan_->buffers[index].width) * sizeof(float);
+        tail_ = Tail{from, logits_arena_.allocate(bytes, "the logits"), bytes};
+    }
 }
 
 void VulkanProgram::allocate_buffers() {
@@ -101,7 +120,7 @@ void VulkanProgram::allocate_buffers() {
     }
 }
 
-void VulkanProgram::run(const StepState& step, const CancelToken& cancel, Counters& counters) {
+void VulkanProgram::begin(const StepState& step) {
     rows_ = step.rows();
     keys_ = step.position + rows_;
     const StepHeader header{static_cast<std::uint32_t>(step.position), static_cast<std::uint32_t>(rows_),
@@ -109,8 +128,9 @@ void VulkanProgram::run(const StepState& step, const CancelToken& cancel, Counte
     std::memcpy(step_.mapped, &header, sizeof(header));
     std::memcpy(step_.mapped + sizeof(header), step.ids.data(), step.ids.size() * sizeof(std::int32_t));
     std::memset(usage_.mapped, 0, plan_->ops.size() * sizeof(std::uint32_t));
-    recorder_->replay(static_cast<std::uint64_t>(rows_), static_cast<std::uint64_t>(keys_), cancel);
+}
 
+void VulkanProgram::count(Counters& counters) {
     std::vector<std::uint32_t> used(plan_->ops.size());
     std::memcpy(used.data(), usage_.mapped, used.size() * sizeof(std::uint32_t));
     for (std::size_t i = 0; i < uses_.size(); ++i) {
@@ -118,14 +138,48 @@ void VulkanProgram::run(const StepState& step, const CancelToken& cancel, Counte
             const auto rows = static_cast<std::uint64_t>(rows_), keys = static_cast<std::uint64_t>(keys_);
             counters.weight_bytes_read += uses_[i].weights_read(rows);
             work_[i].weight_bytes += uses_[i].weights_read(rows);
+            work_[i].bytes_moved += uses_[i].moved(rows, keys);
             work_[i].operations += uses_[i].operations_a_row * (uses_[i].last_row ? 1 : rows);
             counters.bytes_moved += uses_[i].moved(rows, keys);
         }
     }
     counters.dispatches += recorder_->dispatches();
-    counters.submissions += recorder_->segments();
     ++counters.forward_passes;
     ++runs_;
+}
+
+void VulkanProgram::run(const StepState& step, const CancelToken& cancel, Counters& counters) {
+    begin(step);
+    kept_ = 0;
+    recorder_->replay(static_cast<std::uint64_t>(rows_), static_cast<std::uint64_t>(keys_), cancel);
+    counters.submissions += recorder_->segments();
+    count(counters);
+}
+
+void VulkanProgram::run_meanwhile(const StepState& step, const CancelToken& cancel, Counters& counters,
+                                  const std::function<void()>& meanwhile) {
+    if (!taps_) { // nothing is kept, so nothing can be read meanwhile
+        meanwhile();
+        run(step, cancel, counters);
+        return;
+    }
+    struct Restore { // also when a reader or a device throws
+        bool& flag;
+        ~Restore() { flag = false; }
+    };
+    begin(step);
+    Recorder::Hooks hooks;
+    hooks.meanwhile = [&](std::size_t submitted) {
+        counters.submissions += submitted;
+        const Restore restore{meanwhile_};
+        meanwhile_ = true;
+        meanwhile();
+        counters.submissions += recorder_->segments() - submitted;
+    };
+    hooks.behind = [&] { taps_->keep(++kept_, keys_); };
+    recorder_->replay(static_cast<std::uint64_t>(rows_), static_cast<std::uint64_t>(keys_), cancel, hooks);
+    ++counters.submissions;
+    count(counters);
 }
 
 std::vector<OpTime> VulkanProgram::op_times() const {
@@ -136,8 +190,8 @@ std::vector<OpTime> VulkanProgram::op_times() const {
         const Dispatch& dispatch = recorder_->dispatch(i);
         if (dispatch.op != op) {
             op = dispatch.op;
-            times.push_back(
-                {uses_[op].name, dispatch.shader, runs_, 0, work_[op].weight_bytes, work_[op].operations});
+            times.push_back({uses_[op].name, dispatch.shader, runs_, 0, work_[op].weight_bytes,
+                             work_[op].bytes_moved, work_[op].operations});
         }
         times.back().seconds += seconds[i];
     }
@@ -145,9 +199,16 @@ std::vector<OpTime> VulkanProgram::op_times() const {
 }
 
 std::span<const float> VulkanProgram::read(BufferId buffer) {
+    if (meanwhile_) {
+        return taps_->read(kept_, buffer);
+    }
     if (!buffer || static_cast<std::size_t>(buffer.index) >= buffers_.size() || rows_ == 0) {
         throw Error(ErrorKind::usage, rows_ == 0 ? "a buffer was read before the first run"
                                                  : "there is no buffer " + std::to_string(buffer.index));
+    }
+    context_.device.check_there();          // mapped memory could be read, but nobody knows what is in it
+    if (tail_ && buffer == plan_->logits) { // the last commands of the run have brought them
+        return {reinterpret_cast<const float*>(tail_->to.mapped), tail_->bytes / sizeof(float)};
     }
     const auto index = static_cast<std::size_t>(buffer.index);
     const auto count = static_cast<std::size_t>(buffer_floats(plan_->buffers[index], rows_, keys_));

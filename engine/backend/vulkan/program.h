@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/backend/vulkan/recorder.h"
+#include "engine/backend/vulkan/tap_copies.h"
 
 #include <memory>
 #include <optional>
@@ -29,11 +30,15 @@ class VulkanProgram final : public Program {
 
     /// Runs a step that validate_step() has passed.
     void run(const StepState& step, const CancelToken& cancel, Counters& counters);
+    /// As Executor::run_meanwhile.
+    void run_meanwhile(const StepState& step, const CancelToken& cancel, Counters& counters,
+                       const std::function<void()>& meanwhile);
     /// As Executor::read.
     std::span<const float> read(BufferId buffer);
     MemoryNeed taken() const override {
         MemoryNeed taken;
-        taken.scratch = device_arena_.allocated() + step_arena_.allocated() + host_arena_.allocated();
+        taken.scratch = device_arena_.allocated() + step_arena_.allocated() + host_arena_.allocated() +
+                        (taps_ ? taps_->allocated() : 0);
         return taken;
     }
     std::vector<OpTime> op_times() const override;
@@ -43,6 +48,9 @@ class VulkanProgram final : public Program {
 
   private:
     void allocate_buffers();
+    void bring_logits();
+    void begin(const StepState& step);
+    void count(Counters& counters);
 
     Context& context_;
     SessionMemory& session_;
@@ -50,15 +58,20 @@ class VulkanProgram final : public Program {
     Arena device_arena_; // buffers and scratch
     Arena step_arena_;   // step, arguments, group counts
     Arena host_arena_;   // usage, written by the device and read by the host
+    Arena logits_arena_; // in main memory, as staging; only where the device's cannot be mapped
     std::vector<Slice> buffers_;
     Slice step_, usage_, indirect_;
     std::vector<OpUse> uses_;
     struct Work {
-        std::uint64_t weight_bytes = 0, operations = 0;
+        std::uint64_t weight_bytes = 0, bytes_moved = 0, operations = 0;
     };
-    std::vector<Work> work_; // of all runs, as uses_
+    std::vector<Work> work_;        // of all runs, as uses_
+    std::optional<Tail> tail_;      // the logits, where the host cannot see them
+    std::optional<TapCopies> taps_; // of a plan that shows something, one row at a time
     std::optional<Recorder> recorder_;
     std::uint64_t runs_ = 0;
+    std::uint64_t kept_ = 0; // the last run whose taps are kept aside, from 1; 0: the last run's are not
+    bool meanwhile_ = false; // the taps of the run before are asked for
     std::int64_t rows_ = 0, keys_ = 0;             // of the last run
     std::vector<std::vector<float>> host_buffers_; // copies of buffers the host cannot map
 };

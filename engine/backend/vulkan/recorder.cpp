@@ -20,7 +20,7 @@ void barrier(const DeviceFunctions& functions, VkCommandBuffer commands, VkPipel
 } // namespace
 
 Recorder::Recorder(Context& context, std::vector<Dispatch> dispatches, const Slice& indirect,
-                   const std::vector<std::size_t>& segments, bool timed)
+                   const std::vector<std::size_t>& segments, bool timed, const std::optional<Tail>& tail)
     : context_(context), dispatches_(std::move(dispatches)), indirect_(indirect), timeline_(context.device) {
     std::vector<Pipelines::Wanted> wanted;
     for (const Dispatch& dispatch : dispatches_) {
@@ -40,12 +40,13 @@ Recorder::Recorder(Context& context, std::vector<Dispatch> dispatches, const Sli
     }
     std::size_t begin = 0;
     for (const std::size_t count : segments) {
-        segments_.push_back(record(begin, begin + count));
+        const bool last = begin + count == dispatches_.size();
+        segments_.push_back(record(begin, begin + count, last ? tail : std::nullopt));
         begin += count;
     }
 }
 
-VkCommandBuffer Recorder::record(std::size_t begin, std::size_t end) {
+VkCommandBuffer Recorder::record(std::size_t begin, std::size_t end, const std::optional<Tail>& tail) {
     const DeviceFunctions& functions = context_.device.functions();
     constexpr VkPipelineStageFlags compute = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
     constexpr VkAccessFlags both = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
@@ -87,27 +88,45 @@ VkCommandBuffer Recorder::record(std::size_t begin, std::size_t end) {
     barrier(functions, commands, compute, VK_ACCESS_SHADER_WRITE_BIT,
             VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
             VK_ACCESS_HOST_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT);
+    if (tail) {
+        const VkBufferCopy region{tail->from.offset, tail->to.offset, tail->bytes};
+        functions.vkCmdCopyBuffer(commands, tail->from.buffer, tail->to.buffer, 1, &region);
+        barrier(functions, commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
+                VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+    }
     check(functions.vkEndCommandBuffer(commands), "recording the plan");
     return commands;
 }
 
-void Recorder::replay(std::uint64_t rows, std::uint64_t keys, const CancelToken& cancel) {
+void Recorder::replay(std::uint64_t rows, std::uint64_t keys, const CancelToken& cancel, const Hooks& hooks) {
     auto* groups = reinterpret_cast<VkDispatchIndirectCommand*>(indirect_.mapped);
     for (std::size_t i = 0; i < dispatches_.size(); ++i) {
         const auto& wanted = dispatches_[i].groups;
         groups[i] = {wanted[0].count(rows, keys), wanted[1].count(rows, keys), wanted[2].count(rows, keys)};
     }
     // One segment runs while the next is queued, so the device never idles and a cancelled run ends soon.
+    constexpr std::size_t queued = 2; // segments
     std::uint64_t last = 0, before_last = 0;
-    for (const VkCommandBuffer segment : segments_) {
-        if (cancel.cancelled()) {
-            timeline_.wait(last);
-            cancel.check();
+    try {
+        for (std::size_t i = 0; i < segments_.size(); ++i) {
+            if (i == 0 ||
+                i >= queued) { // the first go together, so that what is read meanwhile is still there
+                cancel.check();
+            }
+            const std::uint64_t submitted = timeline_.submit(segments_[i]);
+            before_last = last;
+            last = submitted;
+            if (hooks.meanwhile && i + 1 == std::min(queued, segments_.size())) {
+                hooks.meanwhile(i + 1);
+            }
+            timeline_.wait(before_last);
         }
-        const std::uint64_t submitted = timeline_.submit(segment);
-        before_last = last;
-        last = submitted;
-        timeline_.wait(before_last);
+        if (hooks.behind) {
+            hooks.behind();
+        }
+    } catch (...) { // nothing may be at work when the caller goes on
+        timeline_.wait(last);
+        throw;
     }
     timeline_.wait(last);
     add_times();

@@ -7,19 +7,33 @@
 #include "engine/backend/vulkan/context.h"
 #include "engine/backend/vulkan/encoder.h"
 
+#include <functional>
+#include <optional>
 #include <vector>
 
 namespace ergo::vulkan {
 
+/// A copy of `bytes`, to where the host sees them.
+struct Tail {
+    Slice from, to;
+    std::uint64_t bytes = 0;
+};
+
 class Recorder {
   public:
     /// `indirect`: room for one VkDispatchIndirectCommand a dispatch, mapped. `segments`: how many dispatches
-    /// each command buffer takes; between those a run can be cancelled.
+    /// each command buffer takes; between those a run can be cancelled. `tail`: what is copied at the end.
     Recorder(Context& context, std::vector<Dispatch> dispatches, const Slice& indirect,
-             const std::vector<std::size_t>& segments, bool timed);
+             const std::vector<std::size_t>& segments, bool timed, const std::optional<Tail>& tail = {});
 
+    /// What else happens in a replay; either may be empty.
+    struct Hooks {
+        /// Once while the device works; `submitted`: segments it has been given so far.
+        std::function<void(std::size_t submitted)> meanwhile;
+        std::function<void()> behind; ///< when it has been given all of them, before they are done
+    };
     /// Runs all segments and waits. Throws Error(cancelled) between segments.
-    void replay(std::uint64_t rows, std::uint64_t keys, const CancelToken& cancel);
+    void replay(std::uint64_t rows, std::uint64_t keys, const CancelToken& cancel, const Hooks& hooks = {});
 
     std::size_t dispatches() const { return dispatches_.size(); }
     std::size_t segments() const { return segments_.size(); }
@@ -28,7 +42,7 @@ class Recorder {
     const std::vector<double>& seconds() const { return seconds_; }
 
   private:
-    VkCommandBuffer record(std::size_t begin, std::size_t end);
+    VkCommandBuffer record(std::size_t begin, std::size_t end, const std::optional<Tail>& tail);
     void add_times();
 
     Context& context_;

@@ -32,6 +32,15 @@ class VulkanExecutor final : public Executor {
         mine.run(step, cancel, counters_);
     }
 
+    void run_meanwhile(Program& program, const StepState& step, const CancelToken& cancel,
+                       const std::function<void()>& meanwhile) override {
+        VulkanProgram& mine = own(program);
+        validate_step(mine.plan(), weights_->tables(), step, memory_.capacity());
+        cancel.check();
+        have_fault();
+        mine.run_meanwhile(step, cancel, counters_, meanwhile);
+    }
+
     void time_ops(bool timed) override { timed_ = timed; }
 
     std::span<const float> read(Program& program, BufferId buffer) override {
@@ -180,7 +189,7 @@ std::vector<DeviceInfo> vulkan_devices() {
     }
 }
 
-std::optional<VulkanPeak> measure_vulkan_peak(const Backend& backend, std::uint64_t bytes) {
+std::optional<DevicePeak> measure_vulkan_peak(const Backend& backend, std::uint64_t bytes) {
     const auto* mine = dynamic_cast<const vulkan::VulkanBackend*>(&backend);
     return mine ? std::optional(vulkan::measure_peak(mine->context(), bytes)) : std::nullopt;
 }

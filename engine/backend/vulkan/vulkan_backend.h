@@ -6,6 +6,7 @@
 
 #include "engine/backend/backend.h"
 #include "engine/backend/diagnostics.h"
+#include "engine/backend/peak.h"
 
 #include <filesystem>
 #include <functional>
@@ -39,13 +40,8 @@ struct VulkanOptions : Diagnostics {
 /// lacks a feature.
 std::shared_ptr<Backend> make_vulkan_backend(int device_index = -1, const VulkanOptions& options = {});
 
-/// What a device can do, measured by plain kernels.
-struct VulkanPeak {
-    double bandwidth = 0;        ///< bytes a second that all its units read together
-    double float_operations = 0; ///< float32 operations a second; a multiply-add is two
-};
-/// Of the device of `backend`, reading `bytes` at a time; empty when it is not a Vulkan backend. Takes some
-/// tenths of a second. Throws Error(resources) when there is no memory for it.
-std::optional<VulkanPeak> measure_vulkan_peak(const Backend& backend, std::uint64_t bytes);
+/// What the device of `backend` can do, reading `bytes` at a time; empty when it is not a Vulkan backend.
+/// Takes some tenths of a second. Throws Error(resources) when there is no memory for it.
+std::optional<DevicePeak> measure_vulkan_peak(const Backend& backend, std::uint64_t bytes);
 
 } // namespace ergo

@@ -3,9 +3,12 @@
 #include "engine/backend/vulkan/arena_sizes.h"
 #include "engine/backend/vulkan/attention_parts.h"
 #include "engine/backend/vulkan/encoder.h"
+#include "engine/backend/vulkan/op_access.h"
 #include "engine/backend/vulkan/program.h"
 #include "engine/backend/vulkan/vulkan_backend.h"
 #include "engine/backend/vulkan/weights.h"
+
+#include <set>
 
 namespace ergo {
 
@@ -34,8 +37,9 @@ std::uint64_t program_bytes(const Plan& plan, std::int64_t capacity) {
             device.add(vulkan::attention_part_bytes(*attention, plan.max_rows, capacity));
         }
     }
+    const std::uint64_t taps = vulkan::tap_copy_bytes(plan, capacity);
     // one block for the step and the ops' arguments, one for the counters
-    return device.total() + 2 * ArenaSizes::host_block;
+    return device.total() + taps + 2 * ArenaSizes::host_block;
 }
 
 } // namespace
@@ -47,9 +51,15 @@ MemoryNeed vulkan_need(const Tables& tables, std::int64_t capacity, std::span<co
     for (const WeightInfo& weight : tables.weights) {
         weights.add(vulkan::stored_bytes(weight));
     }
-    for (const WeightInfo& weight : tables.weights) { // float32 copies of 16-bit vectors
-        if (weight.tensor.shape().size() < 2 && vulkan::stored_as(weight) != vulkan::Stored::f32) {
-            weights.add(count_of(weight.tensor.size()) * single);
+    std::set<std::int32_t> copied; // to float32, once for all plans
+    for (const Plan* plan : plans) {
+        for (const Op& op : plan->ops) {
+            for (const WeightId id : vulkan::float_weights(op)) {
+                const WeightInfo& weight = tables.weights.at(static_cast<std::size_t>(id.index));
+                if (vulkan::stored_as(weight) != vulkan::Stored::f32 && copied.insert(id.index).second) {
+                    weights.add(count_of(weight.tensor.size()) * single);
+                }
+            }
         }
     }
     for (const StateInfo& state : tables.states) {
