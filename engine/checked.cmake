@@ -8,7 +8,7 @@ foreach(folder checkpoint tokenizer template)
   list(APPEND parsers ${found})
 endforeach()
 list(FILTER parsers EXCLUDE REGEX "_writer\\.cpp$|/(digest|licence|deterministic)\\.cpp$") # these read nothing
-list(APPEND parsers model/moa/config.cpp model/kotodama/config.cpp model/qwen2/config.cpp
+list(APPEND parsers base/strict_json.cpp model/moa/config.cpp model/kotodama/config.cpp model/qwen2/config.cpp
      model/qwen2/masses.cpp model/qwen2/mass_source.cpp generate/generation_defaults.cpp
      generate/metadata_tokenizer.cpp)
 set(checked -O0 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined

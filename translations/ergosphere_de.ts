@@ -293,6 +293,58 @@
         <source>embedding and %1</source>
         <translation>Embedding und %1</translation>
     </message>
+    <message>
+        <source>Certain: </source>
+        <translation>Sicher: </translation>
+    </message>
+    <message>
+        <source>Likely: </source>
+        <translation>Wahrscheinlich: </translation>
+    </message>
+    <message>
+        <source>all %1 tensors of schema %2 are there</source>
+        <translation>alle %1 Tensoren des Schemas %2 sind da</translation>
+    </message>
+    <message>
+        <source>, with the shapes that config.json implies</source>
+        <translation>, mit den Formen, die config.json verlangt</translation>
+    </message>
+    <message>
+        <source>, a depth router&apos;s query and gain in front of every attention and MLP among them</source>
+        <translation>, darunter Anfrage und Verstärkung eines Tiefenrouters vor jeder Attention und jedem MLP</translation>
+    </message>
+    <message>
+        <source>; sizes from tensor shapes and config.json</source>
+        <translation>; die Größen stammen aus den Formen der Tensoren und aus config.json</translation>
+    </message>
+    <message>
+        <source>; sizes from tensor shapes</source>
+        <translation>; die Größen stammen aus den Formen der Tensoren</translation>
+    </message>
+    <message>
+        <source>; assumed as published: %1</source>
+        <translation>; angenommen wie veröffentlicht: %1</translation>
+    </message>
+    <message>
+        <source>; semantics.json sets the knobs</source>
+        <translation>; semantics.json stellt die Schalter ein</translation>
+    </message>
+    <message>
+        <source>; what the published definition leaves open is read as the schema&apos;s preset has it</source>
+        <translation>; was die veröffentlichte Definition offen lässt, wird nach der Vorgabe des Schemas gelesen</translation>
+    </message>
+    <message>
+        <source>, and %1 holds a mass for each of %2 × %3 query heads</source>
+        <translation>, und %1 enthält eine Masse für jeden der %2 × %3 Abfrageköpfe</translation>
+    </message>
+    <message>
+        <source>, and %1 holds masses</source>
+        <translation>, und %1 enthält Massen</translation>
+    </message>
+    <message>
+        <source>; no mass file was found beside it, so it runs under dot-product attention (if its weights were adapted to gravity, attach their gravity_mass_log.pt: without it they write nonsense)</source>
+        <translation>; daneben liegt keine Massendatei, also läuft es mit Skalarprodukt-Attention (wurden die Gewichte an Gravitation angepasst, so füge ihre gravity_mass_log.pt hinzu: ohne sie schreiben sie Unsinn)</translation>
+    </message>
 </context>
 <context>
     <name>Prompt</name>

@@ -29,9 +29,8 @@ struct Opened {
 };
 
 /// Every backend of this machine with the weights as asked for and in the other types.
-std::vector<MemoryPlan> plan_all(const std::shared_ptr<const Model>& model, std::int64_t context,
-                                 int threads) {
-    const MemoryPlanner planner(model);
+std::vector<MemoryPlan> plan_all(const MemoryPlanner& planner, const std::shared_ptr<const Model>& model,
+                                 std::int64_t context, int threads) {
     std::vector<MemoryPlan> plans;
     const bool rounded = cache_type(*model->tables()) != DType::f32; // which the CPU alone can
     for (const MemoryHost& host : memory_hosts(threads)) {
@@ -61,8 +60,9 @@ Opened open_headers(const Arguments& arguments, const Context& context) {
     opened.context = options.context > 0
                          ? options.context
                          : std::min(opened.model->max_positions(), opened.model->info().context);
-    opened.choice = choose_auto(MemoryPlanner(opened.model), opened.context, options, options.context > 0);
-    opened.memory = plan_all(opened.model, opened.context, options.threads);
+    const MemoryPlanner planner(opened.model, opened.tokenizer != nullptr);
+    opened.choice = choose_auto(planner, opened.context, options, options.context > 0);
+    opened.memory = plan_all(planner, opened.model, opened.context, options.threads);
     opened.problems.insert(opened.problems.begin(), opened.model->info().problems.begin(),
                            opened.model->info().problems.end());
     const auto add = [&](const std::vector<std::string>& more) {
@@ -189,7 +189,8 @@ std::string info_text(const Opened& opened) {
     const auto line = [&out](const std::string& name, const std::string& value) {
         out += "  " + name + std::string(name.size() < 14 ? 14 - name.size() : 1, ' ') + value + "\n";
     };
-    line("family", info.family + ", " + info.variant + " (" + info.why + ")");
+    const std::string schema = info.variant == info.family ? "" : ", " + info.variant;
+    line("family", info.family + schema + " (" + info.why + ")");
     line("parameters", grouped(info.parameters) + " in " + info.dtype);
     for (const auto& [name, count] : info.components) {
         line("  " + name, grouped(count));

@@ -17,7 +17,7 @@ namespace {
 void takeModel(std::shared_ptr<const ergo::Model> model, ModelHeaders& headers) {
     headers.info = model->info();
     headers.context = std::min(model->max_positions(), headers.info.context);
-    headers.planner = std::make_shared<ergo::MemoryPlanner>(model);
+    headers.planner = std::make_shared<ergo::MemoryPlanner>(model, ergo::has_tokenizer(*headers.checkpoint));
     headers.hosts = {ergo::cpu_memory_host(1)}; // no helpers: only its arithmetic is wanted
     headers.model = std::move(model);
 }

@@ -148,17 +148,6 @@ QString byteText(std::uint64_t bytes) {
     return QLocale().formattedDataSize(qint64(bytes), bytes < 1000000 ? 0 : 1, QLocale::DataSizeSIFormat);
 }
 
-QString sentence(const std::string& words_of) {
-    QString words = QString::fromStdString(words_of).trimmed();
-    if (!words.isEmpty()) {
-        words[0] = words[0].toUpper();
-        if (!words.endsWith('.')) {
-            words += '.';
-        }
-    }
-    return words;
-}
-
 QString countText(std::int64_t count) {
     const QLocale locale;
     if (count < 1000000) {
@@ -284,7 +273,7 @@ void ModelCard::fill(const ModelHeaders& headers) {
     progress_->finish();
     checkpoint_ = headers.checkpoint;
     if (headers.opens) {
-        subtitle_->setText(sentence(headers.info.why));
+        subtitle_->setText(verdictText(headers.info.why));
     } else {
         subtitle_->setText(
             !headers.opens_anyway && !parts_.empty()
@@ -391,7 +380,7 @@ void ModelCard::fillOverview(const ModelHeaders& headers) {
     const QLocale locale;
     Page page(tr("Overview"));
     QGridLayout* grid = page.grid();
-    page.fact(grid, tr("Family"), QString("%1 · %2").arg(text(info.family), text(info.variant)));
+    page.fact(grid, tr("Family"), familyText(info.family, info.variant));
     page.fact(grid, tr("Layers · heads · width"),
               QString("%1 · %2 · %3").arg(info.layers).arg(info.heads).arg(info.width));
     page.fact(grid, tr("Vocabulary"), tr("%1 tokens").arg(locale.toString(qint64(info.vocabulary))));
@@ -439,7 +428,7 @@ void ModelCard::fillMemory(const ModelHeaders& headers) {
 }
 
 void ModelCard::fillWhy(const ModelHeaders& headers) {
-    QString words = sentence(headers.info.why) + "\n";
+    QString words = verdictText(headers.info.why) + "\n";
     if (!headers.info.problems.empty()) {
         words += "\n";
         for (const std::string& problem : headers.info.problems) {

@@ -91,8 +91,6 @@ class ModelCard : public QDialog {
 
 /// "231 kB", "4.3 MB", "1.2 GB" (powers of 1000)
 QString byteText(std::uint64_t bytes);
-/// With a capital letter and a full stop, whatever it came with.
-QString sentence(const std::string& text);
 /// "2,134,016 (2.1 M)"
 QString countText(std::int64_t count);
 

@@ -68,7 +68,61 @@ constexpr const char* context = "Engine";
     QT_TRANSLATE_NOOP("Engine", "radius"),
 };
 
+/// A clause of a verdict, as the families write it and as it is said; numbers and names are taken over.
+struct Clause {
+    const char *pattern, *text;
+};
+constexpr Clause clauses[] = {
+    {"^certain: ", QT_TRANSLATE_NOOP("Engine", "Certain: ")},
+    {"^likely: ", QT_TRANSLATE_NOOP("Engine", "Likely: ")},
+    {"all (\\d+) tensors of schema (\\S+) are there",
+     QT_TRANSLATE_NOOP("Engine", "all %1 tensors of schema %2 are there")},
+    {", with the shapes that config\\.json implies",
+     QT_TRANSLATE_NOOP("Engine", ", with the shapes that config.json implies")},
+    {", a depth router's query and gain in front of every attention and MLP among them",
+     QT_TRANSLATE_NOOP("Engine",
+                       ", a depth router's query and gain in front of every attention and MLP among them")},
+    {"; sizes from tensor shapes and config\\.json",
+     QT_TRANSLATE_NOOP("Engine", "; sizes from tensor shapes and config.json")},
+    {"; sizes from tensor shapes(?=$|;)", QT_TRANSLATE_NOOP("Engine", "; sizes from tensor shapes")},
+    {"; assumed as published: (.*)$", QT_TRANSLATE_NOOP("Engine", "; assumed as published: %1")},
+    {"; semantics\\.json sets the knobs", QT_TRANSLATE_NOOP("Engine", "; semantics.json sets the knobs")},
+    {"; what the published definition leaves open is read as the schema's preset has it",
+     QT_TRANSLATE_NOOP("Engine",
+                       "; what the published definition leaves open is read as the schema's preset has it")},
+    {", and (.*) holds a mass for each of (\\d+) × (\\d+) query heads",
+     QT_TRANSLATE_NOOP("Engine", ", and %1 holds a mass for each of %2 × %3 query heads")},
+    {", and (\\S+) holds masses", QT_TRANSLATE_NOOP("Engine", ", and %1 holds masses")},
+    {"; no mass file was found beside it, so it runs under dot-product attention \\(if its weights were "
+     "adapted to gravity, attach their gravity_mass_log\\.pt: without it they write nonsense\\)",
+     QT_TRANSLATE_NOOP(
+         "Engine",
+         "; no mass file was found beside it, so it runs under dot-product attention (if its weights were "
+         "adapted to gravity, attach their gravity_mass_log.pt: without it they write nonsense)")},
+};
+
 } // namespace
+
+QString verdictText(const std::string& why) {
+    QString words = QString::fromStdString(why).trimmed();
+    for (const Clause& clause : clauses) {
+        const auto found = QRegularExpression(QString::fromUtf8(clause.pattern)).match(words);
+        if (!found.hasMatch()) {
+            continue;
+        }
+        QString said = engineText(QString::fromUtf8(clause.text));
+        for (int i = 1; i <= found.lastCapturedIndex(); ++i) {
+            said.replace(QString("%" + QString::number(i)), found.captured(i));
+        }
+        words.replace(found.capturedStart(), found.capturedLength(), said);
+    }
+    return words.isEmpty() || words.endsWith('.') ? words : words + '.';
+}
+
+QString familyText(const std::string& family, const std::string& variant) {
+    const QString name = QString::fromStdString(family);
+    return family == variant ? name : name + QStringLiteral(" · ") + QString::fromStdString(variant);
+}
 
 QString engineText(const QString& phrase) {
     return QCoreApplication::translate(context, phrase.toUtf8().constData());

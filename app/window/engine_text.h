@@ -13,6 +13,13 @@ namespace ergosphere {
 QString engineText(const QString& phrase);
 QString engineText(const std::string& phrase);
 
+/// Why a model was recognised ("certain: all 74 tensors of schema …", ModelInfo::why), clause by clause, as
+/// sentences.
+QString verdictText(const std::string& why);
+
+/// "gravity · qwen2-gravity"; a schema that is called like its family is not named twice.
+QString familyText(const std::string& family, const std::string& variant);
+
 /// A place such as "layer 3 · MetricMQA", "LM head · MetricMH".
 QString placeText(const std::string& label);
 

@@ -142,7 +142,7 @@ void TopBar::setModel(std::shared_ptr<const ergo::OpenedModel> opened) {
     }
     const ergo::ModelInfo& info = opened_->model->info();
     model_->setText(QString("%1 %2").arg(QString::fromStdString(info.name), QChar(0x25BE)));
-    model_->setToolTip(sentence(info.why));
+    model_->setToolTip(verdictText(info.why));
     model_->setAccessibleName(tr("Model: %1").arg(QString::fromStdString(info.name)));
     const ergo::DeviceInfo device = opened_->backend->info();
     const QString name = device.backend == "cpu"      ? tr("CPU")
@@ -209,7 +209,7 @@ void TopBar::showPopup() {
     auto* title = new QLabel(text(info.name));
     title->setFont(titleFont());
     column->addWidget(title);
-    auto* why = new QLabel(sentence(info.why));
+    auto* why = new QLabel(verdictText(info.why));
     why->setWordWrap(true);
     why->setForegroundRole(QPalette::PlaceholderText);
     column->addWidget(why);
@@ -218,7 +218,7 @@ void TopBar::showPopup() {
     grid->setVerticalSpacing(4);
     const std::uint64_t memory = opened_->memory.total();
     QList<QPair<QString, QString>> facts{
-        {tr("Family"), text(info.family + " · " + info.variant)},
+        {tr("Family"), familyText(info.family, info.variant)},
         {tr("Parameters"), countText(info.parameters)},
         {tr("Layers · heads · width"),
          QString("%1 · %2 · %3").arg(info.layers).arg(info.heads).arg(info.width)},

@@ -28,7 +28,8 @@ std::string compose(const std::string& message, const ErrorWhere& where) {
     }
     text += message;
     if (!where.advice.empty()) {
-        text += " " + where.advice;
+        const bool ends = message.empty() || message.ends_with('.') || message.ends_with('?');
+        text += (ends ? " " : ". ") + where.advice;
     }
     return text;
 }

@@ -3,6 +3,7 @@
 
 #include "engine/base/embedded.h"
 #include "engine/base/error.h"
+#include "engine/base/strict_json.h"
 #include "engine/checkpoint/gguf_weights.h"
 #include "engine/checkpoint/locate.h"
 #include "engine/checkpoint/mapped_file.h"
@@ -61,6 +62,18 @@ std::vector<fs::path> folders_between(fs::path folder, const fs::path& opened) {
     return above;
 }
 
+/// Where links may lead: below the folder that was opened; for a file that was opened by its name, beside it
+/// and, when it is a link itself, beside what it leads to.
+std::vector<fs::path> roots_of(const fs::path& opened) {
+    std::error_code failed;
+    const fs::path whole = fs::canonical(opened, failed);
+    if (fs::is_directory(whole, failed)) {
+        return {whole};
+    }
+    const fs::path folder = opened.has_parent_path() ? opened.parent_path() : fs::path(".");
+    return {fs::canonical(folder, failed), whole.parent_path()};
+}
+
 } // namespace
 
 /// Fills a Checkpoint; the only one who can change it.
@@ -76,6 +89,7 @@ class CheckpointBuilder {
         }
         Checkpoint& c = *checkpoint_;
         c.folder_ = set.folder;
+        c.roots_ = roots_of(model);
         c.above_ = folders_between(set.folder, model);
         c.source_ = model.string();
         c.display_name_ = set.display_name;
@@ -147,7 +161,25 @@ class CheckpointBuilder {
         Checkpoint& c = *checkpoint_;
         c.config_json_ = c.side_file("config.json").value_or("");
         c.semantics_json_ = c.side_file("semantics.json").value_or("");
+        look_at("config.json", c.config_json_);
+        look_at("semantics.json", c.semantics_json_);
         return checkpoint_;
+    }
+
+    /// Only warns: what needs no settings can be done without them, and what needs them reads them again.
+    void look_at(const char* name, const std::string& text) {
+        std::vector<std::string> repeated;
+        try {
+            if (!text.empty()) {
+                check_side_json(text, name, &repeated);
+            }
+        } catch (const Error& error) {
+            checkpoint_->warnings_.emplace_back(error.what());
+        }
+        if (!repeated.empty()) {
+            checkpoint_->warnings_.push_back(std::string(name) + " has members more than once (" +
+                                             first_of(repeated) + "); the last one of each counts.");
+        }
     }
 
     std::vector<fs::path> shards_of_index(const fs::path& folder) const {
@@ -168,6 +200,9 @@ class CheckpointBuilder {
                 {.code = "SI-SHARD-MISSING",
                  .file = index_->file_name,
                  .advice = "Put them beside the index; a single shard can be opened for inspection."});
+        }
+        for (const fs::path& file : files) {
+            checkpoint_->require_inside(file);
         }
         return files;
     }
@@ -348,6 +383,31 @@ void Checkpoint::check_runnable() const {
     }
 }
 
+void Checkpoint::require_inside(const fs::path& file) const {
+    const bool inside = std::any_of(roots_.begin(), roots_.end(),
+                                    [&](const fs::path& root) { return is_inside(file, root); });
+    std::error_code ignored;
+    if (!inside && fs::is_symlink(file, ignored)) {
+        throw Error(
+            ErrorKind::io, "this is a link out of the folder of the model.",
+            {.code = "F-IO",
+             .file = title_of(file),
+             .advice = "Put the file itself there, or open the folder that contains what it leads to."});
+    }
+}
+
+bool Checkpoint::has_side_file(const std::string& name) const {
+    require_bare(name);
+    if (const auto other = elsewhere_.find(name); other != elsewhere_.end()) {
+        return other->second.has_value();
+    }
+    std::error_code ignored;
+    if (!embedded_prefix_.empty()) {
+        return contained_.contains(name) || find_embedded(embedded_prefix_ + name) != nullptr;
+    }
+    return contained_.contains(name) || fs::exists(folder_ / name, ignored);
+}
+
 std::optional<std::string> Checkpoint::side_file(const std::string& name) const {
     require_bare(name);
     if (const auto other = elsewhere_.find(name); other != elsewhere_.end()) {
@@ -365,6 +425,7 @@ std::optional<std::string> Checkpoint::side_file(const std::string& name) const 
     if (!fs::exists(path, ignored)) {
         return std::nullopt;
     }
+    require_inside(path);
     return read_text_file(path, limit_of(name));
 }
 
@@ -383,6 +444,7 @@ std::optional<TorchFile> Checkpoint::side_torch_file(const std::string& name) co
     for (const fs::path& folder : folders) {
         std::error_code ignored;
         if (fs::exists(folder / name, ignored)) {
+            require_inside(folder / name);
             return read_torch_file(map_file(folder / name));
         }
     }

@@ -73,6 +73,8 @@ class Checkpoint {
     /// added_tokens.json, README.md …; a bare name), read now; nullopt when there is none. Throws
     /// Error(resources, F-TOO-LARGE) beyond 64 MiB (tokenizer.json: 256 MiB).
     std::optional<std::string> side_file(const std::string& name) const;
+    /// Would it be read? Looks at names only.
+    bool has_side_file(const std::string& name) const;
     /// A PyTorch file beside the weights (gravity_mass_log.pt; a bare name), read now as data (torch_file.h);
     /// nullopt when there is none. Throws Error with the codes of read_torch_file.
     std::optional<TorchFile> side_torch_file(const std::string& name) const;
@@ -113,6 +115,8 @@ class Checkpoint {
   private:
     friend class CheckpointBuilder;
     Checkpoint() = default;
+    /// Throws Error(io, F-IO) when `file` is a link out of the folder that was opened.
+    void require_inside(const std::filesystem::path& file) const;
 
     std::map<std::string, Tensor> tensors_;
     std::map<std::string, Unreadable> unreadable_;
@@ -121,6 +125,7 @@ class Checkpoint {
         contained_; // contained_: small files inside the weight files
     std::string config_json_, semantics_json_, source_, display_name_, embedded_prefix_;
     std::filesystem::path folder_;
+    std::vector<std::filesystem::path> roots_; // canonical: links lead nowhere else
     std::vector<std::filesystem::path> above_; // from the weights' folder up to the one that was opened
     std::vector<Attachment> attachments_;
     std::map<std::string, std::optional<std::filesystem::path>> elsewhere_; // side files of the attachments

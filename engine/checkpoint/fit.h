@@ -46,7 +46,8 @@ struct FitReport {
     std::string text(std::size_t limit = 10) const;
 };
 
-FitReport fit(const std::vector<SchemaTensor>& claimed, const Checkpoint& checkpoint);
+/// `nearest`: look for similar names too, which takes a while where much is missing.
+FitReport fit(const std::vector<SchemaTensor>& claimed, const Checkpoint& checkpoint, bool nearest = true);
 
 class RoleMap {
   public:

@@ -19,7 +19,7 @@ namespace {
 using Type = MetadataList::Type;
 
 // More than any model has; they bound what a small file can make the program allocate.
-constexpr std::uint64_t max_metadata = 65'536, max_tensors = 200'000;
+constexpr std::uint64_t max_metadata = 65'536, max_tensors = 100'000;
 constexpr std::uint64_t max_text = std::uint64_t{64} << 20; // bytes
 constexpr std::uint64_t max_list = 16'000'000;
 constexpr std::uint64_t max_key = 65'535, max_name = 63;        // bytes

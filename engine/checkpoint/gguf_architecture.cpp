@@ -3,8 +3,8 @@
 
 #include "engine/base/embedded.h"
 #include "engine/base/error.h"
+#include "engine/base/strict_json.h"
 #include "engine/base/utf8.h"
-#include "engine/checkpoint/strict_json.h"
 
 #include <algorithm>
 #include <cmath>

@@ -131,6 +131,8 @@ bool is_foreign_weights(const std::string& name) {
                        [&](std::string_view s) { return name.ends_with(s); });
 }
 
+} // namespace
+
 bool is_inside(const fs::path& path, const fs::path& root) {
     std::error_code error;
     const fs::path real = fs::canonical(path, error);
@@ -140,6 +142,8 @@ bool is_inside(const fs::path& path, const fs::path& root) {
     return std::mismatch(root.begin(), root.end(), real.begin(), real.end()).first == root.end();
 }
 
+namespace {
+
 Listing list_folder(const fs::path& folder, const fs::path& root) {
     Listing found;
     std::error_code error;
@@ -147,7 +151,7 @@ Listing list_folder(const fs::path& folder, const fs::path& root) {
     for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
         if (++seen > max_folder_entries) {
             throw Error(
-                ErrorKind::usage, "the folder has more than 100000 entries.",
+                ErrorKind::resources, "the folder has more than 100000 entries.",
                 {.code = "F-TOO-LARGE", .file = name_of(folder), .advice = "Choose the model's own folder."});
         }
         const fs::path& path = it->path();
@@ -186,7 +190,7 @@ Listing list_folder(const fs::path& folder, const fs::path& root) {
 }
 
 [[noreturn]] void ambiguous(const fs::path& folder, const std::vector<fs::path>& files) {
-    throw Error(ErrorKind::usage, "the folder holds several models: " + list(files) + ".",
+    throw Error(ErrorKind::format, "the folder holds several models: " + list(files) + ".",
                 {.code = "F-AMBIGUOUS", .file = name_of(folder), .advice = "Open one of these files."});
 }
 

@@ -20,9 +20,13 @@ struct WeightSet {
 /// GGUF, PyTorch .bin, other PyTorch files (.pt, .pth, .ckpt) and compressed ones (.zst); of each an index,
 /// the usual name (model.safetensors, pytorch_model.bin), a single file, a complete set of shards. Files that
 /// stand beside weights (gravity_mass_log.pt, optimizer.pt …) count only when opened by name. Links inside a
-/// folder are not followed out of it. config.json and the other small files of a model mean its folder. Throws
-/// Error(io, F-IO), Error(usage, F-AMBIGUOUS) naming the candidates, Error(unsupported, F-UNSUPPORTED) when
-/// there are only weights of another format, Error(format, F-UNKNOWN) when there are none.
+/// folder are not followed out of it. config.json and the other small files of a model mean its folder.
+/// Throws Error(io, F-IO), Error(format, F-AMBIGUOUS) naming the candidates, Error(unsupported,
+/// F-UNSUPPORTED) when there are only weights of another format, Error(format, F-UNKNOWN) when there are
+/// none.
 WeightSet locate_weights(const std::filesystem::path& model);
+
+/// Does `path`, links followed, lie in `root` (canonical) or below it?
+bool is_inside(const std::filesystem::path& path, const std::filesystem::path& root);
 
 } // namespace ergo

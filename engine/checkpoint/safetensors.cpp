@@ -5,9 +5,9 @@
 #include "engine/checkpoint/safetensors.h"
 
 #include "engine/base/error.h"
+#include "engine/base/strict_json.h"
 #include "engine/base/utf8.h"
 #include "engine/checkpoint/sniff.h"
-#include "engine/checkpoint/strict_json.h"
 
 #include <algorithm>
 #include <array>
@@ -60,9 +60,18 @@ const StoredType* find_type(std::string_view name) {
 /// of each kind is kept, because a mistake in the metadata is reported before one in an entry.
 class HeaderBuilder final : public JsonEvents {
   public:
-    explicit HeaderBuilder(SafetensorsFile& file) : file_(file) {}
+    HeaderBuilder(SafetensorsFile& file, std::uint64_t file_bytes)
+        : file_(file), file_bytes_(file_bytes), left_(memory_for(file_bytes)) {}
 
     void check() const {
+        if (too_many_tensors_) {
+            throw Error(ErrorKind::resources,
+                        "its " + std::to_string(file_.entries.size()) +
+                            " tensors and more would take more memory than a file of " +
+                            std::to_string(file_bytes_) + " bytes may (" +
+                            std::to_string(memory_for(file_bytes_)) + ").",
+                        {.code = "F-TOO-LARGE", .file = file_.file_name, .advice = "Split the file."});
+        }
         if (!metadata_error_.empty()) {
             malformed(file_.file_name, "ST-METADATA", metadata_error_);
         }
@@ -110,7 +119,7 @@ class HeaderBuilder final : public JsonEvents {
 
     bool end_object() override {
         if (--depth_ == 1 && !in_metadata_) {
-            finish_entry();
+            return finish_entry();
         }
         return true;
     }
@@ -208,23 +217,33 @@ class HeaderBuilder final : public JsonEvents {
         }
     }
 
-    void finish_entry() {
+    bool finish_entry() {
         if (!entry_error_.empty()) {
-            return; // the file is refused in any case; keep only looking at the metadata
+            return true; // the file is refused in any case; keep only looking at the metadata
         }
         if (!seen_type_ || !seen_shape_ || !seen_offsets_ || offsets_.size() != 2) {
             depth_ = 2;
             entry_error("its entry lacks dtype, shape or a pair of data_offsets.");
             depth_ = 1;
-            return;
+            return true;
         }
+        // What it takes here and in every table that it goes into when it is opened, as measured.
+        const std::uint64_t cost = 550 + 3 * entry_.name.size() + 16 * entry_.shape.size();
+        too_many_tensors_ = cost > left_;
+        if (too_many_tensors_) {
+            return false;
+        }
+        left_ -= cost;
         entry_.begin = offsets_[0];
         entry_.end = offsets_[1];
         entry_.shape.shrink_to_fit();
         file_.entries.push_back(std::move(entry_));
+        return true;
     }
 
     SafetensorsFile& file_;
+    std::uint64_t file_bytes_, left_; // left_: of the memory that the file justifies
+    bool too_many_tensors_ = false;
     int depth_ = 0;
     std::string key_; // the member in progress: of the header, or of the metadata
     bool in_metadata_ = false;
@@ -269,7 +288,7 @@ void read_json(std::string_view text, HeaderBuilder& builder, const std::string&
     if (text[end] != '}') {
         malformed(file, "ST-JSON", "the header does not end with '}' and spaces.");
     }
-    const JsonProblem problem = check_strict_json(text.substr(0, end + 1), max_tensors + 1, &builder);
+    const JsonProblem problem = check_strict_json(text.substr(0, end + 1), max_tensors, &builder);
     if (problem.too_many_members) {
         throw Error(ErrorKind::resources,
                     "the header has more than " + std::to_string(max_tensors) + " tensors.",
@@ -361,8 +380,8 @@ SafetensorsFile read_safetensors(std::span<const std::byte> bytes, std::shared_p
     file.owner = std::move(owner);
     const std::string_view text = header_text(bytes, file.file_name);
     constexpr std::size_t entry_text = 80; // bytes of a short entry
-    file.entries.reserve(std::min(max_tensors, text.size() / entry_text));
-    HeaderBuilder builder(file);
+    file.entries.reserve(std::min(max_tensors / 10, text.size() / entry_text));
+    HeaderBuilder builder(file, bytes.size());
     read_json(text, builder, file.file_name);
     builder.check();
     for (const TensorEntry& entry : file.entries) {

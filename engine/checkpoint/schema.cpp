@@ -3,8 +3,8 @@
 
 #include "engine/base/embedded.h"
 #include "engine/base/error.h"
+#include "engine/base/strict_json.h"
 #include "engine/checkpoint/mapped_file.h"
-#include "engine/checkpoint/strict_json.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t max_tensors = 1'000'000;
+constexpr std::size_t max_tensors = 100'000;
 constexpr int max_depth = 16;
 constexpr std::uint64_t max_file_bytes = 4 << 20;
 

@@ -2,9 +2,9 @@
 #include "engine/checkpoint/shard_index.h"
 
 #include "engine/base/error.h"
+#include "engine/base/strict_json.h"
 #include "engine/base/utf8.h"
 #include "engine/checkpoint/mapped_file.h"
-#include "engine/checkpoint/strict_json.h"
 
 #include <algorithm>
 #include <set>
@@ -93,12 +93,18 @@ ShardIndex read_shard_index(const std::filesystem::path& path) {
     if (text.starts_with("\xEF\xBB\xBF")) {
         text.remove_prefix(3);
     }
-    const JsonProblem problem = check_strict_json(text, max_members);
+    // A member's place in every table made of it, as measured, beside the texts themselves.
+    constexpr std::uint64_t cost = 250;
+    const std::uint64_t left = memory_for(text.size()) - std::min(memory_for(text.size()), 2 * text.size());
+    const std::size_t most = std::min<std::uint64_t>(max_members, left / cost);
+    const JsonProblem problem = check_strict_json(text, most);
     if (problem || !is_valid_utf8(text)) {
         fail("F-JSON", "the index is not valid JSON: " +
-                           (problem.too_many_members ? "it has more than 1000000 members"
-                            : problem                ? problem.what
-                                                     : "it is not UTF-8") +
+                           (problem.too_many_members
+                                ? "it has more than " + std::to_string(most) +
+                                      " members, the limit for its " + std::to_string(text.size()) + " bytes"
+                            : problem ? problem.what
+                                      : "it is not UTF-8") +
                            " (" + line_and_column(text, problem.offset) + ").");
     }
     IndexBuilder builder;

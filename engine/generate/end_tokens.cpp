@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/generate/end_tokens.h"
 
+#include "engine/base/strict_json.h"
+
 #include <nlohmann/json.hpp>
 
 #include <set>
@@ -18,6 +20,9 @@ void add(std::set<std::int32_t>& ids, const nlohmann::json& value) {
 }
 
 void add_file(std::set<std::int32_t>& ids, const std::string& text) {
+    if (!is_sound_json(text)) {
+        return;
+    }
     const auto json = nlohmann::json::parse(text, nullptr, false);
     if (!json.is_object() || !json.contains("eos_token_id")) {
         return;

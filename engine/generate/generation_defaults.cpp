@@ -2,6 +2,7 @@
 #include "engine/generate/generation_defaults.h"
 
 #include "engine/base/error.h"
+#include "engine/base/strict_json.h"
 
 #include <nlohmann/json.hpp>
 
@@ -45,6 +46,7 @@ class Reader {
 };
 
 Json parse(std::string_view text, const char* name) {
+    check_side_json(text, name);
     const Json file = Json::parse(text, nullptr, false);
     if (!file.is_object()) {
         throw Error(ErrorKind::format, "the file holds no JSON object.", {.code = "F-JSON", .file = name});

@@ -177,9 +177,11 @@ bool MemoryPlan::fits(bool captures) const {
     return available == 0 || total() - (captures ? 0 : item("capture")) <= available;
 }
 
-MemoryPlanner::MemoryPlanner(std::shared_ptr<const Model> model)
-    : model_(std::move(model)), plain_(plans_of(*model_, {})),
-      watched_(plans_of(*model_, lens_subscriptions(*model_))) {}
+MemoryPlanner::MemoryPlanner(std::shared_ptr<const Model> model, bool tokenizer)
+    : model_(std::move(model)),
+      reserve_(memory_reserve +
+               (tokenizer ? memory_per_token * static_cast<std::uint64_t>(model_->info().vocabulary) : 0)),
+      plain_(plans_of(*model_, {})), watched_(plans_of(*model_, lens_subscriptions(*model_))) {}
 
 MemoryPlan MemoryPlanner::plan(const MemoryHost& host, std::int64_t context, const std::string& dtype) const {
     std::shared_ptr<const Tables> tables = model_->tables();
@@ -202,7 +204,7 @@ MemoryPlan MemoryPlanner::plan(const MemoryHost& host, std::int64_t context, con
                   {"cache", need.cache},
                   {"scratch", need.scratch},
                   {"capture", watched.scratch - std::min(need.scratch, watched.scratch)},
-                  {"reserve", memory_reserve}};
+                  {"reserve", reserve_}};
     plan.in_place = need.in_place;
     plan.available = host.available;
     return plan;

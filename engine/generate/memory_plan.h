@@ -58,12 +58,15 @@ struct MemoryPlan {
     bool fits(bool captures) const;
 };
 
-/// What is not the model's: the program, its tokenizer, frames on their way to a reader.
-inline constexpr std::uint64_t memory_reserve = std::uint64_t{64} << 20;
+/// What is not the model's: the program's own code and tables, frames on their way to a reader …
+inline constexpr std::uint64_t memory_reserve = std::uint64_t{28} << 20;
+/// … and its tokenizer: about this much a token, as measured with those of SmolLM2 and Qwen2.
+inline constexpr std::uint64_t memory_per_token = 200;
 
 class MemoryPlanner {
   public:
-    explicit MemoryPlanner(std::shared_ptr<const Model> model);
+    /// `tokenizer`: one is read with the model (`has_tokenizer`), which counts as reserve.
+    explicit MemoryPlanner(std::shared_ptr<const Model> model, bool tokenizer = false);
 
     /// `dtype` as --dtype takes it; empty: as the model was opened.
     MemoryPlan plan(const MemoryHost& host, std::int64_t context, const std::string& dtype = {}) const;
@@ -83,6 +86,7 @@ class MemoryPlanner {
                        const std::vector<MemoryHost>& others) const;
 
     std::shared_ptr<const Model> model_;
+    std::uint64_t reserve_;
     std::vector<ModelPlan> plain_, watched_; ///< of one step and of a prompt's; watched by the lenses
 };
 

@@ -99,6 +99,13 @@ std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& source, con
     return Checkpoint::open_embedded(folder);
 }
 
+bool has_tokenizer(const Checkpoint& checkpoint) {
+    const auto beside = [&](const char* name) { return checkpoint.has_side_file(name); };
+    return checkpoint.attached(AttachmentKind::tokenizer) ||
+           checkpoint.typed_metadata().find("tokenizer.ggml.tokens") || beside("tokenizer.json") ||
+           beside("vocab.json") || beside("vocab.txt");
+}
+
 std::shared_ptr<const Tokenizer> open_tokenizer(const Checkpoint& checkpoint) {
     const TypedMetadata& metadata = checkpoint.typed_metadata();
     if (!checkpoint.attached(AttachmentKind::tokenizer)) {
@@ -242,7 +249,7 @@ void load_on(OpenedModel& opened, BackendChoice choice, const MemoryPlanner& pla
 /// On `name`; for "auto" on the CPU where the GPU that was chosen fails.
 void load_by_name(OpenedModel& opened, const std::string& name, bool fixed_context, const Progress& progress,
                   const CancelToken& cancel) {
-    const MemoryPlanner planner(opened.model);
+    const MemoryPlanner planner(opened.model, opened.tokenizer != nullptr);
     const OpenModelOptions& options = opened.options;
     if (name != "auto") {
         load_on(opened, {name, "It was asked for by name."}, planner, fixed_context, progress, cancel);
@@ -265,6 +272,14 @@ void load_by_name(OpenedModel& opened, const std::string& name, bool fixed_conte
         opened.notes = notes;
         load_on(opened, {"cpu", "The GPU failed: " + error.message() + "."}, planner, fixed_context, progress,
                 cancel);
+    }
+}
+
+std::string model_card(const Checkpoint& checkpoint) {
+    try {
+        return checkpoint.side_file("README.md").value_or("");
+    } catch (const Error&) { // a text that cannot be read keeps no model from opening
+        return {};
     }
 }
 
@@ -331,7 +346,7 @@ std::shared_ptr<const OpenedModel> open_all(const std::string& source, const Ope
     if (opened->tokenizer) {
         opened->chat = ChatFormat::detect(opened->tokenizer, opened->model->info().base_model);
     }
-    opened->card = opened->checkpoint->side_file("README.md").value_or("");
+    opened->card = model_card(*opened->checkpoint);
     say(3, "preparing the weights");
     load_by_name(*opened, options.backend, options.context > 0, progress, cancel);
     opened->checkpoint->check_unchanged();

@@ -63,6 +63,8 @@ std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& source, con
 
 /// Tokenizer that is attached, in the weight file or beside it; or null.
 std::shared_ptr<const Tokenizer> open_tokenizer(const Checkpoint& checkpoint);
+/// Is there anything that `open_tokenizer` would read? Looks at names only.
+bool has_tokenizer(const Checkpoint& checkpoint);
 
 /// The same for a model, whose embedding must have a row for every token of the vocabulary. Added tokens
 /// beyond them are only told of, in `notes`: no text has to hold one. Throws Error(mismatch, TK-SIZE).

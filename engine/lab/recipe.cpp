@@ -2,6 +2,7 @@
 #include "engine/lab/recipe.h"
 
 #include "engine/base/error.h"
+#include "engine/base/strict_json.h"
 
 #include <nlohmann/json.hpp>
 
@@ -90,8 +91,8 @@ struct Setter {
 } // namespace
 
 Recipe parse_recipe(std::string_view text, const std::string& file) {
-    const Json json = Json::parse(text, nullptr, false);
-    if (json.is_discarded() || !json.is_object()) {
+    const Json json = is_sound_json(text) ? Json::parse(text, nullptr, false) : Json();
+    if (!json.is_object()) {
         refuse(ErrorKind::format, "This is no recipe: it is not a JSON object.", file);
     }
     check_header(json, file);

@@ -26,7 +26,8 @@ constexpr Family kFamilies[] = {
 
 /// What the checkpoint looks like, for the error of an unknown family.
 std::string description(const Checkpoint& checkpoint) {
-    std::string out = std::to_string(checkpoint.order().size()) + " tensors";
+    const std::size_t count = checkpoint.order().size();
+    std::string out = std::to_string(count) + (count == 1 ? " tensor" : " tensors");
     for (std::size_t i = 0; i < checkpoint.order().size() && i < 3; ++i) {
         out += (i ? ", " : " (") + printable(checkpoint.order()[i], 80);
     }
@@ -63,8 +64,10 @@ std::shared_ptr<const Model> open_model(std::shared_ptr<const Checkpoint> checkp
     }
     throw Error(ErrorKind::unsupported,
                 "the model family is not known: found " + description(*checkpoint) +
-                    "; supported: " + supported,
-                {.code = "MODEL-FAMILY", .advice = "Its tensors can be listed (ergo info --tensors)."});
+                    "; supported: " + supported + ".",
+                {.code = "MODEL-FAMILY",
+                 .file = checkpoint->display_name(),
+                 .advice = "Its tensors can be listed (ergo info --tensors)."});
 }
 
 } // namespace ergo

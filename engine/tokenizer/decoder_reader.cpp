@@ -29,6 +29,29 @@ StripDecoder read_strip(const JsonView& part) {
     return {part.text_or("content", " "), count("start"), count("stop")};
 }
 
+/// How many times as long a replacement can make a text at most.
+double growth_of(const DecoderStep& step) {
+    const auto* replace = std::get_if<ReplaceDecoder>(&step);
+    if (!replace) {
+        return 1;
+    }
+    const auto* plain = std::get_if<std::string>(&replace->pattern);
+    const auto replaced = plain ? std::max<std::size_t>(plain->size(), 1) : 1;
+    return std::max(1.0, double(replace->content.size()) / double(replaced));
+}
+
+/// Tokens become text on any thread, token by token: what they may grow to is settled here.
+void check_growth(const JsonView& part, const std::vector<DecoderStep>& chain) {
+    constexpr double most = 64;
+    double growth = 1;
+    for (const DecoderStep& step : chain) {
+        growth *= growth_of(step);
+    }
+    if (growth > most) {
+        part.fail("can make a text more than 64 times as long by its replacements", "TK-LIMIT");
+    }
+}
+
 DecoderStep read_step(const JsonView& part) {
     const std::string& type = type_of(part);
     if (type == "ByteLevel") {
@@ -73,6 +96,7 @@ Decoder read_decoder(const OptionalPart& part) {
     }
     std::vector<DecoderStep> chain;
     flatten(*part, "decoders", [&](const JsonView& step) { chain.push_back(read_step(step)); });
+    check_growth(*part, chain);
     // ByteLevel first, and only Fuse otherwise: every token has its own bytes.
     const auto simple = [&](const DecoderStep& step) {
         return std::holds_alternative<FuseDecoder>(step) ||

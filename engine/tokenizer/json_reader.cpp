@@ -2,6 +2,7 @@
 #include "engine/tokenizer/json_reader.h"
 
 #include "engine/base/error.h"
+#include "engine/base/strict_json.h"
 
 #include <algorithm>
 
@@ -9,8 +10,12 @@ namespace ergo {
 
 namespace {
 
-// Depth of brackets, counted before anything is built.
-void check_depth(std::string_view text, const std::string& file) {
+// Depth of brackets, and what the tree will take, counted before anything is built. Vocabularies are many
+// small values, which a tree makes larger than other files may become.
+void check_depth_and_size(std::string_view text, const std::string& file) {
+    constexpr std::uint64_t element = 40, container = 64, member = 80, text_head = 48; // bytes, about
+    const std::uint64_t budget = 6 * text.size() + memory_for(0);
+    std::uint64_t tree = 0;
     int depth = 0;
     bool in_string = false;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -20,7 +25,11 @@ void check_depth(std::string_view text, const std::string& file) {
             in_string = c != '"';
         } else if (c == '"') {
             in_string = true;
+            tree += text_head;
+        } else if (c == ',' || c == ':') {
+            tree += c == ',' ? element : member - text_head;
         } else if (c == '[' || c == '{') {
+            tree += element + container;
             if (++depth > json_depth_limit) {
                 throw Error(ErrorKind::format,
                             "the JSON is nested more than " + std::to_string(json_depth_limit) + " deep.",
@@ -29,6 +38,13 @@ void check_depth(std::string_view text, const std::string& file) {
         } else if (c == ']' || c == '}') {
             --depth;
         }
+    }
+    if (tree > budget) {
+        throw Error(ErrorKind::resources,
+                    "the values of its " + std::to_string(text.size()) + " bytes would take about " +
+                        std::to_string(tree) + " bytes of memory; the limit for a file of this size is " +
+                        std::to_string(budget) + ".",
+                    {.code = "F-TOO-LARGE", .file = file, .advice = "Check that it is the right file."});
     }
 }
 
@@ -41,7 +57,7 @@ Json parse_json(std::string_view text, std::size_t limit, const std::string& fil
                         std::to_string(limit) + ".",
                     {.code = "F-TOO-LARGE", .file = file});
     }
-    check_depth(text, file);
+    check_depth_and_size(text, file);
     try {
         return Json::parse(text);
     } catch (const Json::parse_error& error) {

@@ -7,6 +7,18 @@ namespace ergo {
 
 namespace {
 
+/// What is put before or behind every character of a word.
+std::string affix(const JsonView& model, const char* key, const char* fallback) {
+    constexpr std::size_t longest = 64; // bytes
+    std::string text = model.text_or(key, fallback);
+    if (text.size() > longest) {
+        model.fail(std::string("has a ") + key + " of " + std::to_string(text.size()) + " bytes; at most " +
+                       std::to_string(longest) + " are read",
+                   "TK-LIMIT");
+    }
+    return text;
+}
+
 // The id of the token that `key` names; TK-UNK when it has none.
 std::optional<std::int32_t> read_unk(const JsonView& model, const Vocabulary& vocabulary) {
     const auto unk = model.find("unk_token");
@@ -22,8 +34,8 @@ std::optional<std::int32_t> read_unk(const JsonView& model, const Vocabulary& vo
 
 BpeOptions read_bpe_options(const JsonView& model, const Vocabulary& vocabulary) {
     BpeOptions options;
-    options.continuing_subword_prefix = model.text_or("continuing_subword_prefix", "");
-    options.end_of_word_suffix = model.text_or("end_of_word_suffix", "");
+    options.continuing_subword_prefix = affix(model, "continuing_subword_prefix", "");
+    options.end_of_word_suffix = affix(model, "end_of_word_suffix", "");
     options.fuse_unk = model.boolean_or("fuse_unk", false);
     options.byte_fallback = model.boolean_or("byte_fallback", false);
     options.ignore_merges = model.boolean_or("ignore_merges", false);
@@ -98,7 +110,7 @@ WordPieceModel read_word_piece(const JsonView& model) {
     model.at("unk_token");
     const std::int32_t unk = *read_unk(model, vocabulary);
     const auto longest = model.find("max_input_chars_per_word");
-    return WordPieceModel(std::move(vocabulary), unk, model.text_or("continuing_subword_prefix", "##"),
+    return WordPieceModel(std::move(vocabulary), unk, affix(model, "continuing_subword_prefix", "##"),
                           longest ? static_cast<std::size_t>(longest->integer(1, 1'000'000)) : 100);
 }
 

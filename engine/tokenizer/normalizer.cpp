@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/tokenizer/normalizer.h"
 
+#include "engine/base/error.h"
 #include "engine/base/utf8.h"
 #include "engine/tokenizer/byte_alphabet.h"
 #include "engine/tokenizer/unicode_form.h"
@@ -57,7 +58,7 @@ void run(const StripStep& step, const NormalText& in, NormalText& out) {
 }
 
 void run(const StripAccentsStep& step, const NormalText& in, NormalText& out) {
-    NormalText decomposed{"", in.track, {}};
+    NormalText decomposed{"", in.track, {}, out.limit};
     if (step.decompose_first) {
         append_form(in, UnicodeForm::nfd, decomposed);
     }
@@ -153,13 +154,23 @@ void run(const ChineseCharactersStep&, const NormalText& in, NormalText& out) {
 
 } // namespace
 
+void NormalText::too_long() const {
+    throw Error(
+        ErrorKind::resources,
+        "the tokenizer's normalizer makes more than " + std::to_string(limit) +
+            " bytes of the text, the limit for a text of its length.",
+        {.code = "TK-LIMIT", .file = "tokenizer.json", .advice = "Use the tokenizer as it was published."});
+}
+
 std::string Normalizer::apply(std::string_view text, std::vector<std::uint32_t>* origin) const {
-    NormalText now{std::string(text), origin != nullptr, {}};
+    constexpr std::size_t growth = 32, least = 64 << 10; // what Unicode decomposes becomes 11 times as long
+    const std::size_t limit = growth * text.size() + least;
+    NormalText now{std::string(text), origin != nullptr, {}, limit};
     for (std::size_t i = 0; now.track && i < text.size(); ++i) {
         now.origin.push_back(static_cast<std::uint32_t>(i));
     }
     for (const NormalizerStep& step : steps_) {
-        NormalText next{"", now.track, {}};
+        NormalText next{"", now.track, {}, limit};
         next.text.reserve(now.text.size() + 16);
         std::visit([&](const auto& each) { run(each, now, next); }, step);
         now = std::move(next);

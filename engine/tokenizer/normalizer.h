@@ -20,9 +20,14 @@ struct NormalText {
     std::string text;
     bool track = false;
     std::vector<std::uint32_t> origin;
+    std::size_t limit = 0; ///< of `text`, in bytes
 
-    /// Appends `bytes` that stand for what is at `source`.
+    /// Appends `bytes` that stand for what is at `source`. Throws Error(resources, TK-LIMIT) beyond the
+    /// limit.
     void put(std::string_view bytes, std::uint32_t source) {
+        if (bytes.size() > limit - text.size()) {
+            too_long();
+        }
         text += bytes;
         if (track) {
             origin.resize(text.size(), source);
@@ -31,6 +36,9 @@ struct NormalText {
     std::uint32_t origin_of(std::size_t byte) const {
         return track && byte < origin.size() ? origin[byte] : 0;
     }
+
+  private:
+    [[noreturn]] void too_long() const;
 };
 
 enum class UnicodeForm : std::uint8_t { nfc, nfd, nfkc, nfkd };
@@ -73,7 +81,8 @@ class Normalizer {
     bool leaves_alone(std::string_view text) const;
 
     /// `text` (valid UTF-8) changed by every step in turn. O(n log n). `origin`, if given: for each byte of
-    /// the result, which byte of `text` it came from, about.
+    /// the result, which byte of `text` it came from, about. Throws Error(resources, TK-LIMIT) when steps
+    /// make more than 32 times the text of it and 64 KiB.
     std::string apply(std::string_view text, std::vector<std::uint32_t>* origin = nullptr) const;
 
   private:

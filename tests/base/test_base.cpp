@@ -33,6 +33,8 @@ class TestBase : public QObject {
         QCOMPARE(e.message(), std::string("too short."));
         QVERIFY(e.kind() == ErrorKind::format);
         QCOMPARE(std::string(Error(ErrorKind::usage, "plain").what()), std::string("plain"));
+        QCOMPARE(std::string(Error(ErrorKind::usage, "plain", {.advice = "Do that."}).what()),
+                 std::string("plain. Do that."));
     }
 
     void printable_hides_nothing_and_harms_nothing() {

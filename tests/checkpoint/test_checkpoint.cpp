@@ -126,6 +126,38 @@ class TestCheckpoint : public QObject {
         QCOMPARE(s.open_code(s.index), "GG-VERSION"); // a shard is what its content says
     }
 
+    void links_lead_nowhere_else() {
+        QTemporaryDir temporary, elsewhere;
+        const fs::path root = temporary.path().toStdString(), away = elsewhere.path().toStdString();
+        write_safetensors(root / "model.safetensors", {{"a", ones(1)}});
+        write_bytes(away / "config.json", "{}");
+        fs::create_symlink(away / "config.json", root / "config.json");
+        const auto text = text_of([&] { Checkpoint::open(root); });
+        QVERIFY2(text.contains("F-IO: config.json: ") && text.contains("link out of the folder"),
+                 qPrintable(text));
+        QCOMPARE(code_of([&] { Checkpoint::open(root / "model.safetensors"); }), "F-IO");
+        fs::remove(root / "config.json");
+        write_bytes(root / "other.json", "{\"x\": 1, \"x\": 2}");
+        fs::create_symlink("other.json", root / "config.json"); // stays inside
+        const auto inside = Checkpoint::open(root);
+        QVERIFY(inside->config_json().starts_with("{\"x\""));
+        QCOMPARE(inside->warnings().size(), 1u);
+        QVERIFY(inside->warnings()[0].find("more than once (x)") != std::string::npos);
+        QVERIFY(inside->has_side_file("config.json") && !inside->has_side_file("tokenizer.json"));
+
+        // A repository's store: file and side file are links to the same place.
+        fs::remove(root / "config.json");
+        fs::rename(root / "model.safetensors", away / "weights");
+        fs::create_symlink(away / "weights", root / "model.safetensors");
+        fs::create_symlink(away / "config.json", root / "config.json");
+        QCOMPARE(Checkpoint::open(root / "model.safetensors")->config_json(), std::string("{}"));
+        QCOMPARE(code_of([&] { Checkpoint::open(root); }), "F-IO");
+
+        // The files that an index names lie beside it, not where links lead.
+        write_bytes(root / "model.safetensors.index.json", R"({"weight_map": {"a": "model.safetensors"}})");
+        QCOMPARE(code_of([&] { Checkpoint::open(root / "model.safetensors.index.json"); }), "F-IO");
+    }
+
     void searches_folders_carefully() {
         QTemporaryDir temporary, elsewhere;
         const fs::path root = temporary.path().toStdString();

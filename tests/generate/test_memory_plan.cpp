@@ -162,6 +162,16 @@ class TestMemoryPlan : public QObject {
         check_taken(source.toStdString(), backend.toStdString(), dtype.toStdString());
     }
 
+    void a_tokenizer_counts_where_there_is_one() {
+        const auto demo = open_checkpoint("demo:moa");
+        QVERIFY(has_tokenizer(*demo) && !has_tokenizer(*open_checkpoint(large_)));
+        const auto reserve = [&](bool tokenizer) {
+            return MemoryPlanner(model(), tokenizer).plan(cpu_memory_host(1), 256).item("reserve");
+        };
+        QCOMPARE(reserve(false), memory_reserve);
+        QCOMPARE(reserve(true), memory_reserve + 150'000 * memory_per_token);
+    }
+
     void nothing_is_made_before_the_plan() {
         OpenOptions options;
         options.context = 200'000; // its rotation tables take a hundred megabytes and more

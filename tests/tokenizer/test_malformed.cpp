@@ -201,6 +201,11 @@ class TestMalformed : public QObject {
         const Refusal got = refusal_of(std::string(ergo::tokenizer_json_limit + 1, ' '));
         QVERIFY(got.kind == ErrorKind::resources);
         QCOMPARE(got.code, std::string("F-TOO-LARGE"));
+        std::string values = "["; // 12 MB as a text, hundreds as a tree
+        for (int i = 0; i < 6'000'000; ++i) {
+            values += "1,";
+        }
+        QCOMPARE(refusal_of(values + "1]").code, std::string("F-TOO-LARGE"));
         Json file = whole();
         file["added_tokens"][0]["content"] = std::string(5000, 'x');
         QCOMPARE(refusal_of(file.dump()).code, std::string("TK-ADDED"));
@@ -273,6 +278,39 @@ class TestMalformed : public QObject {
             }
         }
         QVERIFY(refused > 200);
+    }
+
+    // Parts that multiply a text, chained, are stopped before they fill the memory.
+    void partsThatMultiply() {
+        const auto chain = [](const char* kind, const Json& step, int count) {
+            Json steps = Json::array();
+            for (int i = 0; i < count; ++i) {
+                steps.push_back(step);
+            }
+            return Json{{"type", "Sequence"}, {kind, steps}};
+        };
+        const auto code = [](const Json& file) {
+            return refusal([&] { Tokenizer::from_json(file.dump(), "", "tokenizer.json")->encode("aaaa"); })
+                .code;
+        };
+        const Json replace =
+            Json::parse(R"({"type": "Replace", "pattern": {"String": "a"}, "content": "aaaaaaaaaa"})");
+        Json file = whole();
+        file["normalizer"] = chain("normalizers", replace, 1);
+        QCOMPARE(code(file), std::string());
+        file["normalizer"] = chain("normalizers", replace, 12);
+        QCOMPARE(code(file), std::string("TK-LIMIT"));
+        file["normalizer"] =
+            chain("normalizers", {{"type", "Prepend"}, {"prepend", std::string(20'000, 'a')}}, 12);
+        QCOMPARE(code(file), std::string("TK-LIMIT"));
+        file = whole();
+        file["decoder"] = chain("decoders", replace, 1);
+        QCOMPARE(code(file), std::string());
+        file["decoder"] = chain("decoders", replace, 2);
+        QCOMPARE(code(file), std::string("TK-LIMIT"));
+        file = whole();
+        file["model"]["continuing_subword_prefix"] = std::string(65, 'x');
+        QCOMPARE(code(file), std::string("TK-LIMIT"));
     }
 
     // A pattern made to take exponential time is stopped.

@@ -2,6 +2,7 @@
 #include "engine/model/kotodama/config.h"
 
 #include "engine/base/error.h"
+#include "engine/base/strict_json.h"
 
 #include <nlohmann/json.hpp>
 
@@ -164,8 +165,10 @@ class Keys {
 };
 
 Keys parse_keys(std::string_view json, const std::string& where) {
-    Json raw = Json::parse(json.empty() ? "{}" : json, nullptr, false);
-    if (raw.is_discarded() || !raw.is_object()) {
+    const std::string_view text = json.empty() ? "{}" : json;
+    check_side_json(text, where);
+    Json raw = Json::parse(text, nullptr, false);
+    if (!raw.is_object()) {
         refuse(where + ": it is not a JSON object", {}, ErrorKind::format);
     }
     return {std::move(raw), where};
@@ -350,8 +353,11 @@ std::string Config::published() const {
 }
 
 bool is_config(std::string_view json) {
+    if (!is_sound_json(json)) {
+        return false;
+    }
     const Json raw = Json::parse(json, nullptr, false);
-    if (raw.is_discarded() || !raw.is_object()) {
+    if (!raw.is_object()) {
         return false;
     }
     const auto type = raw.find("model_type");

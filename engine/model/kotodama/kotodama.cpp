@@ -103,7 +103,7 @@ ModelInfo describe(const Checkpoint& checkpoint, const Config& config, const std
     for (const std::string& warning : warnings(config)) {
         info.problems.push_back(warning);
     }
-    for (const auto& each : fit(claimed, checkpoint).unexpected) {
+    for (const auto& each : fit(claimed, checkpoint, false).unexpected) {
         info.problems.push_back("the tensor " + printable(each.name) + " " + to_string(each.shape) +
                                 " is not used");
     }

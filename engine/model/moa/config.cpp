@@ -2,6 +2,7 @@
 #include "engine/model/moa/config.h"
 
 #include "engine/base/error.h"
+#include "engine/base/strict_json.h"
 
 #include <nlohmann/json.hpp>
 
@@ -21,7 +22,10 @@ constexpr std::int64_t kTokens = 1 << 24, kWidth = 1 << 16, kWide = 1 << 20, kPo
 constexpr double kHuge = 1e12;
 
 [[noreturn]] void refuse(const std::string& sentence, ErrorKind kind = ErrorKind::mismatch) {
-    throw Error(kind, "config.json: " + sentence, {.code = "MOA-CONFIG", .file = "config.json"});
+    throw Error(kind, sentence + ".",
+                {.code = "MOA-CONFIG",
+                 .file = "config.json",
+                 .advice = "Use the config.json that was published with these weights."});
 }
 
 /// Calls visit(key, member, smallest, largest) for every key, in the published order. One list serves
@@ -189,8 +193,9 @@ void check_range(const char* key, const Value& value, Low low, High high) {
 }
 
 Json parse_object(std::string_view json) {
+    check_side_json(json, "config.json");
     Json raw = Json::parse(json, nullptr, false);
-    if (raw.is_discarded() || !raw.is_object()) {
+    if (!raw.is_object()) {
         refuse("it is not a JSON object", ErrorKind::format);
     }
     return raw;

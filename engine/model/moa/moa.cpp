@@ -89,7 +89,7 @@ Candidate try_schema(const Schema& schema, const Checkpoint& checkpoint, const C
     Variables variables = config.variables();
     variables.merge(out.semantics.variables());
     out.claimed = schema.expand(variables);
-    out.report = fit(out.claimed, checkpoint);
+    out.report = fit(out.claimed, checkpoint, false);
     return out;
 }
 

@@ -2,6 +2,7 @@
 #include "engine/model/moa/semantics.h"
 
 #include "engine/base/error.h"
+#include "engine/base/strict_json.h"
 
 #include <nlohmann/json.hpp>
 
@@ -244,8 +245,9 @@ std::string Semantics::json() const {
 }
 
 Variables parse_knobs(std::string_view json, const std::string& origin) {
+    check_side_json(json, origin);
     const Json object = Json::parse(json, nullptr, false);
-    if (object.is_discarded() || !object.is_object()) {
+    if (!object.is_object()) {
         throw Error(ErrorKind::format, origin + ": it is not a JSON object of knobs", {.code = "MOA-KNOB"});
     }
     Variables out;

@@ -2,6 +2,7 @@
 #include "engine/model/qwen2/config.h"
 
 #include "engine/base/error.h"
+#include "engine/base/strict_json.h"
 
 #include <nlohmann/json.hpp>
 
@@ -17,7 +18,10 @@ constexpr std::int64_t kSize = 1 << 20, kLayers = 1024, kTokens = 1 << 24;
 
 [[noreturn]] void refuse(const std::string& sentence, ErrorKind kind = ErrorKind::mismatch,
                          const char* code = "F-CONFIG-VALUE") {
-    throw Error(kind, sentence, {.code = code, .file = "config.json"});
+    throw Error(kind, sentence,
+                {.code = code,
+                 .file = "config.json",
+                 .advice = "Use the config.json that was published with these weights."});
 }
 
 [[noreturn]] void unsupported(const std::string& what) {
@@ -175,8 +179,9 @@ std::int64_t head_dim(const Json& raw, const Config& c) {
 } // namespace
 
 Config Config::parse(std::string_view json) {
+    check_side_json(json, "config.json");
     const Json raw = Json::parse(json, nullptr, false);
-    if (raw.is_discarded() || !raw.is_object()) {
+    if (!raw.is_object()) {
         refuse("it is not a JSON object.", ErrorKind::format, "F-JSON");
     }
     if (const Json* quantised = find(raw, "quantization_config")) {

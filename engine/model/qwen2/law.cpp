@@ -2,6 +2,7 @@
 #include "engine/model/qwen2/law.h"
 
 #include "engine/base/error.h"
+#include "engine/base/strict_json.h"
 
 #include <nlohmann/json.hpp>
 
@@ -81,6 +82,7 @@ void Law::apply_json(const std::string& json) {
     if (json.empty()) {
         return;
     }
+    check_side_json(json, "semantics.json");
     const Json raw = Json::parse(json, nullptr, false);
     if (!raw.is_object()) {
         throw Error(ErrorKind::format, "it is not a JSON object.",

@@ -90,7 +90,7 @@ Candidate choose(const Checkpoint& checkpoint, const Config& config, const OpenO
         }
         Candidate candidate{schema.name(), schema.expand(variables), {}};
         candidate.claimed.insert(candidate.claimed.end(), extra.begin(), extra.end());
-        candidate.report = fit(candidate.claimed, checkpoint);
+        candidate.report = fit(candidate.claimed, checkpoint, false);
         if (!best || candidate.problems() < best->problems()) {
             best = std::move(candidate);
         }

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "engine/checkpoint/strict_json.h"
+#include "engine/base/strict_json.h"
 
 #include "engine/base/error.h"
 #include "engine/base/utf8.h"
 
 #include <algorithm>
 #include <functional>
+#include <limits>
+#include <set>
 
 namespace ergo {
 
 namespace {
 
 constexpr std::size_t max_depth = 64;
+constexpr std::size_t side_members = 20'000; // ordered objects look a name up by going through all of them
 
 /// The member names of one object, for finding two alike: their texts one after the other, and sorted by
 /// hash.
@@ -46,7 +49,8 @@ struct Members {
 
 class Checker final : public JsonEvents {
   public:
-    Checker(std::size_t max_members, JsonEvents* also) : max_members_(max_members), also_(also) {}
+    Checker(std::size_t max_members, JsonEvents* also, std::vector<std::string>* repeated = nullptr)
+        : max_members_(max_members), also_(also), repeated_(repeated) {}
 
     JsonProblem problem;
 
@@ -78,7 +82,9 @@ class Checker final : public JsonEvents {
 
     bool end_object() override {
         Members& members = levels_[depth_ - 1];
-        if (const Members::Name* twice = members.twice()) {
+        if (const Members::Name* twice = members.twice(); twice && repeated_) {
+            repeated_->emplace_back(members.view(*twice));
+        } else if (twice) {
             problem.what = "the member '" + printable(members.view(*twice)) + "' occurs twice in one object";
             return false;
         }
@@ -109,8 +115,76 @@ class Checker final : public JsonEvents {
 
     std::size_t max_members_, depth_ = 0;
     JsonEvents* also_;
-    std::vector<Members> levels_; // of each open object, [0, depth_)
+    std::vector<std::string>* repeated_; // null: a member that occurs twice is a problem
+    std::vector<Members> levels_;        // of each open object, [0, depth_)
 };
+
+/// Adds up what the values of a text would take as a tree, and stops where that is more than `budget`.
+class TreeMeter final : public JsonEvents {
+  public:
+    explicit TreeMeter(std::uint64_t budget) : left_(budget) {}
+    bool exceeded = false;
+
+    bool null() override { return take(value); }
+    bool boolean(bool) override { return take(value); }
+    bool number_integer(std::int64_t) override { return take(value); }
+    bool number_unsigned(std::uint64_t) override { return take(value); }
+    bool number_float(double, const std::string&) override { return take(value); }
+    bool string(std::string& text) override { return take(value + string_head + text.size()); }
+    bool key(std::string& name) override { return take(member + name.size()); }
+    bool start_object(std::size_t) override { return take(value + container); }
+    bool start_array(std::size_t) override { return take(value + container); }
+    bool end_object() override { return true; }
+    bool end_array() override { return true; }
+
+  private:
+    // bytes, with what the allocator adds; a list that grows is for a moment there twice
+    static constexpr std::uint64_t value = 40, string_head = 48, member = 80, container = 64;
+
+    bool take(std::uint64_t bytes) {
+        exceeded = bytes > left_;
+        left_ -= exceeded ? 0 : bytes;
+        return !exceeded;
+    }
+
+    std::uint64_t left_;
+};
+
+std::string_view without_byte_order_mark(std::string_view text) {
+    text.remove_prefix(text.starts_with("\xEF\xBB\xBF") ? 3 : 0);
+    return text;
+}
+
+/// As check_side_json.
+void check_tree(std::string_view text, const std::string& file_name, std::size_t max_members,
+                std::uint64_t budget, std::vector<std::string>* repeated) {
+    text = without_byte_order_mark(text);
+    std::vector<std::string> twice;
+    TreeMeter meter(budget);
+    Checker checker(max_members, &meter, &twice);
+    nlohmann::json::sax_parse(text.begin(), text.end(), &checker);
+    JsonProblem& problem = checker.problem;
+    problem.too_large = meter.exceeded;
+    if (problem.too_large || problem.too_many_members) {
+        throw Error(ErrorKind::resources,
+                    problem.too_large
+                        ? "the values of its " + std::to_string(text.size()) +
+                              " bytes would take more than " + std::to_string(budget) +
+                              " bytes of memory, the limit for a file of this size."
+                        : "an object has more than " + std::to_string(max_members) + " members.",
+                    {.code = "F-TOO-LARGE", .file = file_name, .advice = "Check that it is the right file."});
+    }
+    if (problem || !is_valid_utf8(text)) {
+        throw Error(ErrorKind::format,
+                    "this is not valid JSON: " + (problem ? problem.what : "the text is not UTF-8") + " (" +
+                        line_and_column(text, problem.offset) + ").",
+                    {.code = "F-JSON", .file = file_name, .advice = "Correct the file."});
+    }
+    if (repeated) {
+        const std::set<std::string> once(twice.begin(), twice.end());
+        repeated->insert(repeated->end(), once.begin(), once.end());
+    }
+}
 
 } // namespace
 
@@ -134,19 +208,38 @@ std::string line_and_column(std::string_view text, std::uint64_t offset) {
 }
 
 nlohmann::json parse_document(std::string_view text, const std::string& file_name) {
-    if (text.starts_with("\xEF\xBB\xBF")) {
-        text.remove_prefix(3);
-    }
-    const JsonProblem problem = check_strict_json(text, 1'000'000);
-    if (problem || !is_valid_utf8(text)) {
+    text = without_byte_order_mark(text);
+    TreeMeter meter(memory_for(text.size()));
+    const JsonProblem problem = check_strict_json(text, 1'000'000, &meter);
+    if (problem || meter.exceeded || !is_valid_utf8(text)) {
         const std::string what = problem.too_many_members ? "an object has too many members"
-                                 : problem                ? problem.what
-                                                          : "the text is not UTF-8";
+                                 : meter.exceeded
+                                     ? "its values would take more memory than a file of its size may"
+                                 : problem ? problem.what
+                                           : "the text is not UTF-8";
         throw Error(ErrorKind::format,
                     "this is not valid JSON: " + what + " (" + line_and_column(text, problem.offset) + ").",
                     {.code = "F-JSON", .file = file_name, .advice = "Correct the file."});
     }
     return nlohmann::json::parse(text.begin(), text.end());
+}
+
+void check_side_json(std::string_view text, const std::string& file_name,
+                     std::vector<std::string>* repeated) {
+    check_tree(text, file_name, side_members, memory_for(text.size()), repeated);
+}
+
+void check_large_json(std::string_view text, const std::string& file_name, std::uint64_t budget) {
+    check_tree(text, file_name, std::numeric_limits<std::size_t>::max(), budget, nullptr);
+}
+
+bool is_sound_json(std::string_view text) {
+    try {
+        check_side_json(text, {});
+        return true;
+    } catch (const Error&) {
+        return false;
+    }
 }
 
 } // namespace ergo
