@@ -65,10 +65,11 @@ std::vector<Subscription> subscriptions_for(const Model& model, const std::vecto
     return subscriptions;
 }
 
-// Generation with and without observing takes turns token by token on two sessions, so that a drift of the
-// machine's speed meets both alike.
+// Generation with and without observing takes turns token by token on two sessions, first the one, then the
+// other ahead, so that a drift of the machine's speed meets both alike.
 struct Generation {
     double observed = 0, unobserved = 0; // seconds
+    std::vector<double> ratios;          // of each token: unobserved / observed
     std::uint64_t captured = 0;          // bytes
 };
 
@@ -76,14 +77,22 @@ Generation generate_in_turn(Session& plain, Session* watched, const std::vector<
                             const std::uint64_t& captured, const CancelToken& cancel) {
     Generation g;
     const std::uint64_t before = captured;
-    for (const std::int32_t id : ids) {
-        auto start = Clock::now();
-        plain.decode(id, cancel);
-        g.unobserved += seconds_since(start);
+    const auto seconds_of = [&cancel](Session& session, std::int32_t id) {
+        const auto start = Clock::now();
+        session.decode(id, cancel);
+        return seconds_since(start);
+    };
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        const bool ahead = watched && i % 2 == 1;
+        double observed = ahead ? seconds_of(*watched, ids[i]) : 0;
+        const double unobserved = seconds_of(plain, ids[i]);
+        if (watched && !ahead) {
+            observed = seconds_of(*watched, ids[i]);
+        }
+        g.unobserved += unobserved;
         if (watched) {
-            start = Clock::now();
-            watched->decode(id, cancel);
-            g.observed += seconds_since(start);
+            g.observed += observed;
+            g.ratios.push_back(unobserved / observed);
         }
     }
     g.captured = captured - before;
@@ -239,7 +248,7 @@ BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const Be
         }
         if (watched && !next.empty()) {
             observed.push_back(static_cast<double>(next.size()) / g.observed);
-            ratios.push_back(g.unobserved / g.observed);
+            ratios.insert(ratios.end(), g.ratios.begin(), g.ratios.end());
         }
     }
     result.prompt_tokens_per_second = request.prompt > 0 ? median(prompt_rates) : 0;

@@ -36,7 +36,7 @@ struct BenchResult {
     double prompt_tokens_per_second = 0;
     double generate_tokens_per_second = 0;   ///< observed, when something is observed
     double unobserved_tokens_per_second = 0; ///< the same steps without observing, in turn with the observed
-    double observed_share = 1;               ///< median of the pairwise ratios observed / unobserved
+    double observed_share = 1;               ///< speed observed / unobserved: median over all tokens
     std::uint64_t bytes_per_token = 0;       ///< weight bytes read for one generated token, on average
     std::uint64_t captured_bytes_per_token = 0;
     double bandwidth = 0;                ///< bytes/s this machine reads with the same threads, or the device

@@ -36,13 +36,16 @@ class AttentionTaps {
         float maximum = 0, sum = 0, kept = 0, weighted = 0; ///< weighted: of e^x x, for the entropy
     };
     void scalars(std::int32_t r, std::int64_t h, const Row& row) const;
-    /// The largest of weights * factor of the candidates [begin, end), from position `base` on: kept keys by
-    /// falling weight, of equal weights the lower key first.
-    void largest(std::int32_t r, std::int64_t h, const float* logits, const float* weights, float factor,
-                 std::int64_t base, std::int64_t begin, std::int64_t end) const;
-    /// The same of a group of heads side by side: [positions, side], `factors` [side].
-    void largest_side(std::int32_t r, std::int64_t group, const float* logits, const float* weights,
-                      const float* factors, std::int64_t base, std::int64_t begin, std::int64_t end) const;
+    /// The keys with the largest logits of the candidates, `logits` being that of position `begin`: kept keys
+    /// by falling logit, of equal ones the lower key first.
+    void largest(std::int32_t r, std::int64_t h, const float* logits, std::int64_t begin,
+                 std::int64_t end) const;
+    /// The same of a group of heads side by side: [positions, side].
+    void largest_side(std::int32_t r, std::int64_t group, const float* logits, std::int64_t begin,
+                      std::int64_t end) const;
+    /// What became of those keys' logits: weights[(key - base) * step] * factor.
+    void largest_weights(std::int32_t r, std::int64_t h, const float* weights, float factor,
+                         std::int64_t base, std::int64_t step) const;
 
   private:
     CpuBuffer *logits_, *scores_, *maximum_, *sum_, *kept_, *entropy_, *top_keys_, *top_weights_;

@@ -218,6 +218,18 @@ inline constexpr std::int64_t side_scratch(std::int64_t dim) {
     return side_chunk * dim * side;
 }
 
+/// Keys that a reader of a row's largest weights sees (RowRequest::top_weights).
+inline constexpr std::int64_t most_largest = 8;
+/// keys[most_largest]: the positions, `base` being the first, of the largest of `count` logits; by falling
+/// logit, of equal ones the lower first; -1 where fewer than most_largest are above -infinity.
+void largest_logits(const float* logits, std::int64_t count, std::int64_t base, float* keys);
+/// The same of each head of a group side by side: logits [count, side], keys [most_largest, side], aligned.
+void side_largest_logits(const float* logits, std::int64_t count, std::int64_t base, float* keys);
+/// How many of `count` distances are at most `bound`.
+std::int64_t count_not_above(const float* distances, std::int64_t count, float bound);
+/// The same of each head of a group side by side: distances [count, side], bounds and found [side], aligned.
+void side_count_not_above(const float* distances, std::int64_t count, const float* bounds, float* found);
+
 /// What the kernels run with, as people call it: "AVX-512", "AVX2", "SSE4".
 std::string instruction_set();
 

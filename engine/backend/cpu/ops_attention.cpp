@@ -4,7 +4,6 @@
 #include "engine/backend/cpu/loops.h"
 
 #include <cmath>
-#include <cstring>
 #include <numeric>
 
 namespace ergo::cpu {
@@ -318,7 +317,7 @@ class AttentionOp final : public CpuOp {
             taps_.capture(r, h, context.keys, begin, t + 1, s, weights, 1);
         }
         if (taps_.wants_largest()) {
-            std::memcpy(s, weights, static_cast<std::size_t>((last - first) * state_block) * sizeof(float));
+            taps_.largest(r, h, weights + (begin - base), begin, t + 1);
         }
         AttentionTaps::Row row;
         row.maximum = std::isfinite(found.maximum) ? found.maximum : 0;
@@ -328,7 +327,7 @@ class AttentionOp final : public CpuOp {
         query.factor = row.sum == 0 ? 0 : 1 / row.sum; // nothing kept: zeros, never NaN
         taps_.scalars(r, h, row);
         if (taps_.wants_largest()) {
-            taps_.largest(r, h, s, weights, query.factor, base, begin, t + 1);
+            taps_.largest_weights(r, h, weights, query.factor, base, 1);
         }
     }
 
@@ -387,19 +386,17 @@ class KeptShareOp final : public CpuOp {
           radius_(*resolver.session.param(op.ball.radius)), out_(resolver.buffer(op.out)) {}
 
     void run(StepContext& context) override {
-        for_rows(context, op_.heads * context.keys / 4, [&](std::int32_t r, int) {
-            const std::int64_t t = context.position(r);
-            const std::int64_t begin = op_.window == 0 ? 0 : std::max<std::int64_t>(0, t - op_.window + 1);
-            if (distances_.layout == StateLayout::side_by_side) {
-                for (std::int64_t h = 0; h < op_.heads; h += side) {
-                    count_side(begin, t, h, out_->row(r) + h);
+        // Heads side by side belong to one vector; else a head is a piece of work.
+        const std::int64_t heads = distances_.layout == StateLayout::side_by_side ? side : 1;
+        const std::int64_t groups = op_.heads / heads;
+        const auto rows = static_cast<std::int64_t>(context.rows.size());
+        context.session.pool->parallel_for(
+            rows * groups, grain_for(heads * context.keys / 4),
+            [&](std::int64_t begin, std::int64_t end, int) {
+                for (std::int64_t i = begin; i < end; ++i) {
+                    count(context, context.rows[static_cast<std::size_t>(i / groups)], i % groups * heads);
                 }
-                return;
-            }
-            for (std::int64_t h = 0; h < op_.heads; ++h) {
-                out_->row(r)[h] = share(count(begin, t, h), t + 1 - begin);
-            }
-        });
+            });
     }
 
   private:
@@ -407,42 +404,38 @@ class KeptShareOp final : public CpuOp {
         return radius_.values[radius_.values.size() == 1 ? 0 : static_cast<std::size_t>(h)];
     }
 
-    // Counts in 32 bits, so that the compiler makes vectors of them.
-    std::int32_t count(std::int64_t begin, std::int64_t t, std::int64_t h) const {
-        const float bound = radius(h);
-        std::int32_t kept = 0;
-        for (std::int64_t j = begin; j <= t;) { // a block at a time, where positions lie side by side
-            const std::int64_t end = std::min((j / state_block + 1) * state_block, t + 1);
-            const float* d = distances_.at(j, distances_.width == 1 ? 0 : h);
-            for (std::int64_t i = 0; i < end - j; ++i) {
-                kept += d[i] <= bound;
-            }
-            j = end;
+    void count(const StepContext& context, std::int32_t r, std::int64_t h) const {
+        const std::int64_t t = context.position(r);
+        const std::int64_t begin = op_.window == 0 ? 0 : std::max<std::int64_t>(0, t - op_.window + 1);
+        float* out = out_->row(r) + h;
+        if (distances_.layout != StateLayout::side_by_side) {
+            *out = share(static_cast<float>(kept(begin, t, h)), t + 1 - begin);
+            return;
         }
-        return kept;
-    }
-
-    // The same of heads h .. h + side - 1, whose distances at a position lie side by side.
-    void count_side(std::int64_t begin, std::int64_t t, std::int64_t h, float* out) const {
-        float bounds[side];
-        std::int32_t kept[side] = {};
+        alignas(64) float bounds[side], kept[side];
         for (std::int64_t i = 0; i < side; ++i) {
             bounds[i] = radius(h + i);
         }
-        const float* d = distances_.at(begin, h);
-        for (std::int64_t j = begin; j <= t; ++j, d += side) {
-            for (std::int64_t i = 0; i < side; ++i) {
-                kept[i] += d[i] <= bounds[i];
-            }
-        }
+        side_count_not_above(distances_.at(begin, h), t + 1 - begin, bounds, kept);
         for (std::int64_t i = 0; i < side; ++i) {
             out[i] = share(kept[i], t + 1 - begin);
         }
     }
 
-    float share(std::int32_t kept, std::int64_t candidates) const {
+    // A block at a time, where positions lie side by side.
+    std::int64_t kept(std::int64_t begin, std::int64_t t, std::int64_t h) const {
+        std::int64_t kept = 0;
+        for (std::int64_t j = begin; j <= t;) {
+            const std::int64_t end = std::min((j / state_block + 1) * state_block, t + 1);
+            kept += count_not_above(distances_.at(j, distances_.width == 1 ? 0 : h), end - j, radius(h));
+            j = end;
+        }
+        return kept;
+    }
+
+    float share(float kept, std::int64_t candidates) const {
         if (kept > 0 || op_.ball.fallback == Ball::Fallback::zero) {
-            return static_cast<float>(kept) / static_cast<float>(candidates);
+            return kept / static_cast<float>(candidates);
         }
         return op_.ball.fallback == Ball::Fallback::unpruned ? 1 : 1 / static_cast<float>(candidates);
     }

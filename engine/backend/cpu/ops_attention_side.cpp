@@ -151,7 +151,7 @@ class SideAttentionOp final : public CpuOp {
         }
         side_values(args, first, values);
         for (int q = 0; q < args.queries; ++q) {
-            finish(args, q, group, rows[static_cast<std::size_t>(q)], first, logits.logits[q], scratch);
+            finish(q, group, rows[static_cast<std::size_t>(q)], first, logits.logits[q], scratch);
         }
     }
 
@@ -208,14 +208,13 @@ class SideAttentionOp final : public CpuOp {
                           logits + h - first * side, side);
         }
         if (taps_.wants_largest()) {
-            std::copy(logits, logits + (args.end[q] - first) * side, scores);
+            taps_.largest_side(r, group, logits + (args.begin[q] - first) * side, args.begin[q], args.end[q]);
         }
     }
 
-    void finish(const SideArgs& args, int q, std::int64_t group, std::int32_t r, std::int64_t first,
-                const float* weights, const WorkerScratch& scratch) const {
+    void finish(int q, std::int64_t group, std::int32_t r, std::int64_t first, const float* weights,
+                const WorkerScratch& scratch) const {
         const Part p = part(scratch, q);
-        float factors[side];
         for (std::int64_t i = 0; i < side; ++i) {
             const std::int64_t h = group * side + i;
             const AttentionTaps::Row row{p.maximum[i], p.sum[i], p.kept[i],
@@ -227,11 +226,9 @@ class SideAttentionOp final : public CpuOp {
                 out[c] = mask == 0 ? 0 : factor * mask * p.out[c * side + i];
             }
             taps_.scalars(r, h, row);
-            factors[i] = factor;
-        }
-        if (taps_.wants_largest()) {
-            taps_.largest_side(r, group, scratch.scores.floats() + q * session_.row_floats() * side, weights,
-                               factors, first, args.begin[q], args.end[q]);
+            if (taps_.wants_largest()) {
+                taps_.largest_weights(r, h, weights + i, factor, first, side);
+            }
         }
     }
 
