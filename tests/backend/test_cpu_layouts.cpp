@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // However keys and values lie in memory, and in whatever type: what is remembered gives the same bits again.
+#include "engine/backend/cpu/kernels.h"
 #include "tests/backend/support_plans.h"
 
 #include <QtTest>
 
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 using namespace ergo;
 using test::Case;
@@ -62,6 +64,7 @@ class TestCpuLayouts : public QObject {
     Q_OBJECT
 
   private slots:
+    void interleaving_moves_every_element();
     void change_no_bit_data();
     void change_no_bit();
 };
@@ -120,6 +123,28 @@ void TestCpuLayouts::change_no_bit() {
     restored.executor->import_state(snapshot);
     const auto row = run(restored, laid.test, 77, 1);
     SAME_BITS(std::span(expected).subspan(77 * row.size(), row.size()), row);
+}
+
+// Every element where kernels.h says it is, whatever the number of inputs leaves over.
+void TestCpuLayouts::interleaving_moves_every_element() {
+    const auto check = [](DType type, auto first, std::int64_t inputs) {
+        using T = decltype(first);
+        constexpr std::int64_t groups = 3;
+        std::vector<T> rows(static_cast<std::size_t>(groups * cpu::interleave * inputs));
+        std::iota(rows.begin(), rows.end(), first);
+        std::vector<T> moved = rows;
+        cpu::interleave_groups(type, inputs, 1, groups, moved.data()); // not the first group
+        for (std::int64_t at = 0; at < groups * cpu::interleave * inputs; ++at) {
+            const std::int64_t group = at / (cpu::interleave * inputs), in = at % (cpu::interleave * inputs);
+            const std::int64_t i = in / cpu::interleave, o = in % cpu::interleave;
+            const std::int64_t from = group == 0 ? at : (group * cpu::interleave + o) * inputs + i;
+            QCOMPARE(moved[static_cast<std::size_t>(at)], rows[static_cast<std::size_t>(from)]);
+        }
+    };
+    for (const std::int64_t inputs : {1, 3, 4, 7, 8, 9, 31, 64, 100, 512}) {
+        check(DType::bf16, std::uint16_t{1}, inputs);
+        check(DType::f32, std::uint32_t{1}, inputs);
+    }
 }
 
 QTEST_GUILESS_MAIN(TestCpuLayouts)

@@ -6,7 +6,6 @@
 #include "engine/backend/cpu/kernels.h"
 
 #include <algorithm>
-#include <vector>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/backend/cpu/kernels_linear.cpp"
@@ -397,32 +396,6 @@ void pack_tile(const LinearArgs& args, std::int64_t tile, float* packed) {
 
 void linear_rows(const LinearArgs& args, const float* packed, std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(RowsKernel)(args, packed, begin, end);
-}
-
-namespace {
-
-template <class T>
-void interleave_elements(std::int64_t inputs, std::int64_t begin, std::int64_t end, T* weight) {
-    std::vector<T> rows(static_cast<std::size_t>(interleave * inputs));
-    for (std::int64_t group = begin; group < end; ++group) {
-        T* to = weight + group * interleave * inputs;
-        std::copy_n(to, rows.size(), rows.begin());
-        for (std::int64_t i = 0; i < inputs; ++i, to += interleave) {
-            for (std::int64_t o = 0; o < interleave; ++o) {
-                to[o] = rows[static_cast<std::size_t>(o * inputs + i)];
-            }
-        }
-    }
-}
-
-} // namespace
-
-void interleave_groups(DType type, std::int64_t inputs, std::int64_t begin, std::int64_t end, void* weight) {
-    if (type == DType::f32) {
-        interleave_elements(inputs, begin, end, static_cast<std::uint32_t*>(weight));
-    } else {
-        interleave_elements(inputs, begin, end, static_cast<std::uint16_t*>(weight));
-    }
 }
 
 void widen(DType type, const void* in, std::int64_t count, float* out) {
