@@ -23,6 +23,14 @@ function(ergo_embed target)
     file(GLOB shaders CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/shaders/*.comp)
     file(GLOB includes CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/shaders/*.glsl)
     file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/shaders)
+    # A kernel that goes beyond Vulkan 1.2 is left out where the shader compiler does not know its extension.
+    execute_process(COMMAND ${GLSLC} --target-env=vulkan1.2 -I ${PROJECT_SOURCE_DIR}/shaders
+                            ${PROJECT_SOURCE_DIR}/shaders/matmul_dot.comp -o ${CMAKE_BINARY_DIR}/shaders/probe.spv
+                    RESULT_VARIABLE unknown OUTPUT_QUIET ERROR_QUIET)
+    if(unknown)
+      message(STATUS "glslc does not know GL_EXT_spirv_intrinsics: no integer dot products")
+      list(FILTER shaders EXCLUDE REGEX "/matmul_dot\\.comp$")
+    endif()
     foreach(shader IN LISTS shaders)
       get_filename_component(stem ${shader} NAME_WE)
       set(spv ${CMAKE_BINARY_DIR}/shaders/${stem}.spv)

@@ -588,6 +588,22 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
         <source>No GPU is taken: %1.</source>
         <translation>Keine Grafikkarte: %1.</translation>
     </message>
+    <message>
+        <source>%1 reads %2 and writes %3 tokens/s, the CPU %4 and %5.</source>
+        <translation>%1 liest %2 und schreibt %3 Tokens/s, die CPU %4 und %5.</translation>
+    </message>
+    <message>
+        <source>The CPU answers until the kernels of %1 are compiled.</source>
+        <translation>Die CPU antwortet, bis die Kernel von %1 übersetzt sind.</translation>
+    </message>
+    <message>
+        <source>Both</source>
+        <translation>Beide</translation>
+    </message>
+    <message>
+        <source>One reads prompts and the other writes, in the order that a short measurement finds faster</source>
+        <translation>Eines liest die Eingabe, das andere schreibt, so herum, wie es eine kurze Messung schneller findet</translation>
+    </message>
 </context>
 <context>
     <name>ergosphere::BackgroundJob</name>
@@ -953,6 +969,22 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
     <message>
         <source>%1 %</source>
         <translation>%1 %</translation>
+    </message>
+    <message>
+        <source>Nothing beyond Vulkan 1.2</source>
+        <translation>Nichts über Vulkan 1.2 hinaus</translation>
+    </message>
+    <message>
+        <source>Kernels do without what this device has besides: integer dot products, a subgroup size of choice</source>
+        <translation>Die Kernel verzichten auf das, was dieses Gerät darüber hinaus kann: ganzzahlige Skalarprodukte, eine gewählte Subgroup-Größe</translation>
+    </message>
+    <message>
+        <source>No cooperative matrices</source>
+        <translation>Keine kooperativen Matrizen</translation>
+    </message>
+    <message>
+        <source>This build has no kernels that use them: products of a prompt never do</source>
+        <translation>Dieses Programm hat keine Kernel damit: Produkte einer Eingabe kommen immer ohne sie aus</translation>
     </message>
 </context>
 <context>
@@ -2637,6 +2669,10 @@ von %4 bis %5, %6 Werte, %7 Nullen</translation>
     <message>
         <source>Altered model: %1</source>
         <translation>Verändertes Modell: %1</translation>
+    </message>
+    <message>
+        <source>%1 reads prompts, %2 writes</source>
+        <translation>%1 liest die Eingaben, %2 schreibt</translation>
     </message>
 </context>
 <context>

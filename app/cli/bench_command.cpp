@@ -23,6 +23,7 @@ json to_json(const std::vector<BenchOp>& ops) {
                         {"seconds", op.seconds},
                         {"share", op.share},
                         {"bytes", op.bytes},
+                        {"bytes_moved", op.moved},
                         {"bandwidth_share", op.bandwidth_share},
                         {"float_share", op.float_share}});
     }
@@ -47,7 +48,7 @@ json to_json(const BenchResult& r, const OpenedModel& opened, bool observed) {
              {"cache_type", opened.memory.cache},
              {"backend", opened.choice.backend},
              {"backend_reason", opened.choice.reason},
-             {"device", opened.backend->info().name},
+             {"device", device_text(opened)},
              {"driver", opened.backend->info().driver}};
     if (r.dispatches_per_token > 0) { // on a device
         out["dispatches_per_token"] = r.dispatches_per_token;
@@ -87,7 +88,7 @@ std::string op_table(const char* title, const std::vector<BenchOp>& ops, bool pr
         }
         const double of_machine = prompt ? op.float_share : op.bandwidth_share;
         std::snprintf(text, sizeof text, "%-40s %10.1f %6.1f%% %10.2f", op.name.substr(0, 40).c_str(),
-                      op.seconds * (prompt ? 1e3 : 1e6), 100 * op.share, static_cast<double>(op.bytes) / 1e6);
+                      op.seconds * (prompt ? 1e3 : 1e6), 100 * op.share, static_cast<double>(op.moved) / 1e6);
         out += text;
         std::snprintf(text, sizeof text, of_machine > 0 ? " %10.1f%%\n" : "\n", 100 * of_machine);
         out += text;
@@ -102,9 +103,8 @@ std::string op_table(const char* title, const std::vector<BenchOp>& ops, bool pr
 
 std::string table(const BenchResult& r, const OpenedModel& opened, bool observed) {
     constexpr double giga = 1e9, mebi = 1 << 20;
-    std::string out = "backend                      " + opened.choice.backend + ": " +
-                      opened.backend->info().name + "\n" + "keys and values in           " +
-                      opened.memory.cache + "\n" +
+    std::string out = "backend                      " + opened.choice.backend + ": " + device_text(opened) +
+                      "\n" + "keys and values in           " + opened.memory.cache + "\n" +
                       row("memory bandwidth", r.bandwidth / giga, "GB/s (measured)", 1) +
                       row("float32 peak", r.float_peak / giga, "GFLOP/s (measured)", 0);
     if (r.int8_peak > 0) {

@@ -61,7 +61,8 @@ Opened open_headers(const Arguments& arguments, const Context& context) {
                          ? options.context
                          : std::min(opened.model->max_positions(), opened.model->info().context);
     const MemoryPlanner planner(opened.model, opened.tokenizer != nullptr);
-    opened.choice = choose_auto(planner, opened.context, options, options.context > 0);
+    opened.choice = choose_auto(planner, *opened.model->tables(), opened.context, options,
+                                options.context > 0);
     opened.memory = plan_all(planner, opened.model, opened.context, options.threads);
     opened.problems.insert(opened.problems.begin(), opened.model->info().problems.begin(),
                            opened.model->info().problems.end());

@@ -37,8 +37,10 @@ std::shared_ptr<const Checkpoint> checkpoint_for(const Arguments& arguments, con
 std::vector<Option> model_options() {
     return {
         {"--backend", "NAME",
-         "auto, cpu, vulkan or vulkan:N (default auto: a discrete or integrated GPU with room for the model, "
-         "else the CPU; vulkan takes any device)"},
+         "auto, cpu, vulkan, vulkan:N or hybrid (default auto: a discrete or integrated GPU with room for "
+         "the "
+         "model, else the CPU; vulkan takes any device; hybrid: a device and the CPU, one reads the prompt, "
+         "the other writes, as measured faster; vulkan:N+cpu and cpu+vulkan:N say which)"},
         {"--threads", "N", "CPU threads (default: one a core)"},
         {"--cache", "D", "keep keys and values in f32 (default), bf16 or q8 (the CPU alone)"},
         {"--dtype", "D", "run the weight matrices as checkpoint (default), f32, bf16, f16, q8 or q4"},
@@ -48,7 +50,8 @@ std::vector<Option> model_options() {
         attach_option(),
         {"--diagnose", "LIST",
          "for a Vulkan device, separated by commas: serialise (kernels one after the other), no-fusion (one "
-         "kernel an op), validation (the validation layer; what it says goes to stderr), lose-at=N and "
+         "kernel an op), no-extensions (nothing beyond Vulkan 1.2), validation (the validation layer; what "
+         "it says goes to stderr), lose-at=N and "
          "no-memory-at=N (the device fails after N steps, on purpose)"},
         {"--set", "NAME=VALUE",
          "change the model for this run: knob.NAME=VALUE for a semantic knob, else a parameter's name with "
@@ -92,6 +95,8 @@ Diagnostics diagnostics_from(const std::string& list) {
             wanted.serialise = true;
         } else if (word == "no-fusion") {
             wanted.no_fusion = true;
+        } else if (word == "no-extensions") {
+            wanted.no_extensions = true;
         } else if (word == "validation") {
             wanted.validation = true;
         } else if (word.starts_with("lose-at=")) {
@@ -99,9 +104,10 @@ Diagnostics diagnostics_from(const std::string& list) {
         } else if (word.starts_with("no-memory-at=")) {
             wanted.fault = fault_from(DeviceFault::Kind::out_of_memory, word.substr(13));
         } else {
-            throw UsageError("--diagnose knows serialise, no-fusion, validation, lose-at=N and "
-                             "no-memory-at=N, not '" +
-                             printable(word) + "'.");
+            throw UsageError(
+                "--diagnose knows serialise, no-fusion, no-extensions, validation, lose-at=N and "
+                "no-memory-at=N, not '" +
+                printable(word) + "'.");
         }
     }
     return wanted;

@@ -79,13 +79,25 @@ QString obstacleText(const QString& part) {
 
 QString choiceText(const ergo::BackendChoice& choice) {
     static const QRegularExpression room("^(.*) is an? (.*) with room for it\\.$"),
-        none("^No GPU is taken: (.*)\\.$");
+        none("^No GPU is taken: (.*)\\.$"),
+        measured("Measured: (.*) reads ([0-9.]+) and writes ([0-9.]+) tokens/s, the CPU ([0-9.]+) and "
+                 "([0-9.]+)\\.$"),
+        compiling("^The CPU answers until the kernels of (.*) are compiled\\.$");
     const QString reason = text(choice.reason);
     if (reason == "There is no Vulkan device on this machine.") {
         return BackendPopup::tr("There is no Vulkan device on this machine.");
     }
     if (reason == "It was asked for by name.") {
         return BackendPopup::tr("It was asked for by name.");
+    }
+    if (const auto found = measured.match(reason); found.hasMatch()) {
+        return BackendPopup::tr("%1 reads %2 and writes %3 tokens/s, the CPU %4 and %5.")
+            .arg(found.captured(1), found.captured(2), found.captured(3), found.captured(4),
+                 found.captured(5));
+    }
+    if (const auto found = compiling.match(reason); found.hasMatch()) {
+        return BackendPopup::tr("The CPU answers until the kernels of %1 are compiled.")
+            .arg(found.captured(1));
     }
     if (const auto found = room.match(reason); found.hasMatch()) {
         return BackendPopup::tr("%1 has room for it (%2).")
@@ -109,7 +121,7 @@ BackendPopup::BackendPopup(std::shared_ptr<const ergo::OpenedModel> opened, QWid
     setAccessibleName(tr("Backend"));
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(16, 12, 16, 12);
-    auto* title = new QLabel(text(opened_->backend->info().name));
+    auto* title = new QLabel(text(ergo::device_text(*opened_)));
     title->setFont(titleFont());
     title->setWordWrap(true);
     column->addWidget(title);
@@ -153,7 +165,8 @@ void BackendPopup::addFacts(QVBoxLayout* column) {
     facts.append({tr("Memory"), device.available_bytes > 0
                                     ? tr("%1, %2 of it free").arg(all, byteText(device.available_bytes))
                                     : all});
-    facts.append({tr("Taken by the model"), byteText(opened_->memory.total())});
+    const std::uint64_t other = opened_->writer ? opened_->writer->memory.total() : 0;
+    facts.append({tr("Taken by the model"), byteText(opened_->memory.total() + other)});
     QStringList features;
     for (const std::string& feature : device.features) {
         features << text(feature);
@@ -187,6 +200,12 @@ void BackendPopup::addChoices(const std::vector<ergo::DeviceInfo>& devices) {
         const QString backend = device.backend == "cpu" ? QString("cpu") : QString("vulkan:%1").arg(vulkan++);
         addChoice(backend, QString("%1 (%2)").arg(name, deviceKindText(device.kind)),
                   usable ? text(device.driver) : text(device.unusable), usable);
+    }
+    if (vulkan > 0) {
+        addChoice("hybrid", tr("Both"),
+                  tr("One reads prompts and the other writes, in the order that a short measurement finds "
+                     "faster"),
+                  true);
     }
     adjustSize();
 }

@@ -69,6 +69,15 @@ DeveloperDialog::DeveloperDialog(ConversationController* controller, std::shared
                            tr("Every kernel waits for the one before: does a wrong number go away?"));
     no_fusion_ = addSwitch("no_fusion", tr("One kernel an operation"),
                            tr("Operations are computed as the plan has them, none split or joined"));
+    no_extensions_ = addSwitch(
+        "no_extensions", tr("Nothing beyond Vulkan 1.2"),
+        tr("Kernels do without what this device has besides: integer dot products, a subgroup size of "
+           "choice"));
+    QCheckBox* matrices =
+        addSwitch("no_cooperative_matrix", tr("No cooperative matrices"),
+                  tr("This build has no kernels that use them: products of a prompt never do"));
+    matrices->setChecked(true);
+    matrices->setEnabled(false);
     validation_ = addSwitch("validation", tr("Validation layer"),
                             tr("The Khronos validation layer checks every call; needs to be installed"));
     hint_ = new QLabel;
@@ -123,6 +132,7 @@ void DeveloperDialog::apply() {
         ergo::Diagnostics wanted;
         wanted.serialise = serialise_->isChecked();
         wanted.no_fusion = no_fusion_->isChecked();
+        wanted.no_extensions = no_extensions_->isChecked();
         wanted.validation = validation_->isChecked();
         controller_->useBackend(QString::fromStdString(opened->choice.backend), wanted);
     }
@@ -130,13 +140,17 @@ void DeveloperDialog::apply() {
 
 void DeveloperDialog::showModel() {
     const auto& opened = controller_->opened();
-    const bool vulkan = opened && opened->backend->info().backend == "vulkan";
+    const auto on_vulkan = [](const ergo::OpenedModel& model) {
+        return model.backend->info().backend == "vulkan";
+    };
+    const bool vulkan = opened && (on_vulkan(*opened) || (opened->writer && on_vulkan(*opened->writer)));
     const ergo::Diagnostics now = opened ? opened->options.diagnostics : ergo::Diagnostics{};
-    device_->setText(opened ? QString::fromStdString(opened->backend->info().name) : tr("No model is open"));
+    device_->setText(opened ? QString::fromStdString(ergo::device_text(*opened)) : tr("No model is open"));
     serialise_->setChecked(now.serialise);
     no_fusion_->setChecked(now.no_fusion);
+    no_extensions_->setChecked(now.no_extensions);
     validation_->setChecked(now.validation);
-    for (QCheckBox* box : {serialise_, no_fusion_, validation_}) {
+    for (QCheckBox* box : {serialise_, no_fusion_, no_extensions_, validation_}) {
         box->setEnabled(vulkan);
     }
     hint_->setText(vulkan

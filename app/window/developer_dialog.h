@@ -49,7 +49,7 @@ class DeveloperDialog : public QDialog {
     QPointer<ConversationController> controller_; ///< the window may let go of it first
     std::shared_ptr<ValidationLog> log_;
     QLabel *device_, *hint_;
-    QCheckBox *serialise_, *no_fusion_, *validation_;
+    QCheckBox *serialise_, *no_fusion_, *no_extensions_, *validation_;
     QTableWidget* table_;
     QPlainTextEdit* messages_;
     QTimer timer_;

@@ -30,7 +30,7 @@ void MainWindow::connectBackend() {
                 } else {
                     chat_->messages()->showNotice(
                         tr("The model now runs on %1.")
-                            .arg(QString::fromStdString(controller_->opened()->backend->info().name)));
+                            .arg(QString::fromStdString(ergo::device_text(*controller_->opened()))));
                 }
             });
 }

@@ -145,12 +145,21 @@ void TopBar::setModel(std::shared_ptr<const ergo::OpenedModel> opened) {
     model_->setToolTip(verdictText(info.why));
     model_->setAccessibleName(tr("Model: %1").arg(QString::fromStdString(info.name)));
     const ergo::DeviceInfo device = opened_->backend->info();
-    const QString name = device.backend == "cpu"      ? tr("CPU")
-                         : device.backend == "vulkan" ? QStringLiteral("Vulkan")
-                                                      : QString::fromStdString(device.backend);
+    const auto shown = [](const ergo::OpenedModel& model) {
+        const std::string backend = model.backend->info().backend;
+        return backend == "cpu"      ? tr("CPU")
+               : backend == "vulkan" ? QStringLiteral("Vulkan")
+                                     : QString::fromStdString(backend);
+    };
+    const QString name =
+        opened_->writer ? shown(*opened_) + " + " + shown(*opened_->writer) : shown(*opened_);
     backend_->setText(QString("%1 %2").arg(name, QChar(0x25BE)));
     backend_->setAccessibleName(tr("Backend: %1").arg(name));
     QString tip = QString::fromStdString(device.name);
+    if (opened_->writer) {
+        tip = tr("%1 reads prompts, %2 writes")
+                  .arg(tip, QString::fromStdString(opened_->writer->backend->info().name));
+    }
     if (!device.driver.empty()) {
         tip += "\n" + QString::fromStdString(device.driver);
     }
@@ -225,7 +234,7 @@ void TopBar::showPopup() {
         {tr("Weights"), text(info.dtype)},
         {tr("Chat format"), opened_->chat ? text(opened_->chat->name()) : tr("none")},
         {tr("Memory"), byteText(memory)},
-        {tr("Device"), text(opened_->backend->info().name)},
+        {tr("Device"), text(ergo::device_text(*opened_))},
         {tr("Source"), text(opened_->source)}};
     for (const std::string& note : opened_->notes) {
         facts.append({tr("Note"), text(note)});

@@ -20,13 +20,15 @@ struct DeviceFault {
 };
 
 struct Diagnostics {
-    bool serialise = false;  ///< every kernel waits for the one before it
-    bool no_fusion = false;  ///< a kernel an op, as the plan has them
-    bool validation = false; ///< the Khronos validation layer; Error(unsupported) when it is not installed
+    bool serialise = false;     ///< every kernel waits for the one before it
+    bool no_fusion = false;     ///< a kernel an op, as the plan has them
+    bool no_extensions = false; ///< nothing beyond Vulkan 1.2, though the device has more
+    bool validation = false;    ///< the Khronos validation layer; Error(unsupported) when it is not installed
     std::optional<DeviceFault> fault;
     bool operator==(const Diagnostics& other) const {
         return serialise == other.serialise && no_fusion == other.no_fusion &&
-               validation == other.validation && fault.has_value() == other.fault.has_value() &&
+               no_extensions == other.no_extensions && validation == other.validation &&
+               fault.has_value() == other.fault.has_value() &&
                (!fault || (fault->kind == other.fault->kind && fault->at_step == other.fault->at_step));
     }
 };

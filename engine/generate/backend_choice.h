@@ -11,7 +11,7 @@
 namespace ergo {
 
 struct BackendChoice {
-    std::string backend; ///< "cpu", "vulkan:0": as --backend takes it
+    std::string backend; ///< "cpu", "vulkan:0", "vulkan:0+cpu" (reads, writes): as --backend takes it
     std::string reason;  ///< one sentence for people
 };
 

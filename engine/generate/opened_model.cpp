@@ -1,27 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/generate/opened_model.h"
 
-#include "engine/backend/reference/reference_backend.h"
 #include "engine/base/embedded.h"
 #include "engine/base/error.h"
-#include "engine/checkpoint/digest.h"
+#include "engine/generate/load_backend.h"
 #include "engine/generate/metadata_tokenizer.h"
 #include "engine/tokenizer/tokenizer_folder.h"
-#ifdef ERGO_HAS_VULKAN
-#include "engine/backend/vulkan/vulkan_backend.h"
-#endif
 
 #include <algorithm>
-#include <charconv>
 
 namespace ergo {
 
 namespace {
 
 constexpr std::string_view demo_prefix = "demo:";
-constexpr std::int64_t least_context = 1024; // shorter ones are for those who ask for them
-constexpr std::int64_t least_context_on_gpu =
-    4096; // with less the CPU, which has more memory, is the better place
 
 std::string joined(const std::vector<std::string>& names) {
     std::string text;
@@ -29,46 +21,6 @@ std::string joined(const std::vector<std::string>& names) {
         text += (text.empty() ? "" : ", ") + name;
     }
     return text;
-}
-
-std::vector<DeviceInfo> vulkan_or_none() {
-#ifdef ERGO_HAS_VULKAN
-    return vulkan_devices();
-#else
-    return {};
-#endif
-}
-
-std::shared_ptr<Backend> make_vulkan(const std::string& name, const OpenModelOptions& options) {
-#ifdef ERGO_HAS_VULKAN
-    VulkanOptions wanted;
-    static_cast<Diagnostics&>(wanted) = options.diagnostics;
-    wanted.on_validation = options.on_validation;
-    if (const auto cache = DigestCache::default_file(); !cache.empty()) {
-        wanted.pipeline_folder = cache.parent_path() / "pipelines";
-    }
-    int index = -1;
-    if (const auto colon = name.find(':'); colon != std::string::npos) {
-        const char* begin = name.data() + colon + 1;
-        const char* end = name.data() + name.size();
-        const auto [stop, problem] = std::from_chars(begin, end, index);
-        if (problem != std::errc{} || stop != end || index < 0) {
-            throw Error(ErrorKind::usage, "Backend '" + printable(name) + "' is not of the form vulkan:N.");
-        }
-    } else {
-        const auto devices = vulkan_devices();
-        const bool gpu = std::any_of(devices.begin(), devices.end(), [](const DeviceInfo& device) {
-            return device.unusable.empty() && !device.software && device.kind != DeviceKind::other;
-        });
-        index = gpu || devices.empty() ? -1 : 0; // by name any device will do, a software one included
-    }
-    return make_vulkan_backend(index, wanted);
-#else
-    (void)options;
-    throw Error(ErrorKind::unsupported,
-                "Backend '" + printable(name) + "': this build has no Vulkan backend.",
-                {.advice = "Use --backend cpu."});
-#endif
 }
 
 } // namespace
@@ -153,40 +105,6 @@ std::shared_ptr<const Tokenizer> open_tokenizer(const Checkpoint& checkpoint, co
     return tokenizer;
 }
 
-std::shared_ptr<Backend> make_backend(const std::string& name, const OpenModelOptions& options) {
-    if (name == "cpu") {
-        return make_cpu_backend(options.threads);
-    }
-    if (name == "auto") {
-        return make_backend(choose_backend(vulkan_or_none(), {}).backend, options);
-    }
-    if (name == "vulkan" || name.starts_with("vulkan:")) {
-        return make_vulkan(name, options);
-    }
-    if (name == "reference") { // plain scalar code, to judge the others by
-        return make_reference_backend();
-    }
-    throw Error(ErrorKind::usage, "There is no backend '" + printable(name) + "'.",
-                {.advice = "Choose auto, cpu, vulkan, vulkan:N or reference (plain and slow); `ergo devices` "
-                           "lists the devices."});
-}
-
-std::shared_ptr<Backend> make_backend(const std::string& name, int threads) {
-    OpenModelOptions options;
-    options.threads = threads;
-    return make_backend(name, options);
-}
-
-std::vector<DeviceInfo> all_devices() {
-    std::vector<DeviceInfo> devices{make_cpu_backend(0)->info()};
-#ifdef ERGO_HAS_VULKAN
-    for (DeviceInfo& device : vulkan_devices()) {
-        devices.push_back(std::move(device));
-    }
-#endif
-    return devices;
-}
-
 namespace {
 
 bool still_as_it_was(const std::shared_ptr<const Checkpoint>& checkpoint) {
@@ -200,81 +118,6 @@ bool still_as_it_was(const std::shared_ptr<const Checkpoint>& checkpoint) {
     }
 }
 
-/// Decides the context where nobody asked for one, and refuses what does not fit.
-void plan_memory(OpenedModel& opened, const MemoryPlanner& planner, bool fixed_context) {
-    const OpenModelOptions& options = opened.options;
-    const MemoryHost host = memory_host(*opened.backend);
-    if (!fixed_context) {
-        const std::int64_t longest = planner.longest_context(host, opened.context, options.watched);
-        if (longest >= std::min(opened.context, least_context) && longest < opened.context) {
-            opened.notes.push_back("The context is " + std::to_string(longest) +
-                                   " tokens instead of the model's " + std::to_string(opened.context) +
-                                   ", for " + bytes_text(host.available) + " of memory can be had on " +
-                                   host.backend + ".");
-            opened.context = longest;
-        }
-    }
-    opened.memory = planner.plan(host, opened.context);
-    if (!opened.memory.fits(options.watched)) {
-        planner.require(host, opened.context, options.watched, memory_hosts(options.threads));
-    }
-}
-
-/// What speaks against the model on a device, by plan; empty: nothing.
-std::string no_room(const MemoryPlanner& planner, const MemoryHost& host, std::int64_t context, bool watched,
-                    bool fixed_context) {
-    if (!fixed_context) {
-        const std::int64_t least = std::min(context, least_context_on_gpu);
-        context = std::max(least, planner.longest_context(host, context, watched));
-    }
-    const MemoryPlan plan = planner.plan(host, context);
-    if (plan.fits(watched)) {
-        return {};
-    }
-    const std::uint64_t needed = plan.total() - (watched ? 0 : plan.item("capture"));
-    return "has no room: " + bytes_text(needed) + " are needed for " + std::to_string(context) + " tokens, " +
-           bytes_text(plan.available) + " can be had";
-}
-
-/// Loads the weights on `backend`, whose name and reason are those of `choice`.
-void load_on(OpenedModel& opened, BackendChoice choice, const MemoryPlanner& planner, bool fixed_context,
-             const Progress& progress, const CancelToken& cancel) {
-    opened.choice = std::move(choice);
-    opened.loaded.reset(); // before its backend
-    opened.backend = make_backend(opened.choice.backend, opened.options);
-    plan_memory(opened, planner, fixed_context);
-    opened.loaded = opened.backend->load(opened.model->tables(), progress, cancel);
-}
-
-/// On `name`; for "auto" on the CPU where the GPU that was chosen fails.
-void load_by_name(OpenedModel& opened, const std::string& name, bool fixed_context, const Progress& progress,
-                  const CancelToken& cancel) {
-    const MemoryPlanner planner(opened.model, opened.tokenizer != nullptr);
-    const OpenModelOptions& options = opened.options;
-    if (name != "auto") {
-        load_on(opened, {name, "It was asked for by name."}, planner, fixed_context, progress, cancel);
-        return;
-    }
-    const BackendChoice choice = choose_auto(planner, opened.context, options, fixed_context);
-    if (choice.backend == "cpu") {
-        load_on(opened, choice, planner, fixed_context, progress, cancel);
-        return;
-    }
-    const std::int64_t context = opened.context;
-    const std::vector<std::string> notes = opened.notes;
-    try {
-        load_on(opened, choice, planner, fixed_context, progress, cancel);
-    } catch (const Error& error) {
-        if (!is_device_failure(error)) {
-            throw;
-        }
-        opened.context = context;
-        opened.notes = notes;
-        load_on(opened, {"cpu", "The GPU failed: " + error.message() + "."}, planner, fixed_context, progress,
-                cancel);
-    }
-}
-
 std::string model_card(const Checkpoint& checkpoint) {
     try {
         return checkpoint.side_file("README.md").value_or("");
@@ -284,32 +127,6 @@ std::string model_card(const Checkpoint& checkpoint) {
 }
 
 } // namespace
-
-bool is_device_failure(const Error& error) {
-    return error.kind() == ErrorKind::device || error.kind() == ErrorKind::resources ||
-           error.kind() == ErrorKind::unsupported;
-}
-
-BackendChoice choose_auto(const MemoryPlanner& planner, std::int64_t context, const OpenModelOptions& options,
-                          bool fixed_context) {
-    const std::vector<DeviceInfo> devices = vulkan_or_none();
-    if (devices.empty()) {
-        return choose_backend(devices, {});
-    }
-    const std::vector<MemoryHost> hosts = memory_hosts(options.threads);
-    return choose_backend(devices, [&](std::size_t device) {
-        const std::string name = "vulkan:" + std::to_string(device);
-        for (const MemoryHost& host : hosts) {
-            if (host.backend == name && !options.model.cache.empty() && options.model.cache != "f32") {
-                return std::string("keeps keys and values in f32 alone");
-            }
-            if (host.backend == name) {
-                return no_room(planner, host, context, options.watched, fixed_context);
-            }
-        }
-        return std::string("is not there any more");
-    });
-}
 
 std::shared_ptr<const OpenedModel> open_all(const std::string& source, const OpenModelOptions& options,
                                             const Progress& progress, const CancelToken& cancel) {
@@ -359,6 +176,7 @@ std::shared_ptr<const OpenedModel> open_elsewhere(const OpenedModel& opened, con
                                                   const CancelToken& cancel) {
     auto other = std::make_shared<OpenedModel>(opened);
     other->loaded.reset();
+    other->writer.reset();
     other->options.backend = wish.backend;
     other->options.diagnostics = wish.diagnostics;
     load_by_name(*other, wish.backend, true, progress, cancel);

@@ -21,7 +21,7 @@
 namespace ergo {
 
 struct OpenModelOptions {
-    std::string backend = "auto"; ///< auto, cpu, vulkan, vulkan:N
+    std::string backend = "auto"; ///< auto, cpu, vulkan, vulkan:N, hybrid, vulkan:N+cpu, cpu+vulkan:N
     int threads = 0;              ///< 0: one a core
     std::int64_t context = 0;     ///< 0: the model's own, or the longest there is memory for
     bool watched = false;         ///< lenses will look: their memory counts
@@ -48,6 +48,9 @@ struct OpenedModel {
     BackendChoice choice;                       ///< the backend's name, and why this one
     std::shared_ptr<Backend> backend;
     std::shared_ptr<LoadedModel> loaded;
+    /// The same model on the backend that writes, where another one reads prompts (engine/generate/hybrid.h);
+    /// null: one does both.
+    std::shared_ptr<const OpenedModel> writer{};
     std::int64_t context = 0;       ///< positions a session gets
     MemoryPlan memory;              ///< what it takes
     std::vector<std::string> notes; ///< sentences about what was decided while opening
@@ -77,7 +80,7 @@ std::shared_ptr<const OpenedModel> open_all(const std::string& source, const Ope
 
 /// Where a model shall run.
 struct BackendWish {
-    std::string backend; ///< auto, cpu, vulkan, vulkan:N
+    std::string backend; ///< as OpenModelOptions::backend
     Diagnostics diagnostics{};
 };
 
@@ -93,12 +96,15 @@ std::shared_ptr<Backend> make_backend(const std::string& name, const OpenModelOp
 std::shared_ptr<Backend> make_backend(const std::string& name, int threads);
 
 /// What "auto" means for a model with `context` positions, which a smaller one may replace unless it is
-/// fixed.
-BackendChoice choose_auto(const MemoryPlanner& planner, std::int64_t context, const OpenModelOptions& options,
-                          bool fixed_context);
+/// fixed; as far as it is known before anything is loaded and measured.
+BackendChoice choose_auto(const MemoryPlanner& planner, const Tables& tables, std::int64_t context,
+                          const OpenModelOptions& options, bool fixed_context);
 
 /// Whether an error of a backend is its device's or driver's, so that another backend may do better.
 bool is_device_failure(const Error& error);
+
+/// What runs the model: "llvmpipe", or of a pair "llvmpipe reads, AMD EPYC writes".
+std::string device_text(const OpenedModel& opened);
 
 /// Every device found, the CPU first.
 std::vector<DeviceInfo> all_devices();

@@ -2,11 +2,13 @@
 #include "engine/generate/session.h"
 
 #include "engine/base/error.h"
-#include "engine/model/readout.h"
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <future>
 #include <optional>
+#include <utility>
 
 namespace ergo {
 
@@ -17,133 +19,31 @@ std::uint64_t next_session_id() {
     return ++counter;
 }
 
-Capture make_capture(Executor& executor, Program& program, const ModelPlan::Output& output,
-                     const Model& model, std::int64_t rows, std::int64_t keys) {
-    const auto& observable = model.observables()[static_cast<std::size_t>(output.wanted.observable)];
-    Reading reading = read_output(executor, program, output, observable, rows, keys);
-    return {output.wanted.observable, output.wanted.heads, std::move(reading.shape),
-            std::move(reading.values)};
+// Shorter pieces are read by the writer: they are not worth carrying everything to the reader and back.
+constexpr std::int64_t least_rows_to_hand_over = 16;
+
+/// The backend that may fail: of a pair the one that is not the CPU.
+const Backend& device_of(const OpenedModel& opened) {
+    const bool other = opened.writer && opened.backend->info().backend == "cpu";
+    return other ? *opened.writer->backend : *opened.backend;
 }
 
 bool can_fall_back(const OpenedModel& opened, const Error& error) {
-    return opened.backend->info().backend != "cpu" && is_device_failure(error);
+    return device_of(opened).info().backend != "cpu" && is_device_failure(error);
 }
 
 } // namespace
 
-/// A plan for one phase with its program.
-struct Session::Prepared {
-    ModelPlan plan;
-    std::unique_ptr<Program> program;
-};
-
-/// An executor with its decode and prompt plans for one set of subscriptions.
-struct Session::Runner {
-    Runner(const OpenedModel& opened, std::int64_t capacity)
-        : model(*opened.model), checkpoint(opened.checkpoint.get()),
-          executor(opened.loaded->create_executor(capacity)) {}
-
-    Prepared& prepared(std::int64_t rows) {
-        Prepared& slot = rows == 1 ? decode : prompt;
-        if (!slot.program) {
-            PlanRequest request;
-            request.max_rows = rows == 1 ? 1 : prompt_rows;
-            request.subscriptions = subscriptions;
-            slot.plan = model.build(request);
-            slot.program = executor->prepare(slot.plan.plan);
-        }
-        return slot;
-    }
-
-    void set_subscriptions(std::vector<Subscription> wanted) {
-        if (wanted != subscriptions) {
-            subscriptions = std::move(wanted);
-            decode = {};
-            prompt = {};
-        }
-    }
-
-    void take_params(const std::map<std::int32_t, std::vector<float>>& values) {
-        for (const auto& [param, value] : values) {
-            executor->set_param(ParamId{param}, value);
-        }
-    }
-
-    void time_ops(bool timed) {
-        executor->time_ops(timed);
-        decode = {};
-        prompt = {};
-    }
-
-    /// Runs `ids` at `position` and hands the captures out: of a single token, where `late`, at the next step
-    /// or with hand_out(). Returns a view of the last row's logits.
-    std::span<const float> step(std::int64_t position, std::span<const std::int32_t> ids,
-                                std::uint64_t session, bool recomputed, const FrameSink& to,
-                                const CancelToken& cancel, bool late = false) {
-        Prepared& phase = prepared(static_cast<std::int64_t>(ids.size()));
-        late = late && &phase == &decode;
-        state.position = position;
-        state.ids.assign(ids.begin(), ids.end());
-        if (late) {
-            executor->run_meanwhile(*phase.program, state, cancel, [this] { hand_out(); });
-        } else {
-            hand_out();
-            executor->run(*phase.program, state, cancel);
-        }
-        if (checkpoint) {
-            checkpoint->check_undamaged(); // else missing weights would have counted as zeros
-        }
-        if (to && !phase.plan.outputs.empty()) {
-            owed = Frame{session, position, static_cast<std::int32_t>(ids.size()), recomputed, {}};
-            if (!late) {
-                hand_out(phase, to);
-            }
-        }
-        return executor->read(*phase.program, phase.plan.plan->logits);
-    }
-
-    /// The frame of the last single token, if nobody has it yet.
-    void hand_out() {
-        if (owed) {
-            hand_out(decode, sink);
-        }
-    }
-
-    MemoryNeed taken() const {
-        MemoryNeed sum = executor->taken();
-        for (const Prepared* phase : {&decode, &prompt}) {
-            if (phase->program) {
-                sum += phase->program->taken();
-            }
-        }
-        return sum;
-    }
-
-    void hand_out(const Prepared& phase, const FrameSink& to) {
-        Frame frame = *owed;
-        frame.captures.reserve(phase.plan.outputs.size());
-        for (const auto& output : phase.plan.outputs) {
-            frame.captures.push_back(make_capture(*executor, *phase.program, output, model, frame.rows,
-                                                  frame.position + frame.rows));
-        }
-        owed.reset();
-        to(std::move(frame));
-    }
-
-    const Model& model;
-    const Checkpoint* checkpoint; // null for a model made without files
-    std::unique_ptr<Executor> executor;
-    std::vector<Subscription> subscriptions;
-    FrameSink sink;
-    Prepared decode, prompt; // after the executor: programs must go first
-    StepState state;
-    std::optional<Frame> owed; // of the last step, its numbers still to be read
+struct Session::Compiling {
+    std::shared_ptr<const OpenedModel> opened;
+    std::unique_ptr<SessionRunner> runner;
+    std::future<void> done; // last: whoever drops it waits for it first
 };
 
 Session::Session(std::shared_ptr<const OpenedModel> opened)
     : opened_(std::move(opened)), id_(next_session_id()) {
     try {
-        runner_ = std::make_unique<Runner>(*opened_, opened_->context);
+        runner_ = std::make_unique<SessionRunner>(*opened_);
     } catch (const Error& error) {
         fall_back(error, {});
     }
@@ -226,6 +126,7 @@ void Session::decode(std::int32_t id, const CancelToken& cancel) {
 std::span<const float> Session::step(std::int64_t position, std::span<const std::int32_t> ids,
                                      bool recomputed, const CancelToken& cancel) {
     try {
+        choose_runner(static_cast<std::int64_t>(ids.size()), cancel);
         return runner_->step(position, ids, id_, recomputed, runner_->sink, cancel, frames_lag_);
     } catch (const Error& error) {
         fall_back(error, cancel); // or throws it again
@@ -233,12 +134,109 @@ std::span<const float> Session::step(std::int64_t position, std::span<const std:
     return runner_->step(position, ids, id_, recomputed, runner_->sink, cancel, frames_lag_);
 }
 
+// Which backend takes a step of `rows` rows.
+void Session::choose_runner(std::int64_t rows, const CancelToken& cancel) {
+    if (patience_ >= 0) {
+        compile_aside(cancel);
+    }
+    using namespace std::chrono_literals;
+    if (compiling_ && compiling_->done.wait_for(0s) == std::future_status::ready) {
+        take_compiled();
+    }
+    if (opened_->writer) {
+        hand_over(rows == 1 || (writing_ && rows < least_rows_to_hand_over));
+    }
+}
+
+void Session::hand_over(bool writing) {
+    if (writing == writing_) {
+        return;
+    }
+    runner_->hand_out();
+    if (!other_) {
+        other_ = std::make_unique<SessionRunner>(writing ? *opened_->writer : *opened_);
+        other_->time_ops(timed_);
+    }
+    other_->go_on_from(*runner_, params_, length());
+    std::swap(runner_, other_);
+    writing_ = writing;
+}
+
+void Session::answer_while_compiling(double patience, MoveSink told) {
+    patience_ = patience;
+    compiling_told_ = std::move(told);
+}
+
+std::shared_ptr<const OpenedModel> Session::intended() const {
+    return compiling_ ? compiling_->opened : opened_;
+}
+
+void Session::compile_aside(const CancelToken& cancel) {
+    const double patience = std::exchange(patience_, -1.0);
+    // Who wants to see the device fail, or how long it takes, waits for it.
+    const bool wanted = timed_ || opened_->options.diagnostics.fault;
+    if (!runner_->on_device() || opened_->writer || compiling_ || !log_.empty() || wanted) {
+        return;
+    }
+    std::future<void> done = std::async(std::launch::async, [runner = runner_.get()] { runner->prepare(); });
+    if (done.wait_for(std::chrono::duration<double>(patience)) == std::future_status::ready) {
+        done.get(); // or throws what the device has against it
+        return;
+    }
+    std::shared_ptr<OpenedModel> cpu;
+    std::unique_ptr<SessionRunner> next;
+    try {
+        const std::string why =
+            "The CPU answers until the kernels of " + opened_->backend->info().name + " are compiled.";
+        cpu = std::make_shared<OpenedModel>(*open_elsewhere(*opened_, {"cpu"}, why, {}, cancel));
+        cpu->options = opened_->options; // nobody has asked for another backend
+        next = std::make_unique<SessionRunner>(*cpu);
+    } catch (const Error& error) {
+        done.get();
+        if (error.kind() == ErrorKind::cancelled) {
+            throw;
+        }
+        return; // where the CPU cannot, waiting is all there is
+    }
+    next->time_ops(timed_);
+    next->go_on_from(*runner_, params_, 0);
+    compiling_ = std::make_unique<Compiling>(
+        Compiling{std::exchange(opened_, std::move(cpu)), std::move(runner_), std::move(done)});
+    runner_ = std::move(next);
+    compiling_told_(opened_, opened_->choice.reason);
+}
+
+// The device goes on, unless it failed before it began.
+void Session::take_compiled() {
+    const std::unique_ptr<Compiling> compiled = std::move(compiling_);
+    try {
+        compiled->done.get();
+        runner_->hand_out();
+        compiled->runner->go_on_from(*runner_, params_, length());
+    } catch (const Error& error) {
+        tell_fallback("The CPU goes on, because " + compiled->opened->backend->info().name +
+                      " failed: " + error.message() + ".");
+        return;
+    }
+    runner_ = std::move(compiled->runner);
+    opened_ = compiled->opened;
+    compiling_told_(opened_, opened_->choice.reason);
+}
+
+void Session::tell_fallback(const std::string& why) {
+    if (fell_back_) {
+        fell_back_(opened_, why);
+    } else {
+        fallback_reason_ = why;
+    }
+}
+
 void Session::fall_back(const Error& error, const CancelToken& cancel) {
     if (!can_fall_back(*opened_, error)) {
         throw Error(error);
     }
     const std::string why =
-        "The CPU goes on, because " + opened_->backend->info().name + " failed: " + error.message() + ".";
+        "The CPU goes on, because " + device_of(*opened_).info().name + " failed: " + error.message() + ".";
     std::shared_ptr<const OpenedModel> cpu;
     try {
         cpu = open_elsewhere(*opened_, {"cpu"}, why, {}, cancel);
@@ -249,12 +247,9 @@ void Session::fall_back(const Error& error, const CancelToken& cancel) {
         throw Error(error.kind(), error.message() + ", and the CPU cannot go on either: " + second.message(),
                     {.code = "V-NO-FALLBACK", .advice = second.where().advice});
     }
-    carry_over(std::move(cpu), error.kind() != ErrorKind::device, {}, cancel);
-    if (fell_back_) {
-        fell_back_(opened_, why);
-    } else {
-        fallback_reason_ = why;
-    }
+    const bool readable = error.kind() != ErrorKind::device || (runner_ && !runner_->on_device());
+    carry_over(std::move(cpu), readable, {}, cancel);
+    tell_fallback(why);
 }
 
 void Session::on_fallback(MoveSink sink) {
@@ -278,7 +273,7 @@ void Session::move_to(std::shared_ptr<const OpenedModel> other, const Progress& 
 // `readable`: the old backend may still give away what it remembers; else the log is run again.
 void Session::carry_over(std::shared_ptr<const OpenedModel> other, bool readable, const Progress& progress,
                          const CancelToken& cancel) {
-    auto next = std::make_unique<Runner>(*other, other->context);
+    auto next = std::make_unique<SessionRunner>(*other);
     next->take_params(params_);
     next->executor->time_ops(timed_);
     bool carried = log_.empty();
@@ -296,7 +291,10 @@ void Session::carry_over(std::shared_ptr<const OpenedModel> other, bool readable
             }
         }
     }
-    runner_ = std::move(next); // the old one goes before its model
+    other_.reset(); // old ones go before their models
+    compiling_.reset();
+    writing_ = false;
+    runner_ = std::move(next);
     opened_ = std::move(other);
     try {
         for (std::int64_t at = 0; !carried && at < length();) {
@@ -363,7 +361,7 @@ void Session::recapture(const std::vector<Subscription>& subscriptions, const Fr
 void Session::recapture_on(const OpenedModel& where, const std::vector<Subscription>& subscriptions,
                            const FrameSink& sink, const Progress& progress, const CancelToken& cancel) {
     // The second pass runs with the parameters the session has now; that is what "recomputed" says.
-    Runner second(where, where.context);
+    SessionRunner second(where);
     second.take_params(params_);
     second.set_subscriptions(subscriptions);
     for (std::int64_t at = 0; at < length(); at += prompt_rows) {
@@ -378,27 +376,50 @@ void Session::recapture_on(const OpenedModel& where, const std::vector<Subscript
 }
 
 void Session::set_param(ParamId param, std::span<const float> values) {
-    runner_->executor->set_param(param, values);
+    runner_->executor->set_param(param, values); // one that rests is given them when it goes on
     params_[param.index].assign(values.begin(), values.end());
 }
 
 MemoryNeed Session::taken() const {
-    return runner_->taken();
+    MemoryNeed sum = runner_->taken();
+    if (other_) {
+        sum += other_->taken();
+    }
+    return sum;
 }
 
 void Session::time_ops(bool timed) {
     hand_out_frame({});
     timed_ = timed;
-    runner_->time_ops(timed);
+    for (SessionRunner* each : {runner_.get(), other_.get()}) {
+        if (each) {
+            each->time_ops(timed);
+        }
+    }
+}
+
+/// Of a pair the one that reads prompts, or the one that writes.
+const SessionRunner* Session::runner_for(bool prompt) const {
+    return !opened_->writer || prompt != writing_ ? runner_.get() : other_.get();
 }
 
 std::vector<OpTime> Session::op_times(bool prompt) const {
-    const Prepared& phase = prompt ? runner_->prompt : runner_->decode;
-    return phase.program ? phase.program->op_times() : std::vector<OpTime>{};
+    const SessionRunner* runner = runner_for(prompt);
+    return runner ? runner->op_times(prompt) : std::vector<OpTime>{};
 }
 
 Counters Session::counters() const {
-    return runner_->executor->counters();
+    Counters sum = runner_->executor->counters();
+    if (other_) {
+        const Counters more = other_->executor->counters();
+        sum.weight_bytes_read += more.weight_bytes_read;
+        sum.forward_passes += more.forward_passes;
+        sum.host_ops += more.host_ops;
+        sum.dispatches += more.dispatches;
+        sum.submissions += more.submissions;
+        sum.bytes_moved += more.bytes_moved;
+    }
+    return sum;
 }
 
 } // namespace ergo

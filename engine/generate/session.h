@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// One token log on one model: prefill in chunks, cached decoding, rewind, taps. Where a device fails in the
-// middle of it, the CPU goes on with the same tokens. Owned and used by one thread.
+// One token log on one model: prefill in chunks, cached decoding, rewind, taps. Where a model has one backend
+// to read and one to write, what is remembered goes from one to the other; where a device fails in the middle
+// of it, the CPU goes on with the same tokens. Owned and used by one thread.
 #pragma once
 
-#include "engine/generate/frame.h"
-#include "engine/generate/opened_model.h"
+#include "engine/generate/session_runner.h"
 
 #include <functional>
 #include <map>
@@ -14,13 +14,9 @@
 
 namespace ergo {
 
-/// Rows of a prompt step. Larger steps use the weights better, smaller ones capture less at once: what is
-/// captured of an attention grows with rows times keys.
-inline constexpr std::int64_t prompt_rows = 128;
-
 class Session {
   public:
-    using FrameSink = std::function<void(Frame&&)>;
+    using FrameSink = SessionRunner::FrameSink;
     /// The model as it goes on, and why it does so there: one or two sentences.
     using MoveSink =
         std::function<void(const std::shared_ptr<const OpenedModel>& now, const std::string& why)>;
@@ -37,9 +33,18 @@ class Session {
     /// The model on the backend that runs it now.
     const std::shared_ptr<const OpenedModel>& opened() const { return opened_; }
 
+    /// Where a new session on the same model belongs: not on a CPU that only stands in
+    /// (answer_while_compiling).
+    std::shared_ptr<const OpenedModel> intended() const;
+
     /// Called on this thread when a backend other than the CPU was lost, ran out of memory or could not do an
     /// op and the CPU has taken over; at once if it happened before. Nothing of the log is lost by it.
     void on_fallback(MoveSink sink);
+
+    /// Where kernels of a device take longer than `patience` seconds to compile, the CPU reads and writes
+    /// until they are there: `told` when it begins and when the device goes on. For a session that begins;
+    /// what the two compute differs by rounding, so a seed may give another text.
+    void answer_while_compiling(double patience, MoveSink told);
 
     /// Goes on there from the next step: `other` is the same model with the same context (open_elsewhere).
     /// What is remembered is carried over, or run again where the old backend cannot give it any more. When
@@ -84,7 +89,7 @@ class Session {
     /// Interventions on values; take effect on the next step.
     void set_param(ParamId param, std::span<const float> values);
 
-    /// Of the backend in use, since the session is on it.
+    /// Of the backend in use (both, where one reads and one writes), since the session is on it.
     Counters counters() const;
     /// From the next plan that is prepared on, or not any more: how long ops take (OpTime). Plans in use are
     /// prepared again.
@@ -95,11 +100,17 @@ class Session {
     MemoryNeed taken() const;
 
   private:
-    struct Prepared;
-    struct Runner;
+    /// A device whose kernels are compiled on another thread.
+    struct Compiling;
     std::span<const float> step(std::int64_t position, std::span<const std::int32_t> ids, bool recomputed,
                                 const CancelToken& cancel);
+    void choose_runner(std::int64_t rows, const CancelToken& cancel);
+    void hand_over(bool writing);
+    void compile_aside(const CancelToken& cancel);
+    void take_compiled();
+    const SessionRunner* runner_for(bool prompt) const;
     void hand_out_frame(const CancelToken& cancel);
+    void tell_fallback(const std::string& why);
     void fall_back(const Error& error, const CancelToken& cancel);
     void carry_over(std::shared_ptr<const OpenedModel> other, bool readable, const Progress& progress,
                     const CancelToken& cancel);
@@ -107,7 +118,12 @@ class Session {
                       const FrameSink& sink, const Progress& progress, const CancelToken& cancel);
 
     std::shared_ptr<const OpenedModel> opened_;
-    std::unique_ptr<Runner> runner_;
+    std::unique_ptr<SessionRunner> runner_; // at work
+    std::unique_ptr<SessionRunner> other_;  // of a pair the one that rests; null until it is needed
+    std::unique_ptr<Compiling> compiling_;  // null: nothing is
+    bool writing_ = false;                  // of a pair it is the writer that is at work
+    double patience_ = -1;                  // as asked for, until the first step; below 0: was not
+    MoveSink compiling_told_;
     std::vector<std::int32_t> log_;
     std::vector<float> logits_;
     std::map<std::int32_t, std::vector<float>> params_; // set by set_param

@@ -17,6 +17,7 @@ namespace ergo {
 namespace {
 
 constexpr std::size_t ring_frames = 256;
+constexpr double compiling_patience = 1; // seconds; kernels that are on disk are there sooner
 
 struct CommandOpen {
     std::string source;
@@ -181,7 +182,12 @@ class Worker::Impl {
             guarded("read", [&] { read(*old); });
         } else if (opened_) {
             guarded("forget", [&] {
+                const bool stands_in = session_->intended() != opened_;
+                opened_ = session_->intended();
                 session_ = std::make_unique<Session>(opened_);
+                if (stands_in) {
+                    emit(EventMoved{opened_, opened_->choice.reason, false});
+                }
                 use_params();
                 apply_subscriptions();
                 prepare_session();
@@ -244,6 +250,12 @@ class Worker::Impl {
             opened_ = now;
             emit(EventMoved{now, why, true});
         });
+        session_->answer_while_compiling(
+            compiling_patience,
+            [this](const std::shared_ptr<const OpenedModel>& now, const std::string& why) {
+                opened_ = now;
+                emit(EventMoved{now, why, false});
+            });
         const std::lock_guard lock(mutex_);
         timing_changed_ = timing_wanted_;
     }

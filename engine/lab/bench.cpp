@@ -77,6 +77,9 @@ Generation generate_in_turn(Session& plain, Session* watched, const std::vector<
                             const std::uint64_t& captured, const CancelToken& cancel) {
     Generation g;
     const std::uint64_t before = captured;
+    if (watched) {
+        watched->let_frames_lag(true); // as while a reply is written
+    }
     const auto seconds_of = [&cancel](Session& session, std::int32_t id) {
         const auto start = Clock::now();
         session.decode(id, cancel);
@@ -94,6 +97,11 @@ Generation generate_in_turn(Session& plain, Session* watched, const std::vector<
             g.observed += observed;
             g.ratios.push_back(unobserved / observed);
         }
+    }
+    if (watched) {
+        const auto start = Clock::now();
+        watched->let_frames_lag(false);
+        g.observed += seconds_since(start);
     }
     g.captured = captured - before;
     return g;
@@ -123,6 +131,8 @@ std::vector<BenchOp> summed(const std::vector<OpTime>& times, double passes, con
         op.kernel = time.kernel;
         op.seconds += time.seconds / passes;
         op.bytes += static_cast<std::uint64_t>(static_cast<double>(time.weight_bytes) / passes);
+        const std::uint64_t moved = std::max(time.bytes_moved, time.weight_bytes);
+        op.moved += static_cast<std::uint64_t>(static_cast<double>(moved) / passes);
         operations[name] += static_cast<double>(time.operations) / passes;
         all += time.seconds / passes;
     }
@@ -130,7 +140,7 @@ std::vector<BenchOp> summed(const std::vector<OpTime>& times, double passes, con
     for (auto& [name, op] : by_name) {
         if (op.seconds > 0) {
             op.share = op.seconds / all;
-            op.bandwidth_share = static_cast<double>(op.bytes) / op.seconds / machine.bandwidth;
+            op.bandwidth_share = static_cast<double>(op.moved) / op.seconds / machine.bandwidth;
             op.float_share = operations[name] / op.seconds / machine.float_peak;
             ops.push_back(op);
         }
@@ -267,6 +277,11 @@ BenchResult run_bench(const std::shared_ptr<const OpenedModel>& opened, const Be
     }
     result.peak_memory = peak_memory();
     measure_machine(*opened->backend, request.threads, result);
+    if (opened->writer) { // it is the writer's that shares of generation are of
+        BenchResult writer = result;
+        measure_machine(*opened->writer->backend, request.threads, writer);
+        result.bandwidth = writer.bandwidth;
+    }
     result.bandwidth_share =
         static_cast<double>(result.bytes_per_token) * result.unobserved_tokens_per_second / result.bandwidth;
     measure_ops(plain, prompt, next, result, cancel);

@@ -27,7 +27,8 @@ struct BenchOp {
     double seconds = 0;         ///< a prompt, or a generated token
     double share = 0;           ///< of all ops' time
     std::uint64_t bytes = 0;    ///< of weights, a prompt or a token
-    double bandwidth_share = 0; ///< of the machine's bandwidth; of interest while generating
+    std::uint64_t moved = 0;    ///< with cached positions and buffers, where the backend counts them
+    double bandwidth_share = 0; ///< of the machine's bandwidth by `moved`; of interest while generating
     double float_share = 0;     ///< of the machine's float32 peak; products only
 };
 

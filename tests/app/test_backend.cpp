@@ -94,6 +94,28 @@ class BackendTest : public QObject {
         QVERIFY2(banner->text().contains("DEVICE_LOST"), qPrintable(banner->text()));
     }
 
+    void oneReadsAndAnotherWrites() {
+        const QString vulkan = softwareBackend();
+        if (vulkan.isEmpty()) {
+            QSKIP("there is no software Vulkan device");
+        }
+        t_->controller().newChat();
+        QSignalSpy moved(&t_->controller(), &ConversationController::backendChanged);
+        t_->controller().useBackend(vulkan + "+cpu", {});
+        QVERIFY(moved.wait(30000));
+        auto* chip = t_->window().findChild<QToolButton*>("backend_chip");
+        QVERIFY2(chip->text().startsWith("Vulkan + CPU"), qPrintable(chip->text()));
+        QVERIFY(chip->toolTip().contains(" writes\n"));
+        t_->type("Solve 3x + 2 = 17");
+        QVERIFY(t_->waitIdle());
+        QCOMPARE(t_->transcript().document().text(1), reply_);
+        QTest::mouseClick(chip, Qt::LeftButton);
+        QWidget* popup = t_->dialog("backend_popup");
+        QVERIFY(popup);
+        QTRY_VERIFY(popup->findChild<QRadioButton*>("backend_hybrid"));
+        popup->close();
+    }
+
     void diagnosticsTimeEveryOperation() {
         const QString vulkan = softwareBackend();
         if (vulkan.isEmpty()) {
@@ -108,6 +130,10 @@ class BackendTest : public QObject {
         QVERIFY(page);
         auto* serialise = page->findChild<QCheckBox*>("serialise");
         QVERIFY(serialise->isEnabled() && !serialise->isChecked());
+        auto* matrices =
+            page->findChild<QCheckBox*>("no_cooperative_matrix"); // no build has kernels with them
+        QVERIFY(matrices->isChecked() && !matrices->isEnabled() && !matrices->toolTip().isEmpty());
+        QVERIFY(page->findChild<QCheckBox*>("no_extensions")->isEnabled());
         moved.clear();
         serialise->click();
         QVERIFY(moved.wait(30000));

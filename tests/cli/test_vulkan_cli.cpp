@@ -60,6 +60,35 @@ class TestVulkanCli : public QObject {
             QVERIFY(op["seconds"].toDouble() <= before && !op["name"].toString().isEmpty());
             before = op["seconds"].toDouble();
         }
+        for (const QJsonValue& op : ops) { // attention reads its keys and values, though no weights
+            if (op["name"].toString().endsWith("attention")) {
+                QVERIFY(op["bytes_moved"].toDouble() > op["bytes"].toDouble());
+                QVERIFY(op["bandwidth_share"].toDouble() > 0);
+            }
+        }
+    }
+
+    void one_reads_and_another_writes() {
+        const QStringList question{"run", "demo:moa", "--chat",   "-p", "Solve 3x + 2 = 17",
+                                   "-n",  "8",        "--backend"};
+        const ErgoResult plain = call_ergo(question + QStringList{"cpu"});
+        for (const QString& pair : {vulkan_ + "+cpu", "cpu+" + vulkan_, QString("hybrid")}) {
+            const ErgoResult got = call_ergo(question + QStringList{pair});
+            QVERIFY2(got.code == 0, got.err);
+            QCOMPARE(got.out, plain.out);
+        }
+        const ErgoResult bench = call_ergo({"bench", "demo:moa", "-p", "40", "-n", "4", "--repetitions", "1",
+                                            "--backend", vulkan_ + "+cpu", "--json"});
+        QVERIFY2(bench.code == 0, bench.err);
+        QCOMPARE(bench.json()["backend"].toString(), vulkan_ + "+cpu");
+        QVERIFY(bench.json()["device"].toString().contains(" reads, "));
+        QCOMPARE(call_ergo(question + QStringList{vulkan_ + "+nowhere"}).code, 2);
+    }
+
+    void nothing_beyond_vulkan_1_2() {
+        const ErgoResult run = call_ergo({"run", "demo:moa", "-p", "Solve", "-n", "4", "--backend", vulkan_,
+                                          "--diagnose", "no-extensions,validation"});
+        QVERIFY2(run.code == 0 && !run.err.contains("VUID"), run.err);
     }
 
   private:

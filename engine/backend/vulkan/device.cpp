@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/backend/vulkan/device.h"
 
+#include "engine/base/embedded.h"
 #include "engine/base/error.h"
 
 #include <algorithm>
@@ -179,6 +180,32 @@ void inspect_subgroups(const InstanceFunctions& functions, VkPhysicalDevice devi
     }
 }
 
+/// Products of four 8-bit numbers at a time.
+void inspect_dot_products(const InstanceFunctions& functions, VkPhysicalDevice device, DeviceTraits& traits) {
+    if (!has_extension(functions, device, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME)) {
+        return;
+    }
+    VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR dot{};
+    dot.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR;
+    VkPhysicalDeviceFeatures2 features{};
+    features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+    features.pNext = &dot;
+    functions.vkGetPhysicalDeviceFeatures2(device, &features);
+    VkPhysicalDeviceShaderIntegerDotProductPropertiesKHR speed{};
+    speed.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES_KHR;
+    VkPhysicalDeviceProperties2 properties{};
+    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    properties.pNext = &speed;
+    functions.vkGetPhysicalDeviceProperties2(device, &properties);
+    traits.dot_products = dot.shaderIntegerDotProduct == VK_TRUE;
+    traits.fast_dot_products =
+        traits.dot_products && speed.integerDotProduct4x8BitPackedSignedAccelerated == VK_TRUE;
+    if (traits.dot_products) {
+        traits.info.features.push_back(traits.fast_dot_products ? "integer dot products"
+                                                                : "integer dot products (slow)");
+    }
+}
+
 int rank(const DeviceTraits& traits) {
     switch (traits.info.kind) {
     case DeviceKind::discrete_gpu:
@@ -251,6 +278,7 @@ DeviceTraits inspect(const Instance& instance, VkPhysicalDevice device) {
     } else {
         inspect_12(functions, device, traits);
         inspect_subgroups(functions, device, traits);
+        inspect_dot_products(functions, device, traits);
     }
     if (!traits.info.unusable.empty()) {
         traits.info.features.insert(traits.info.features.begin(), "unusable: " + traits.info.unusable);
@@ -267,6 +295,12 @@ Device::Device(const VulkanOptions& options, int index)
     }
     const std::size_t chosen = choose(all, index);
     traits_ = all[chosen];
+    traits_.dot_products = traits_.dot_products && find_embedded("shaders/matmul_dot.spv") &&
+                           (traits_.fast_dot_products || options_.slow_dot_products);
+    if (options_.no_extensions) {
+        traits_.fixed_subgroup_size = 0;
+        traits_.dot_products = false;
+    }
     if (!traits_.info.unusable.empty()) {
         throw Error(ErrorKind::unsupported, traits_.info.name + " cannot be used: " + traits_.info.unusable,
                     {.code = "V-FEATURE", .advice = "update its driver, or use the CPU"});
@@ -287,15 +321,24 @@ Device::Device(const VulkanOptions& options, int index)
     VkPhysicalDeviceSubgroupSizeControlFeaturesEXT control{};
     control.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
     control.subgroupSizeControl = VK_TRUE;
-    const char* const control_name = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+    VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR dot{};
+    dot.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR;
+    dot.shaderIntegerDotProduct = VK_TRUE;
+    std::vector<const char*> extensions;
     VkDeviceCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
     info.pNext = &features;
     if (traits_.fixed_subgroup_size) {
         features.pNext = &control;
-        info.enabledExtensionCount = 1;
-        info.ppEnabledExtensionNames = &control_name;
+        extensions.push_back(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
     }
+    if (traits_.dot_products) {
+        dot.pNext = features.pNext;
+        features.pNext = &dot;
+        extensions.push_back(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+    }
+    info.enabledExtensionCount = static_cast<std::uint32_t>(extensions.size());
+    info.ppEnabledExtensionNames = extensions.data();
     info.queueCreateInfoCount = copies_apart() ? 2 : 1;
     info.pQueueCreateInfos = queues.data();
     VkDevice made = VK_NULL_HANDLE;

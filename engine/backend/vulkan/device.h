@@ -30,6 +30,9 @@ struct DeviceTraits {
     /// All kernels run with this many invocations a subgroup where the driver lets one ask; 0: its own
     /// choice.
     std::uint32_t fixed_subgroup_size = 0;
+    /// Of four 8-bit numbers each (VK_KHR_shader_integer_dot_product); of a Device: whether kernels use them.
+    bool dot_products = false;
+    bool fast_dot_products = false; ///< and the device has an instruction for them
     /// What a driver's compiled kernels depend on: vendor, device, driver and the layout of its own cache.
     std::string cache_key;
     /// With what its own cache begins: VkPipelineCacheHeaderVersionOne.

@@ -50,6 +50,16 @@ void encode_others(Encoder& encoder, const Products& products, Push& push) {
     push.other = encoder.argument(std::as_bytes(std::span(table)));
 }
 
+/// Whether inputs are rounded too, so that the device's integer dot products can be used: the weights are in
+/// whole numbers, and 8 bits are enough for the plan.
+bool in_whole_numbers(const Encoder& encoder, const Products& products) {
+    return encoder.device().dot_products &&
+           std::all_of(products.linears.begin(), products.linears.end(), [&](const Linear* linear) {
+               const Stored stored = encoder.stored(linear->weight);
+               return linear->rounding == Rounding::bits8 && (stored == Stored::q8 || stored == Stored::q4);
+           });
+}
+
 } // namespace
 
 void encode(Encoder& encoder, const Linear& op) {
@@ -101,7 +111,7 @@ void encode(Encoder& encoder, const Products& products) {
         encoder.dispatch("matvec", constants, push,
                          {Groups::fixed(groups), encoder.row_groups(out), Groups::fixed(1)});
     } else {
-        encoder.dispatch("matmul", constants, push,
+        encoder.dispatch(in_whole_numbers(encoder, products) ? "matmul_dot" : "matmul", constants, push,
                          {Groups::cover(push.outputs, 64), Groups::rows(32), Groups::fixed(1)});
     }
 }

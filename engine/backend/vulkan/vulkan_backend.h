@@ -30,6 +30,8 @@ struct VulkanOptions : Diagnostics {
     std::function<void(const std::string& message)> on_validation;
     /// Moves data through staging memory even where the device's memory can be mapped. For tests.
     bool always_stage = false;
+    /// Uses integer dot products also where the device has no instruction for them. For tests.
+    bool slow_dot_products = false;
     /// Where compiled kernels are kept between runs; empty: nowhere. A file that does not fit this device,
     /// driver and program, or is damaged, is as good as none and is replaced.
     std::filesystem::path pipeline_folder;
