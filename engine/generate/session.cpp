@@ -212,6 +212,9 @@ void Session::take_compiled() {
     try {
         compiled->done.get();
         runner_->hand_out();
+        if (timed_) { // asked for meanwhile
+            compiled->runner->time_ops(true);
+        }
         compiled->runner->go_on_from(*runner_, params_, length());
     } catch (const Error& error) {
         tell_fallback("The CPU goes on, because " + compiled->opened->backend->info().name +
