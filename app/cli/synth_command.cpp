@@ -3,6 +3,8 @@
 #include "engine/base/error.h"
 #include "engine/lab/synth.h"
 
+#include <cstdio>
+
 namespace ergo::cli {
 
 namespace {
@@ -68,6 +70,9 @@ int synth_command(const Arguments& arguments, const Context& context) {
     request.dtype = dtype.empty() || blocks ? synth_dtype(request) : parse_dtype(dtype);
     request.seed = static_cast<std::uint64_t>(arguments.integer("--seed", 1, 0, INT64_MAX));
     synth(request, stored, arguments.required("--out"), progress_line(), context.cancel);
+    if (const std::string note = synth_note(request.like); !note.empty()) {
+        std::fprintf(stderr, "ergo: note: %s.\n", note.c_str());
+    }
     return 0;
 }
 

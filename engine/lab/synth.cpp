@@ -8,8 +8,8 @@
 #include "engine/lab/synth_kotodama.h"
 #include "engine/lab/synth_qwen2.h"
 #include "engine/lab/synth_tensor.h"
-#include "engine/model/moa/config.h"
 #include "engine/model/moa/layout.h"
+#include "engine/model/moa/published.h"
 #include "engine/model/moa/semantics.h"
 
 #include <algorithm>
@@ -206,7 +206,7 @@ std::string preset_of(const SynthRequest& request) {
     if (!request.preset.empty()) {
         return request.preset;
     }
-    return request.like == "MoA-100M" ? "moa-2025" : "moa-2026";
+    return request.like.empty() ? "moa-2026" : moa::published(request.like).schema;
 }
 
 void write_text(const std::filesystem::path& path, const std::string& text) {
@@ -222,12 +222,24 @@ void write_text(const std::filesystem::path& path, const std::string& text) {
 } // namespace
 
 std::vector<std::string> synth_names() {
-    std::vector<std::string> names = moa::published_names();
+    std::vector<std::string> names;
+    for (const moa::Published& model : moa::published()) {
+        names.push_back(model.name);
+    }
     const std::vector<std::string> more = kotodama_names();
     names.insert(names.end(), more.begin(), more.end());
     const std::vector<std::string> others = qwen2::synth_names();
     names.insert(names.end(), others.begin(), others.end());
     return names;
+}
+
+std::string synth_note(const std::string& like) {
+    SynthRequest request;
+    request.like = like;
+    const std::string name = spelled(std::move(request)).like;
+    const auto& models = moa::published();
+    const auto found = std::ranges::find(models, name, &moa::Published::name);
+    return found == models.end() ? "" : found->oddity;
 }
 
 DType synth_dtype(const SynthRequest& request) {
@@ -244,7 +256,7 @@ Synthetic synthesise(const SynthRequest& given, const Progress& progress, const 
         return synthesise_kotodama(request, progress, cancel);
     }
     const Config config =
-        request.like.empty() ? Config::parse(request.config) : moa::published_config(request.like);
+        request.like.empty() ? Config::parse(request.config) : moa::published(request.like).config;
     const auto schemas = builtin_schemas();
     const Schema& schema = find_schema(schemas, preset_of(request));
     Semantics semantics;

@@ -55,6 +55,9 @@ void synth(const SynthRequest& request, const ContainerRequest& stored, const st
 /// The element type that a model of that name was published in; f32 for a config.json of one's own.
 DType synth_dtype(const SynthRequest& request);
 
+/// What is odd about the shape of that name, or guessed; "" for nothing.
+std::string synth_note(const std::string& like);
+
 /// Names that SynthRequest::like may have.
 std::vector<std::string> synth_names();
 

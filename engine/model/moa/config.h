@@ -52,12 +52,4 @@ struct Config {
     std::string published() const;
 };
 
-/// A published configuration: "DiscoverLM-70M", "Discovery", "Discovered" or "MoA-100M". Throws Error(usage)
-/// listing the names for any other. (MoA specification §1.1)
-Config published_config(const std::string& name);
-/// What is known to be odd about the published model of this shape, one sentence; "" for nothing.
-std::string published_oddity(const Config& config, std::int64_t parameters);
-/// Names that published_config knows.
-std::vector<std::string> published_names();
-
 } // namespace ergo::moa

@@ -3,6 +3,7 @@
 
 #include "engine/base/error.h"
 #include "engine/model/moa/plan_builder.h"
+#include "engine/model/moa/published.h"
 #include "engine/model/moa/ti_violation.h"
 
 #include <algorithm>
