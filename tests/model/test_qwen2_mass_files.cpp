@@ -32,6 +32,7 @@ class TestQwen2MassFiles : public QObject {
     void our_own_writer();
     void the_file_wins();
     void damaged();
+    void masses_are_no_model();
 };
 
 void TestQwen2MassFiles::layouts_data() {
@@ -131,6 +132,19 @@ void TestQwen2MassFiles::damaged() {
     ergo::OpenOptions dot; // the person insists
     dot.knobs["attention"] = "dot";
     QCOMPARE(open(folder, dot)->info().problems.size(), std::size_t{1});
+}
+
+void TestQwen2MassFiles::masses_are_no_model() {
+    const fs::path demo =
+        fs::path(ERGO_SOURCE_DIR) / "resources" / "demo" / "gravity" / "gravity_mass_log.pt";
+    try {
+        ergo::open_model(ergo::Checkpoint::open(demo), {});
+        QFAIL("it was opened");
+    } catch (const ergo::Error& error) {
+        QCOMPARE(error.where().code, std::string("G-MASS"));
+        QVERIFY2(error.message().find("masses of 6 layers and no weights") != std::string::npos,
+                 error.what());
+    }
 }
 
 QTEST_GUILESS_MAIN(TestQwen2MassFiles)

@@ -226,9 +226,17 @@ std::string verdict(const Candidate& chosen, const Config& config, const MassSou
     return why;
 }
 
+bool only_masses(const Checkpoint& checkpoint) {
+    return !checkpoint.order().empty() &&
+           std::all_of(checkpoint.order().begin(), checkpoint.order().end(), is_mass_name);
+}
+
 } // namespace
 
 bool recognises(const Checkpoint& checkpoint) {
+    if (only_masses(checkpoint)) {
+        return true;
+    }
     const auto any = [&](const char* ending) {
         return std::any_of(checkpoint.order().begin(), checkpoint.order().end(),
                            [&](const std::string& name) { return name.ends_with(ending); });
@@ -243,6 +251,15 @@ bool recognises(const Checkpoint& checkpoint) {
 }
 
 std::shared_ptr<const Model> open(std::shared_ptr<const Checkpoint> checkpoint, const OpenOptions& options) {
+    if (only_masses(*checkpoint)) {
+        throw Error(ErrorKind::mismatch,
+                    "the file holds gravity masses of " + std::to_string(checkpoint->order().size()) +
+                        " layers and no weights.",
+                    {.code = "G-MASS",
+                     .file = checkpoint->display_name(),
+                     .advice = "Open the model they belong to: masses in its folder are found, others are "
+                               "attached (--attach FILE, or a drop on the window)."});
+    }
     refuse_adapters(*checkpoint);
     if (checkpoint->config_json().empty()) {
         throw Error(
