@@ -49,6 +49,7 @@ FilePanel::FilePanel(const ModelHeaders& headers, QWidget* parent)
         digest_.push_back(digest);
         row += 2;
     }
+    grid->setRowStretch(row, 1);
     auto* scroll = new QScrollArea;
     scroll->setWidgetResizable(true);
     scroll->setFrameShape(QFrame::NoFrame);

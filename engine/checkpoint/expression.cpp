@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -438,9 +439,8 @@ std::string to_string(const Value& value) {
             return std::string("'").append(printable(v, 60)).append("'");
         }
         std::string operator()(double v) const {
-            std::array<char, 40> text{};
-            std::snprintf(text.data(), text.size(), "%.17g", v);
-            return text.data();
+            std::array<char, 40> text{}; // the shortest that reads as the same number
+            return {text.data(), std::to_chars(text.data(), text.data() + text.size(), v).ptr};
         }
     };
     return std::visit(Show{}, value);

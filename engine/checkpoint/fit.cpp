@@ -135,17 +135,24 @@ bool FitReport::fits(bool allow_unused) const {
 std::string FitReport::text(std::size_t limit) const {
     std::string text = "The file fits the schema.";
     if (!fits()) {
-        const auto first = [&]() -> std::string {
-            return !missing.empty()          ? missing[0].wanted.name
-                   : !misshaped.empty()      ? misshaped[0].wanted.name
-                   : !unusable_dtype.empty() ? unusable_dtype[0].name
-                                             : unexpected[0].name;
-        }();
-        text = "The file does not fit the schema: " + std::to_string(missing.size()) +
-               " tensors are missing, " + std::to_string(misshaped.size()) + " have another shape, " +
-               std::to_string(unusable_dtype.size()) + " another type, " + std::to_string(unexpected.size()) +
-               " are unexpected (first " + printable(first) +
-               "). Take weights and config.json from one and the same model.";
+        std::string counts;
+        const auto count = [&](std::size_t number, const char* what) {
+            if (number > 0) {
+                counts += (counts.empty() ? "" : ", ") + std::to_string(number) +
+                          (number == 1 ? " tensor " : " tensors ") + what;
+            }
+        };
+        count(missing.size(), "missing");
+        count(misshaped.size(), "of another shape");
+        count(unusable_dtype.size(), "of a type that cannot run");
+        count(unexpected.size(), "unexpected");
+        const std::string& first = !missing.empty()          ? missing[0].wanted.name
+                                   : !misshaped.empty()      ? misshaped[0].wanted.name
+                                   : !unusable_dtype.empty() ? unusable_dtype[0].name
+                                                             : unexpected[0].name;
+        text = "The file does not fit the schema: " + counts + " (first " + printable(first) + "). " +
+               (fits(true) ? "What no role claims may mean another computation; --allow-unused insists."
+                           : "Take weights and config.json from one and the same model.");
     }
     text += "\nElements in the file: " + std::to_string(file_elements) +
             ", claimed by the schema: " + std::to_string(claimed_elements);

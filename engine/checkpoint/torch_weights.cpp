@@ -4,7 +4,7 @@
 #include "engine/base/error.h"
 
 #include <array>
-#include <cstdio>
+#include <charconv>
 #include <set>
 #include <utility>
 
@@ -63,8 +63,8 @@ std::optional<std::string> scalar_text(const TorchValue& value) {
     }
     if (value.real()) {
         std::array<char, 40> digits{};
-        std::snprintf(digits.data(), digits.size(), "%.17g", *value.real());
-        return digits.data();
+        return std::string(digits.data(),
+                           std::to_chars(digits.data(), digits.data() + digits.size(), *value.real()).ptr);
     }
     if (value.text() && value.text()->size() <= max_metadata_text) {
         return *value.text();
