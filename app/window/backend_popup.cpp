@@ -165,8 +165,7 @@ void BackendPopup::addFacts(QVBoxLayout* column) {
     facts.append({tr("Memory"), device.available_bytes > 0
                                     ? tr("%1, %2 of it free").arg(all, byteText(device.available_bytes))
                                     : all});
-    const std::uint64_t other = opened_->writer ? opened_->writer->memory.total() : 0;
-    facts.append({tr("Taken by the model"), byteText(opened_->memory.total() + other)});
+    facts.append({tr("Taken by the model"), byteText(opened_->memory.total())});
     QStringList features;
     for (const std::string& feature : device.features) {
         features << text(feature);

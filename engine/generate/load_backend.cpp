@@ -177,10 +177,14 @@ std::shared_ptr<OpenedModel> beside(const OpenedModel& opened, const std::string
     return other;
 }
 
-/// `opened` reads and `writer` writes.
+/// `opened` reads and `writer` writes; its memory plan becomes that of both.
 void pair_up(OpenedModel& opened, std::shared_ptr<OpenedModel> writer, const std::string& reason) {
     opened.choice = {opened.choice.backend + "+" + writer->choice.backend, reason};
     writer->choice.reason = reason;
+    for (MemoryItem& item : opened.memory.items) { // one program runs both
+        item.bytes += item.what == "reserve" ? 0 : writer->memory.item(item.what);
+    }
+    opened.memory.in_place += writer->memory.in_place;
     opened.writer = std::move(writer);
 }
 

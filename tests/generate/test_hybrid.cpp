@@ -120,6 +120,8 @@ class HybridTest : public QObject {
         const auto opened = open_on(backend.toStdString());
         QCOMPARE(opened->choice.backend, backend.toStdString());
         QVERIFY(opened->writer && device_text(*opened).find(" writes") != std::string::npos);
+        const std::uint64_t both = opened->memory.item("cache");
+        QCOMPARE(both, open_on("cpu")->memory.item("cache") + open_on(vulkan_)->memory.item("cache"));
         const Written got = write(opened);
         QCOMPARE(got.ids, cpu_.ids);
         QVERIFY(got.moves.empty());
