@@ -43,7 +43,9 @@ std::vector<Option> model_options() {
          "the other writes, as measured faster; vulkan:N+cpu and cpu+vulkan:N say which)"},
         {"--threads", "N", "CPU threads (default: one a core)"},
         {"--cache", "D", "keep keys and values in f32 (default), bf16 or q8 (the CPU alone)"},
-        {"--dtype", "D", "run the weight matrices as checkpoint (default), f32, bf16, f16, q8 or q4"},
+        {"--dtype", "D",
+         "run the weight matrices as checkpoint (default), f32, bf16, f16, q8 or q4; asking for bf16 lets a "
+         "prompt's inputs be rounded to bf16 too"},
         {"--context", "N", "positions to make room for (default: the model's own)"},
         {"--schemas", "DIR", "folder with further schemas (default: ~/.config/ergosphere/schemas)"},
         {"--allow-unused", "", "accept tensors that no role claims"},

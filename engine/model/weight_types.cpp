@@ -55,7 +55,8 @@ void convert_matrices(Tables& tables, const std::string& name) {
         }
         const auto run_as =
             is_grouped(type) ? grouped_type(type, weight.name, weight.tensor.shape()) : std::optional(type);
-        if (run_as && weight.tensor.dtype() != *run_as) {
+        // bf16 also where it is stored: who asks for it allows inputs to be rounded like the weights
+        if (run_as && (weight.tensor.dtype() != *run_as || type == DType::bf16)) {
             weight.run_as = run_as;
         }
     }

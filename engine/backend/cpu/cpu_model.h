@@ -23,7 +23,9 @@ struct CpuWeight {
     const std::byte* data = nullptr;
     DType type = DType::f32;
     std::int64_t rows = 1, columns = 0; ///< columns: the last axis
-    bool interleaved = false;           ///< rows lie side by side, as products like them (kernels.h)
+    /// Somebody asked for bf16, not only the file: inputs of a product may be rounded to it like the weights.
+    bool inputs_as_bf16 = false;
+    bool interleaved = false; ///< rows lie side by side, as products like them (kernels.h)
     std::uint64_t bytes() const { return run_bytes(type, rows, columns); }
     std::uint64_t row_bytes() const {
         return bytes() / static_cast<std::uint64_t>(std::max<std::int64_t>(rows, 1));

@@ -74,6 +74,17 @@ void pack_tile(const LinearArgs& args, std::int64_t tile, float* packed);
 /// Outputs [begin, end) of all rows, to the bit what linear_row gives row by row. Pieces of a matrix begin at
 /// multiples of 32.
 void linear_rows(const LinearArgs& args, const float* packed, std::int64_t begin, std::int64_t end);
+/// Bias and activation of outputs [begin, end) of all rows.
+void finish_rows(const LinearArgs& args, std::int64_t begin, std::int64_t end);
+
+/// Whether the processor multiplies pairs of bf16 and does so faster than float32, measured once.
+bool has_bf16_pairs();
+/// As row_tiles, tile_floats, pack_tile and linear_rows, for bf16 weights and inputs rounded to bf16; only
+/// where has_bf16_pairs(). No more floats than those.
+std::int64_t pair_tiles(std::int64_t rows);
+std::int64_t pair_tile_floats(std::int64_t inputs);
+void pack_pairs(const LinearArgs& args, std::int64_t tile, float* packed);
+void linear_pairs(const LinearArgs& args, const float* packed, std::int64_t begin, std::int64_t end);
 
 /// out[i] = float(in[i]) of `type`
 void widen(DType type, const void* in, std::int64_t count, float* out);

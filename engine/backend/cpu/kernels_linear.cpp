@@ -325,6 +325,12 @@ void rows_by_panels(const LinearArgs& a, const float* packed, std::int64_t begin
     }
 }
 
+void FinishKernel(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = 0; r < a.rows; ++r) {
+        finish(a, a.out[r], begin, end);
+    }
+}
+
 void RowsKernel(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
     switch (a.type) {
     case DType::bf16:
@@ -336,9 +342,7 @@ void RowsKernel(const LinearArgs& a, const float* packed, std::int64_t begin, st
     default:
         rows_by_panels<F32>(a, packed, begin, end);
     }
-    for (std::int64_t r = 0; r < a.rows; ++r) {
-        finish(a, a.out[r], begin, end);
-    }
+    FinishKernel(a, begin, end);
 }
 
 template <class W> void widen_of(const void* in, std::int64_t count, float* out) {
@@ -377,6 +381,7 @@ HWY_EXPORT(TileFloatsKernel);
 HWY_EXPORT(PackTileKernel);
 HWY_EXPORT(RowsKernel);
 HWY_EXPORT(WidenKernel);
+HWY_EXPORT(FinishKernel);
 
 void linear_row(const LinearArgs& args, std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(RowKernel)(args, begin, end);
@@ -396,6 +401,10 @@ void pack_tile(const LinearArgs& args, std::int64_t tile, float* packed) {
 
 void linear_rows(const LinearArgs& args, const float* packed, std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(RowsKernel)(args, packed, begin, end);
+}
+
+void finish_rows(const LinearArgs& args, std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(FinishKernel)(args, begin, end);
 }
 
 void widen(DType type, const void* in, std::int64_t count, float* out) {

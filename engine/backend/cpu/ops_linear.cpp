@@ -2,6 +2,8 @@
 // Products with weights in floats.
 #include "engine/backend/cpu/product_op.h"
 
+#include <algorithm>
+
 namespace ergo::cpu {
 
 namespace {
@@ -15,6 +17,9 @@ class LinearOp final : public ProductOp {
             args.interleaved = product.weight.interleaved;
             args.in = in_rows_.data();
         }
+        const auto as_bf16 = [](const Product& product) { return product.weight.inputs_as_bf16; };
+        pairs_ = ops.front().rounding == Rounding::bits8 && std::ranges::all_of(products_, as_bf16) &&
+                 has_bf16_pairs();
         if (products_.front().out->extent == BufferInfo::Extent::rows) {
             resolver.need_tiles(inputs());
         }
@@ -29,7 +34,7 @@ class LinearOp final : public ProductOp {
             pack(context);
         }
         for_outputs(context, rows, [&](std::size_t product, std::int64_t begin, std::int64_t end) {
-            outputs(context, args_[product], begin, end);
+            outputs(context, args_[product], pairs_, begin, end);
         });
         count(context, rows);
     }
@@ -38,16 +43,17 @@ class LinearOp final : public ProductOp {
     void pack(const StepContext& context) const {
         const LinearArgs& args = args_.front(); // all have the same rows
         float* const tiles = context.session.tiles.data();
-        context.session.pool->parallel_for(row_tiles(args.rows), grain_for(tile_floats(args.inputs)),
-                                           [&](std::int64_t begin, std::int64_t end, int) {
-                                               for (std::int64_t tile = begin; tile < end; ++tile) {
-                                                   pack_tile(args, tile, tiles);
-                                               }
-                                           });
+        context.session.pool->parallel_for(
+            pairs_ ? pair_tiles(args.rows) : row_tiles(args.rows), grain_for(tile_floats(args.inputs)),
+            [&](std::int64_t begin, std::int64_t end, int) {
+                for (std::int64_t tile = begin; tile < end; ++tile) {
+                    pairs_ ? pack_pairs(args, tile, tiles) : pack_tile(args, tile, tiles);
+                }
+            });
     }
 
     // In portions of some milliseconds, so that a cancelled prompt stops at once.
-    static void outputs(const StepContext& context, const LinearArgs& args, std::int64_t begin,
+    static void outputs(const StepContext& context, const LinearArgs& args, bool pairs, std::int64_t begin,
                         std::int64_t end) {
         const std::int64_t portion =
             std::max<std::int64_t>(1, (1 << 25) / (args.rows * args.inputs)) * product_unit;
@@ -56,6 +62,8 @@ class LinearOp final : public ProductOp {
             const std::int64_t stop = std::min(begin + portion, end);
             if (args.rows == 1) {
                 linear_row(args, begin, stop);
+            } else if (pairs) {
+                linear_pairs(args, context.session.tiles.data(), begin, stop);
             } else {
                 linear_rows(args, context.session.tiles.data(), begin, stop);
             }
@@ -63,6 +71,7 @@ class LinearOp final : public ProductOp {
     }
 
     std::vector<LinearArgs> args_; // one a product
+    bool pairs_ = false;           // rows in bf16 too
 };
 
 } // namespace

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Products of many rows with bf16 weights and inputs rounded to bf16, two multiplications a lane
+// (AVX-512 BF16's vdpbf16ps). As in kernels_linear.cpp vectors run over outputs, and an output is one chain
+// over its inputs in order, block by block; here over pairs of inputs. Highway does not tell these processors
+// apart, so this is written for the one instruction set that it is for.
+#include "engine/backend/cpu/kernels.h"
+
+#include <hwy/highway.h>
+#include <hwy/targets.h>
+
+#include <algorithm>
+#include <chrono>
+
+#if HWY_ARCH_X86_64 && (HWY_COMPILER_GCC_ACTUAL >= 1000 || HWY_COMPILER_CLANG >= 1000)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized" // GCC 12's own undefined vectors, once they are inlined
+#include <immintrin.h>
+#define ERGO_BF16_PAIRS 1
+#define ERGO_WITH_PAIRS __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,avx2")))
+#endif
+
+namespace ergo::cpu {
+
+#ifdef ERGO_BF16_PAIRS
+
+namespace {
+
+constexpr int tile_rows = 14, tile_outputs = 32; // 28 sums, 2 weights and 1 input of 32 registers
+constexpr int width = 16;                        // pairs of a vector
+constexpr std::int64_t block_pairs = 128;        // summed from zero before they join the total
+
+std::int64_t pairs_of(std::int64_t inputs) {
+    return (inputs + 1) / 2;
+}
+
+struct TileRows {
+    std::int64_t first = 0, last = 0;
+};
+TileRows rows_of_tile(std::int64_t rows, std::int64_t tile) {
+    const std::int64_t tiles = pair_tiles(rows);
+    return {rows * tile / tiles, rows * (tile + 1) / tiles};
+}
+
+/// v[r] lane c becomes v[c] lane r.
+ERGO_WITH_PAIRS inline void transpose(__m512i* v) {
+    __m512i t[width];
+#pragma GCC unroll 4
+    for (int i = 0; i < width; i += 4) { // within quarters of 128 bits
+        const __m512i a = _mm512_unpacklo_epi32(v[i], v[i + 1]), b = _mm512_unpackhi_epi32(v[i], v[i + 1]);
+        const __m512i c = _mm512_unpacklo_epi32(v[i + 2], v[i + 3]),
+                      e = _mm512_unpackhi_epi32(v[i + 2], v[i + 3]);
+        t[i] = _mm512_unpacklo_epi64(a, c);
+        t[i + 1] = _mm512_unpackhi_epi64(a, c);
+        t[i + 2] = _mm512_unpacklo_epi64(b, e);
+        t[i + 3] = _mm512_unpackhi_epi64(b, e);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) { // and of whole quarters
+        const __m512i even_low = _mm512_shuffle_i32x4(t[i], t[4 + i], 0x88);
+        const __m512i odd_low = _mm512_shuffle_i32x4(t[i], t[4 + i], 0xdd);
+        const __m512i even_high = _mm512_shuffle_i32x4(t[8 + i], t[12 + i], 0x88);
+        const __m512i odd_high = _mm512_shuffle_i32x4(t[8 + i], t[12 + i], 0xdd);
+        v[i] = _mm512_shuffle_i32x4(even_low, even_high, 0x88);
+        v[4 + i] = _mm512_shuffle_i32x4(odd_low, odd_high, 0x88);
+        v[8 + i] = _mm512_shuffle_i32x4(even_low, even_high, 0xdd);
+        v[12 + i] = _mm512_shuffle_i32x4(odd_low, odd_high, 0xdd);
+    }
+}
+
+/// Inputs [0, count) of a row, at most 32, as 16 pairs; those beyond are 0.
+ERGO_WITH_PAIRS inline __m512i rounded_pairs(const float* in, std::int64_t count) {
+    const auto mask = [count](std::int64_t from) {
+        const std::int64_t n = std::clamp<std::int64_t>(count - from, 0, width);
+        return static_cast<__mmask16>((1u << n) - 1);
+    };
+    const __m512 low = _mm512_maskz_loadu_ps(mask(0), in);
+    const __m512 high = _mm512_maskz_loadu_ps(mask(width), in + (count > width ? width : 0));
+    return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
+}
+
+/// Pairs [first, first + count) of 32 outputs that lie side by side: [pair][output].
+ERGO_WITH_PAIRS void fill_from_group(const LinearArgs& a, std::int64_t o, std::int64_t first,
+                                     std::int64_t count, std::uint32_t* panel) {
+    const auto* w = static_cast<const std::uint16_t*>(a.weight) + (o * a.inputs + 2 * first * interleave);
+    static_assert(interleave == tile_outputs);
+    alignas(64) static constexpr std::uint16_t low_order[] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,
+                                                              37, 6,  38, 7,  39, 8,  40, 9,  41, 10, 42,
+                                                              11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+    const __m512i low = _mm512_load_si512(low_order), high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
+    for (std::int64_t p = 0; p < count; ++p, w += 2 * interleave, panel += tile_outputs) {
+        const bool whole = 2 * (first + p) + 1 < a.inputs;
+        const __m512i even = _mm512_loadu_si512(w);
+        const __m512i odd = whole ? _mm512_loadu_si512(w + interleave) : _mm512_setzero_si512();
+        _mm512_store_si512(panel, _mm512_permutex2var_epi16(even, low, odd));
+        _mm512_store_si512(panel + width, _mm512_permutex2var_epi16(even, high, odd));
+    }
+}
+
+/// The same from rows as they are stored; outputs beyond the last repeat it, and nobody reads what they give.
+ERGO_WITH_PAIRS void fill_from_rows(const LinearArgs& a, std::int64_t o, std::int64_t first,
+                                    std::int64_t count, std::uint32_t* panel) {
+    for (int half = 0; half < tile_outputs; half += width) {
+        const std::uint16_t* rows[width];
+        for (int r = 0; r < width; ++r) {
+            rows[r] = static_cast<const std::uint16_t*>(a.weight) +
+                      std::min(o + half + r, a.outputs - 1) * a.inputs + 2 * first;
+        }
+        for (std::int64_t p = 0; p < count; p += width) {
+            const std::int64_t numbers = std::min<std::int64_t>(2 * width, a.inputs - 2 * (first + p));
+            const auto mask = static_cast<__mmask32>(numbers == 32 ? ~0u : (1u << numbers) - 1);
+            __m512i v[width];
+            for (int r = 0; r < width; ++r) {
+                v[r] = _mm512_maskz_loadu_epi16(mask, rows[r] + 2 * p);
+            }
+            transpose(v);
+            for (std::int64_t c = 0; c < std::min<std::int64_t>(width, count - p); ++c) {
+                _mm512_store_si512(panel + (p + c) * tile_outputs + half, v[c]);
+            }
+        }
+    }
+}
+
+template <int Rows>
+ERGO_WITH_PAIRS __attribute__((noinline)) void multiply(const std::uint32_t* in, const std::uint32_t* panel,
+                                                        std::int64_t depth, float* const* out, std::int64_t o,
+                                                        std::int64_t count, bool add) {
+    __m512 sum0[Rows], sum1[Rows];
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+        sum0[r] = sum1[r] = _mm512_setzero_ps();
+    }
+    for (std::int64_t p = 0; p < depth; ++p, in += width, panel += tile_outputs) {
+        const auto w0 = reinterpret_cast<__m512bh>(_mm512_load_si512(panel));
+        const auto w1 = reinterpret_cast<__m512bh>(_mm512_load_si512(panel + width));
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r) {
+            const auto x = reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(in[r])));
+            sum0[r] = _mm512_dpbf16_ps(sum0[r], w0, x);
+            sum1[r] = _mm512_dpbf16_ps(sum1[r], w1, x);
+        }
+    }
+    const auto mask = [count](std::int64_t from) {
+        return static_cast<__mmask16>((1u << std::clamp<std::int64_t>(count - from, 0, width)) - 1);
+    };
+    const __mmask16 mask0 = mask(0), mask1 = mask(width);
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+        float* to = out[r] + o;
+        if (add) {
+            sum0[r] = _mm512_add_ps(_mm512_maskz_loadu_ps(mask0, to), sum0[r]);
+            sum1[r] = _mm512_add_ps(_mm512_maskz_loadu_ps(mask1, to + width), sum1[r]);
+        }
+        _mm512_mask_storeu_ps(to, mask0, sum0[r]);
+        _mm512_mask_storeu_ps(to + width, mask1, sum1[r]);
+    }
+}
+
+template <int Rows>
+void multiply_rows(std::int64_t rows, const std::uint32_t* in, const std::uint32_t* panel, std::int64_t depth,
+                   float* const* out, std::int64_t o, std::int64_t count, bool add) {
+    if constexpr (Rows > 0) {
+        rows == Rows ? multiply<Rows>(in, panel, depth, out, o, count, add)
+                     : multiply_rows<Rows - 1>(rows, in, panel, depth, out, o, count, add);
+    }
+}
+
+// Seconds that `Count` steps of 24 independent chains take: pairs, or multiply-adds of float32.
+template <bool Pairs> ERGO_WITH_PAIRS double seconds_of_chains() {
+    constexpr int chains = 24, count = 4000;
+    __m512 sum[chains];
+    for (__m512& each : sum) {
+        each = _mm512_setzero_ps();
+    }
+    const __m512 one = _mm512_set1_ps(1.0f);
+    const auto pair = reinterpret_cast<__m512bh>(_mm512_set1_epi32(0x3f803f80));
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < count; ++i) {
+#pragma GCC unroll 24
+        for (__m512& each : sum) {
+            each = Pairs ? _mm512_dpbf16_ps(each, pair, pair) : _mm512_fmadd_ps(one, one, each);
+        }
+        __asm__ volatile("" : : "r"(&sum[0]) : "memory");
+    }
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Two multiplications must not take as long as two: some processors take the instruction apart.
+bool pairs_are_faster() {
+    double pairs = 1, singles = 1;
+    for (int round = 0; round < 5; ++round) {
+        pairs = std::min(pairs, seconds_of_chains<true>());
+        singles = std::min(singles, seconds_of_chains<false>());
+    }
+    return 2 * singles > 1.3 * pairs;
+}
+
+} // namespace
+
+bool has_bf16_pairs() {
+    if ((hwy::SupportedTargets() & HWY_AVX3) == 0 || __builtin_cpu_supports("avx512bf16") == 0) {
+        return false;
+    }
+    static const bool faster = pairs_are_faster();
+    return faster;
+}
+
+std::int64_t pair_tiles(std::int64_t rows) {
+    return (rows + tile_rows - 1) / tile_rows;
+}
+
+std::int64_t pair_tile_floats(std::int64_t inputs) {
+    return pairs_of(inputs) * width;
+}
+
+ERGO_WITH_PAIRS void pack_pairs(const LinearArgs& a, std::int64_t tile, float* packed) {
+    const TileRows rows = rows_of_tile(a.rows, tile);
+    auto* out = reinterpret_cast<std::uint32_t*>(packed) + tile * pair_tile_floats(a.inputs);
+    for (std::int64_t i = 0; i < a.inputs; i += 2 * width) {
+        const std::int64_t count = std::min<std::int64_t>(2 * width, a.inputs - i);
+        __m512i v[width];
+        for (int r = 0; r < width; ++r) {
+            v[r] = rounded_pairs(a.in[std::min(rows.first + r, rows.last - 1)] + i, count);
+        }
+        transpose(v);
+        for (std::int64_t c = 0; c < pairs_of(count); ++c) {
+            _mm512_storeu_si512(out + (i / 2 + c) * width, v[c]);
+        }
+    }
+}
+
+void linear_pairs(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
+    alignas(64) std::uint32_t panel[block_pairs * tile_outputs];
+    const std::int64_t tiles = pair_tiles(a.rows), pairs = pairs_of(a.inputs);
+    const std::int64_t grouped = a.interleaved ? a.outputs / interleave * interleave : 0;
+    for (std::int64_t first = 0; first < pairs; first += block_pairs) {
+        const std::int64_t depth = std::min(block_pairs, pairs - first);
+        for (std::int64_t o = begin; o < end; o += tile_outputs) {
+            o + tile_outputs <= grouped ? fill_from_group(a, o, first, depth, panel)
+                                        : fill_from_rows(a, o, first, depth, panel);
+            for (std::int64_t tile = 0; tile < tiles; ++tile) {
+                const TileRows rows = rows_of_tile(a.rows, tile);
+                const auto* in = reinterpret_cast<const std::uint32_t*>(packed) +
+                                 tile * pair_tile_floats(a.inputs) + first * width;
+                multiply_rows<tile_rows>(rows.last - rows.first, in, panel, depth, a.out + rows.first, o,
+                                         end - o, first > 0);
+            }
+        }
+    }
+    finish_rows(a, begin, end);
+}
+
+#else
+
+bool has_bf16_pairs() {
+    return false;
+}
+std::int64_t pair_tiles(std::int64_t) {
+    return 0;
+}
+std::int64_t pair_tile_floats(std::int64_t) {
+    return 0;
+}
+void pack_pairs(const LinearArgs&, std::int64_t, float*) {}
+void linear_pairs(const LinearArgs&, const float*, std::int64_t, std::int64_t) {}
+
+#endif
+
+} // namespace ergo::cpu
