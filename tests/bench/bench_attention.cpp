@@ -108,11 +108,32 @@ void repeat(benchmark::State& state, Layers& layers, const StepState& step) {
     state.counters["least_ms"] = least;
 }
 
+/// The quickest step's appending and attention alone, ms: what a layer of a model adds to its products.
+void time_ops(benchmark::State& state, Layers& layers) {
+    layers.executor->time_ops(true);
+    const auto program = layers.executor->prepare(layers.plan);
+    double append = HUGE_VAL, attention = HUGE_VAL, before_append = 0, before_attention = 0;
+    for (int turn = 0; turn < 20; ++turn) {
+        layers.executor->run(*program, layers.step, {});
+        double now_append = 0, now_attention = 0;
+        for (const OpTime& op : program->op_times()) {
+            now_append += op.name == "append" ? op.seconds * 1e3 : 0;
+            now_attention += op.name == "attention" ? op.seconds * 1e3 : 0;
+        }
+        append = std::min(append, now_append - before_append);
+        attention = std::min(attention, now_attention - before_attention);
+        before_append = now_append, before_attention = now_attention;
+    }
+    state.counters["append_ms"] = append;
+    state.counters["attention_ms"] = attention;
+}
+
 void run(benchmark::State& state, const std::shared_ptr<Backend>& backend, Attention::Score score,
          bool diagonal) {
     const Shape shape{state.range(0), state.range(0), state.range(1), score, diagonal};
     Layers layers(*backend, shape, state.range(2), 1);
     repeat(state, layers, layers.step);
+    time_ops(state, layers);
 }
 
 void token(benchmark::State& state, Attention::Score score, bool diagonal) {

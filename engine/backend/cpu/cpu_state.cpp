@@ -73,6 +73,19 @@ void read_rounded(const CpuState& state, std::int64_t t, float* row) {
     }
 }
 
+/// A position of heads side by side is one run of floats: written in its order, [channels][side] a group.
+void write_side(const CpuState& state, std::int64_t t, const float* row) {
+    const std::int64_t dim = state.dim();
+    for (std::int64_t first = 0; first < state.width; first += side * dim) {
+        float* to = state.at(t, first);
+        for (std::int64_t c = 0; c < dim; ++c) {
+            for (std::int64_t h = 0; h < side; ++h) {
+                to[c * side + h] = row[first + h * dim + c];
+            }
+        }
+    }
+}
+
 /// Floats from channel to channel of a head.
 std::int64_t channel_step(const CpuState& state) {
     return state.layout == StateLayout::rows ? 1 : state.layout == StateLayout::blocks ? state_block : side;
@@ -83,6 +96,9 @@ std::int64_t channel_step(const CpuState& state) {
 void CpuState::write(std::int64_t t, const float* row) const {
     if (type != DType::f32) {
         return write_rounded(*this, t, row);
+    }
+    if (layout == StateLayout::side_by_side) {
+        return write_side(*this, t, row);
     }
     const std::int64_t channels = dim(), step = channel_step(*this);
     for (std::int64_t c = 0; c < width; c += channels) { // a head at a time

@@ -172,7 +172,7 @@ struct ValueArgs {
 /// channels. Whichever queries share a tile, each gets the same bits.
 void weighted_values(const ValueArgs& args, std::int64_t first, std::int64_t last);
 
-/// Most rows of a tile of heads side by side: keys are multiplied by their root once for all of them.
+/// Most rows of a tile of heads side by side: keys are read and multiplied by their root once for all of them.
 inline constexpr int side_queries = 8;
 
 /// Attention of `side` heads side by side, for one row at a time of up to side_queries that share a pass over
@@ -182,7 +182,7 @@ struct SideArgs {
     int queries = 1;
     std::int64_t dim = 0, value_dim = 0;
     const float* query[side_queries] = {}; // [dim, side], multiplied by root
-    const float* root = nullptr;           // [dim, side], multiplies the keys; or null
+    const float* root = nullptr;           // [dim, side], multiplies the keys
     bool expanded = false;                 // gravity: |q|^2 + |k|^2 - 2 q.k, not clamped
     const float* keys = nullptr;           // [positions, dim, side]
     const float* values = nullptr;         // [positions, value_dim, side]
@@ -208,7 +208,7 @@ struct SideLogits {
     float* maximum[side_queries] = {}; // [side]
     float* kept[side_queries] = {};    // [side]
 };
-void side_logits(const SideArgs& args, std::int64_t first, const SideLogits& out, float* scaled_keys);
+void side_logits(const SideArgs& args, std::int64_t first, const SideLogits& out);
 /// Logits of the heads in `which` [side] alone, for the candidates from `begin` on and without a ball, over
 /// what side_logits left: heads whose balls are empty.
 void side_unpruned(const SideArgs& args, int q, std::int64_t first, std::int64_t begin, const float* which,
@@ -223,11 +223,7 @@ struct SideValues {
     float* out[side_queries] = {};      // [value_dim, side]
 };
 void side_values(const SideArgs& args, std::int64_t first, const SideValues& out);
-/// Floats of `scaled_keys`.
 inline constexpr std::int64_t side_chunk = 16; // positions that all queries pass before the next
-inline constexpr std::int64_t side_scratch(std::int64_t dim) {
-    return side_chunk * dim * side;
-}
 
 /// Keys that a reader of a row's largest weights sees (RowRequest::top_weights).
 inline constexpr std::int64_t most_largest = 8;

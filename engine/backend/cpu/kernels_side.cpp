@@ -24,7 +24,11 @@ using D = hn::CappedTag<float, side>;
 using V = hn::Vec<D>;
 using Score = Attention::Score;
 
-constexpr int positions_at_once = 8;
+// Positions in flight for one query, and a square of queries and positions: a key in a register meets all of
+// its queries. 32 registers hold eight by two, 16 four by two.
+constexpr int positions_at_once = 8, square_positions = 2;
+constexpr int square_queries = HWY_TARGET <= HWY_AVX3 ? 8 : 4;
+static_assert(side_queries % square_queries == 0);
 
 struct Lanes { // a vector's heads of the group
     std::int64_t at = 0;
@@ -36,162 +40,218 @@ V load(const float* row, Lanes lanes) {
 
 template <Score kind> constexpr bool needs_norms = kind == Score::cosine || kind == Score::gravity;
 
-/// s of `Count` positions for a vector of heads; keys [Count, dim, side], already multiplied by the root.
-/// Score::gravity here is its expanded form.
-template <Score kind, int Count>
-HWY_INLINE void scores_of(std::int64_t dim, const float* keys, const float* query, Lanes lanes, V* s) {
+/// s of `Count` positions for a vector of heads of each query; keys [Count, dim, side] and their
+/// root [dim, side], which queries are multiplied by already. Score::gravity here is its expanded form.
+template <Score kind, int Queries, int Count>
+HWY_INLINE void scores_of(std::int64_t dim, const float* keys, const float* root, const float* const* query,
+                          Lanes lanes, V (*s)[Count]) {
     const D d;
-    V square[Count], norm = hn::Zero(d);
+    V square[Count], norm[Queries];
     for (int u = 0; u < Count; ++u) {
-        s[u] = square[u] = hn::Zero(d);
+        square[u] = hn::Zero(d);
+        for (int q = 0; q < Queries; ++q) {
+            norm[q] = s[q][u] = hn::Zero(d);
+        }
     }
     for (std::int64_t c = 0; c < dim; ++c) {
-        const V q = load(query + c * side, lanes);
-        if (needs_norms<kind>) {
-            norm = hn::MulAdd(q, q, norm);
-        }
+        const V factor = load(root + c * side, lanes);
+        V k[Count];
 #pragma GCC unroll 8
         for (int u = 0; u < Count; ++u) {
-            const V k = load(keys + (u * dim + c) * side, lanes);
-            if (kind == Score::negative_squared_distance) {
-                const V difference = hn::Sub(k, q);
-                s[u] = hn::NegMulAdd(difference, difference, s[u]);
-            } else {
-                s[u] = hn::MulAdd(q, k, s[u]);
-            }
+            k[u] = hn::Mul(load(keys + (u * dim + c) * side, lanes), factor);
             if (needs_norms<kind>) {
-                square[u] = hn::MulAdd(k, k, square[u]);
+                square[u] = hn::MulAdd(k[u], k[u], square[u]);
+            }
+        }
+#pragma GCC unroll 8
+        for (int q = 0; q < Queries; ++q) {
+            const V of_query = load(query[q] + c * side, lanes);
+            if (needs_norms<kind>) {
+                norm[q] = hn::MulAdd(of_query, of_query, norm[q]);
+            }
+#pragma GCC unroll 8
+            for (int u = 0; u < Count; ++u) {
+                if (kind == Score::negative_squared_distance) {
+                    const V difference = hn::Sub(k[u], of_query);
+                    s[q][u] = hn::NegMulAdd(difference, difference, s[q][u]);
+                } else {
+                    s[q][u] = hn::MulAdd(of_query, k[u], s[q][u]);
+                }
             }
         }
     }
     const V least = hn::Set(d, 1e-6f);
-    for (int u = 0; u < Count; ++u) {
-        if (kind == Score::cosine) {
-            const V scale = hn::Div(hn::Set(d, 1.0f), hn::Max(hn::Sqrt(norm), least));
-            s[u] = hn::Div(hn::Mul(s[u], scale), hn::Max(hn::Sqrt(square[u]), least));
-        } else if (kind == Score::gravity) {
-            s[u] = hn::Sub(hn::Add(s[u], s[u]), hn::Add(norm, square[u]));
+    for (int q = 0; q < Queries && needs_norms<kind>; ++q) {
+        for (int u = 0; u < Count; ++u) {
+            if (kind == Score::cosine) {
+                const V scale = hn::Div(hn::Set(d, 1.0f), hn::Max(hn::Sqrt(norm[q]), least));
+                s[q][u] = hn::Div(hn::Mul(s[q][u], scale), hn::Max(hn::Sqrt(square[u]), least));
+            } else {
+                s[q][u] = hn::Sub(hn::Add(s[q][u], s[q][u]), hn::Add(norm[q], square[u]));
+            }
         }
     }
 }
 
-/// Everything that turns a score into a logit, for a vector of heads and one query.
-struct Logits {
-    const SideArgs& a;
+/// What is the same for all logits of an op, so that no loop asks. `gravity`: scores attract by a mass.
+template <Score score_kind, Ball::Mode ball_mode, bool of_gravity> struct LogitForm {
+    static constexpr Score kind = score_kind;
+    static constexpr Ball::Mode mode = ball_mode;
+    static constexpr bool gravity = of_gravity;
+};
+
+/// Everything that turns a score into a logit, for a vector of heads and `Queries` queries from `q` on.
+/// Copies of what SideArgs says: kernels store floats, and would read it again after each.
+template <int Queries, class Form> struct Logits {
+    static constexpr Ball::Mode mode = Form::mode;
+    const float* distances;
     Lanes lanes;
-    V slope, scale, strength, radius, outside;
+    V slope, scale, strength, softening, distance_scale, radius, softness, outside[Queries];
     bool closed = false; // a hard ball that the query must be inside of too
 
-    HWY_INLINE Logits(const SideArgs& args, int q, Lanes l) : a(args), lanes(l) {
+    HWY_INLINE Logits(const SideArgs& a, int q, Lanes l) : distances(a.distances), lanes(l) {
         const D d;
         slope = load(a.slope, lanes);
         scale = hn::Set(d, a.scale);
         strength = a.strength ? load(a.strength, lanes) : hn::Zero(d);
-        radius = a.distances ? load(a.radius, lanes) : hn::Zero(d);
-        outside = hn::Zero(d);
-        if (a.distances && a.query_outside[q]) {
-            outside = load(a.query_outside[q], lanes);
-            closed = a.mode == Ball::Mode::hard;
+        softening = hn::Set(d, a.softening);
+        distance_scale = hn::Set(d, a.distance_scale);
+        radius = mode == Ball::Mode::off ? hn::Zero(d) : load(a.radius, lanes);
+        softness = hn::Set(d, a.softness);
+        for (int i = 0; i < Queries; ++i) {
+            outside[i] = hn::Zero(d);
+            if (mode != Ball::Mode::off && a.query_outside[q + i]) {
+                outside[i] = load(a.query_outside[q + i], lanes);
+                closed = mode == Ball::Mode::hard; // of all queries or of none
+            }
         }
     }
 
-    HWY_INLINE V unpruned(V s) const {
+    /// The logit of query q + i at position j; counts it where it is kept.
+    HWY_INLINE V operator()(int i, V s, std::int64_t j, V& kept) const {
         const D d;
-        if (a.strength) {
-            s = hn::Div(strength, hn::NegMulAdd(hn::Set(d, a.distance_scale), s, hn::Set(d, a.softening)));
+        if (Form::gravity) {
+            s = hn::Div(strength, hn::NegMulAdd(distance_scale, s, softening));
         }
-        return hn::Mul(hn::Mul(slope, s), scale);
-    }
-
-    /// The logit at position j; counts it where it is kept.
-    HWY_INLINE V operator()(V s, std::int64_t j, V& kept) const {
-        const D d;
-        V logit = unpruned(s);
-        if (!a.distances) {
+        const V logit = hn::Mul(hn::Mul(slope, s), scale);
+        if (mode == Ball::Mode::off) {
             return logit;
         }
-        const V distance = load(a.distances + j * side, lanes);
-        if (a.mode == Ball::Mode::soft) {
+        const V distance = load(distances + j * side, lanes);
+        if (mode == Ball::Mode::soft) {
             const V beyond = hn::Max(hn::Sub(distance, radius), hn::Zero(d));
-            return hn::NegMulAdd(hn::Set(d, a.softness), hn::Add(beyond, outside), logit);
+            return hn::NegMulAdd(softness, hn::Add(beyond, outside[i]), logit);
         }
         auto keep = hn::Le(distance, radius);
         if (closed) {
-            keep = hn::And(keep, hn::Le(outside, hn::Zero(d)));
+            keep = hn::And(keep, hn::Le(outside[i], hn::Zero(d)));
         }
         kept = hn::Add(kept, hn::IfThenElseZero(keep, hn::Set(d, 1.0f)));
         return hn::IfThenElse(keep, logit, hn::Set(d, -INFINITY));
     }
 };
 
-/// keys [count, dim, side] times the root, where there is one.
-const float* scale_keys(const SideArgs& a, std::int64_t first, std::int64_t count, float* scaled) {
-    const D d;
-    const float* keys = a.keys + first * a.dim * side;
-    if (!a.root) {
-        return keys;
-    }
-    for (std::int64_t j = 0; j < count; ++j) {
-        for (std::int64_t i = 0; i < a.dim * side; i += static_cast<std::int64_t>(hn::Lanes(d))) {
-            const std::int64_t at = j * a.dim * side + i;
-            hn::Store(hn::Mul(hn::Load(d, keys + at), hn::Load(d, a.root + i)), d, scaled + at);
-        }
-    }
-    return scaled;
-}
-
-/// Calls visit(position, s) for the positions [from, to), whose scaled keys begin at `keys`.
-template <Score kind, class Visit>
+/// Calls visit(query, position, s) for `Queries` queries from `q` on and the positions [from, to).
+template <Score kind, int Queries, class Visit>
 HWY_INLINE void each_score(const SideArgs& a, int q, Lanes lanes, std::int64_t from, std::int64_t to,
-                           const float* keys, const Visit& visit) {
-    V s[positions_at_once];
+                           const Visit& visit) {
+    constexpr int count = Queries == 1 ? positions_at_once : square_positions;
+    const std::int64_t dim = a.dim;
+    const float *keys = a.keys + from * dim * side, *root = a.root, *query[Queries];
+    for (int i = 0; i < Queries; ++i) {
+        query[i] = a.query[q + i];
+    }
+    V s[Queries][count], one[Queries][1];
     std::int64_t j = from;
-    for (; j + positions_at_once <= to; j += positions_at_once) {
-        scores_of<kind, positions_at_once>(a.dim, keys + (j - from) * a.dim * side, a.query[q], lanes, s);
+    for (; j + count <= to; j += count, keys += count * dim * side) {
+        scores_of<kind, Queries, count>(dim, keys, root, query, lanes, s);
 #pragma GCC unroll 8
-        for (int u = 0; u < positions_at_once; ++u) {
-            visit(j + u, s[u]);
+        for (int i = 0; i < Queries; ++i) {
+#pragma GCC unroll 8
+            for (int u = 0; u < count; ++u) {
+                visit(i, j + u, s[i][u]);
+            }
         }
     }
-    for (; j < to; ++j) {
-        scores_of<kind, 1>(a.dim, keys + (j - from) * a.dim * side, a.query[q], lanes, s);
-        visit(j, s[0]);
+    for (; j < to; ++j, keys += dim * side) {
+        scores_of<kind, Queries, 1>(dim, keys, root, query, lanes, one);
+        for (int i = 0; i < Queries; ++i) {
+            visit(i, j, one[i][0]);
+        }
     }
 }
 
-template <class Visit>
-HWY_INLINE void each_score(const SideArgs& a, int q, Lanes lanes, std::int64_t from, std::int64_t to,
-                           const float* keys, const Visit& visit) {
+/// The score of position j.
+HWY_INLINE V score_of(const SideArgs& a, int q, Lanes lanes, std::int64_t j) {
+    const float* key = a.keys + j * a.dim * side;
+    V s[1][1];
     switch (a.score) {
     case Score::dot:
-        return each_score<Score::dot>(a, q, lanes, from, to, keys, visit);
+        scores_of<Score::dot, 1, 1>(a.dim, key, a.root, a.query + q, lanes, s);
+        return s[0][0];
     case Score::cosine:
-        return each_score<Score::cosine>(a, q, lanes, from, to, keys, visit);
+        scores_of<Score::cosine, 1, 1>(a.dim, key, a.root, a.query + q, lanes, s);
+        return s[0][0];
     case Score::gravity:
         if (a.expanded) {
-            return each_score<Score::gravity>(a, q, lanes, from, to, keys, visit);
+            scores_of<Score::gravity, 1, 1>(a.dim, key, a.root, a.query + q, lanes, s);
+            return s[0][0];
         }
         break;
     case Score::negative_squared_distance:
         break;
     }
-    each_score<Score::negative_squared_distance>(a, q, lanes, from, to, keys, visit);
+    scores_of<Score::negative_squared_distance, 1, 1>(a.dim, key, a.root, a.query + q, lanes, s);
+    return s[0][0];
+}
+
+/// Logits of positions [from, to).
+template <class Form, int Queries>
+HWY_NOINLINE void logits_of(const SideArgs& a, const SideLogits& out, int q, Lanes lanes, std::int64_t first,
+                            std::int64_t from, std::int64_t to) {
+    if (from >= to) {
+        return;
+    }
+    const D d;
+    V maximum[Queries], kept[Queries];
+    float* to_logits[Queries];
+    for (int i = 0; i < Queries; ++i) {
+        maximum[i] = load(out.maximum[q + i], lanes);
+        kept[i] = load(out.kept[q + i], lanes);
+        to_logits[i] = out.logits[q + i] - first * side + lanes.at;
+    }
+    const Logits<Queries, Form> logit_of(a, q, lanes);
+    each_score<Form::kind, Queries>(a, q, lanes, from, to, [&](int i, std::int64_t j, V s) HWY_ATTR {
+        const V logit = logit_of(i, s, j, kept[i]);
+        maximum[i] = hn::Max(maximum[i], logit);
+        hn::Store(logit, d, to_logits[i] + j * side);
+    });
+    for (int i = 0; i < Queries; ++i) {
+        hn::Store(maximum[i], d, out.maximum[q + i] + lanes.at);
+        hn::Store(kept[i], d, out.kept[q + i] + lanes.at);
+    }
 }
 
 void SideScoresKernel(const SideArgs& a, int q, std::int64_t first, std::int64_t last, float* out) {
     const D d;
-    HWY_ALIGN float scaled[side * side]; // one position of the widest head that lies side by side
     for (std::int64_t j = first; j < last; ++j) {
-        const float* keys = scale_keys(a, j, 1, scaled);
         for (Lanes lanes; lanes.at < side; lanes.at += static_cast<std::int64_t>(hn::Lanes(d))) {
-            each_score(a, q, lanes, j, j + 1, keys, [&](std::int64_t at, V s) HWY_ATTR {
-                hn::Store(s, d, out + (at - first) * side + lanes.at);
-            });
+            hn::Store(score_of(a, q, lanes, j), d, out + (j - first) * side + lanes.at);
         }
     }
 }
 
-void SideLogitsKernel(const SideArgs& a, std::int64_t first, const SideLogits& out, float* scaled_keys) {
+/// The logit of a key that no ball prunes.
+HWY_INLINE V unpruned(const SideArgs& a, Lanes lanes, V s) {
+    const D d;
+    if (a.strength) {
+        const V strength = load(a.strength, lanes);
+        s = hn::Div(strength, hn::NegMulAdd(hn::Set(d, a.distance_scale), s, hn::Set(d, a.softening)));
+    }
+    return hn::Mul(hn::Mul(load(a.slope, lanes), s), hn::Set(d, a.scale));
+}
+
+template <class Form> void logits_of_tile(const SideArgs& a, std::int64_t first, const SideLogits& out) {
     const D d;
     std::int64_t last = 0;
     for (int q = 0; q < a.queries; ++q) {
@@ -202,43 +262,71 @@ void SideLogitsKernel(const SideArgs& a, std::int64_t first, const SideLogits& o
     }
     for (std::int64_t chunk = first; chunk < last; chunk += side_chunk) {
         const std::int64_t chunk_end = std::min(chunk + side_chunk, last);
-        const float* keys = scale_keys(a, chunk, chunk_end - chunk, scaled_keys);
-        for (int q = 0; q < a.queries; ++q) {
-            const std::int64_t from = std::max(chunk, a.begin[q]), to = std::min(chunk_end, a.end[q]);
-            for (Lanes lanes; lanes.at < side; lanes.at += static_cast<std::int64_t>(hn::Lanes(d))) {
-                const Logits logit_of(a, q, lanes);
-                V maximum = load(out.maximum[q], lanes), kept = load(out.kept[q], lanes);
-                each_score(a, q, lanes, from, to, keys + (from - chunk) * a.dim * side,
-                           [&](std::int64_t j, V s) HWY_ATTR {
-                               const V logit = logit_of(s, j, kept);
-                               maximum = hn::Max(maximum, logit);
-                               hn::Store(logit, d, out.logits[q] + (j - first) * side + lanes.at);
-                           });
-                hn::Store(maximum, d, out.maximum[q] + lanes.at);
-                hn::Store(kept, d, out.kept[q] + lanes.at);
+        for (Lanes lanes; lanes.at < side; lanes.at += static_cast<std::int64_t>(hn::Lanes(d))) {
+            const auto some = [&](int q, std::int64_t from, std::int64_t to)
+                                  HWY_ATTR { logits_of<Form, 1>(a, out, q, lanes, first, from, to); };
+            int q = 0;
+            for (; q + square_queries <= a.queries; q += square_queries) {
+                std::int64_t from = chunk, to = chunk_end; // candidates of all of them
+                for (int i = q; i < q + square_queries; ++i) {
+                    from = std::max(from, a.begin[i]);
+                    to = std::min(to, a.end[i]);
+                }
+                to = from + std::max<std::int64_t>(0, to - from) / square_positions * square_positions;
+                logits_of<Form, square_queries>(a, out, q, lanes, first, from, to);
+                for (int i = q; i < q + square_queries; ++i) { // and what only some have
+                    some(i, std::max(chunk, a.begin[i]), std::min({from, chunk_end, a.end[i]}));
+                    some(i, std::max(to, a.begin[i]), std::min(chunk_end, a.end[i]));
+                }
+            }
+            for (; q < a.queries; ++q) {
+                some(q, std::max(chunk, a.begin[q]), std::min(chunk_end, a.end[q]));
             }
         }
     }
-    for (int q = 0; q < a.queries && (!a.distances || a.mode != Ball::Mode::hard); ++q) {
+    for (int q = 0; q < a.queries && Form::mode != Ball::Mode::hard; ++q) {
         std::fill(out.kept[q], out.kept[q] + side, static_cast<float>(a.end[q] - a.begin[q]));
+    }
+}
+
+template <Score kind, bool gravity>
+void logits_of_tile(const SideArgs& a, std::int64_t first, const SideLogits& out) {
+    switch (a.distances ? a.mode : Ball::Mode::off) {
+    case Ball::Mode::off:
+        return logits_of_tile<LogitForm<kind, Ball::Mode::off, gravity>>(a, first, out);
+    case Ball::Mode::hard:
+        return logits_of_tile<LogitForm<kind, Ball::Mode::hard, gravity>>(a, first, out);
+    case Ball::Mode::soft:
+        return logits_of_tile<LogitForm<kind, Ball::Mode::soft, gravity>>(a, first, out);
+    }
+}
+
+void SideLogitsKernel(const SideArgs& a, std::int64_t first, const SideLogits& out) {
+    constexpr Score distance = Score::negative_squared_distance;
+    switch (a.score) {
+    case Score::dot:
+        return logits_of_tile<Score::dot, false>(a, first, out);
+    case Score::cosine:
+        return logits_of_tile<Score::cosine, false>(a, first, out);
+    case Score::gravity:
+        return a.expanded ? logits_of_tile<Score::gravity, true>(a, first, out)
+                          : logits_of_tile<distance, true>(a, first, out);
+    case Score::negative_squared_distance:
+        return logits_of_tile<distance, false>(a, first, out);
     }
 }
 
 void SideUnprunedKernel(const SideArgs& a, int q, std::int64_t first, std::int64_t begin, const float* which,
                         const SideLogits& out) {
     const D d;
-    HWY_ALIGN float scaled[side * side];
     for (std::int64_t j = begin; j < a.end[q]; ++j) {
-        const float* keys = scale_keys(a, j, 1, scaled);
         for (Lanes lanes; lanes.at < side; lanes.at += static_cast<std::int64_t>(hn::Lanes(d))) {
-            const Logits logit_of(a, q, lanes);
+            float* to = out.logits[q] + (j - first) * side + lanes.at;
             const auto wanted = hn::Ne(load(which, lanes), hn::Zero(d));
-            each_score(a, q, lanes, j, j + 1, keys, [&](std::int64_t at, V s) HWY_ATTR {
-                float* to = out.logits[q] + (at - first) * side + lanes.at;
-                const V logit = hn::IfThenElse(wanted, logit_of.unpruned(s), hn::Load(d, to));
-                hn::Store(logit, d, to);
-                hn::Store(hn::Max(load(out.maximum[q], lanes), logit), d, out.maximum[q] + lanes.at);
-            });
+            const V s = score_of(a, q, lanes, j);
+            const V logit = hn::IfThenElse(wanted, unpruned(a, lanes, s), hn::Load(d, to));
+            hn::Store(logit, d, to);
+            hn::Store(hn::Max(load(out.maximum[q], lanes), logit), d, out.maximum[q] + lanes.at);
         }
     }
     for (std::int64_t h = 0; h < side; ++h) {
@@ -341,8 +429,8 @@ HWY_EXPORT(SideValuesKernel);
 void side_scores(const SideArgs& args, int q, std::int64_t first, std::int64_t last, float* out) {
     HWY_DYNAMIC_DISPATCH(SideScoresKernel)(args, q, first, last, out);
 }
-void side_logits(const SideArgs& args, std::int64_t first, const SideLogits& out, float* scaled_keys) {
-    HWY_DYNAMIC_DISPATCH(SideLogitsKernel)(args, first, out, scaled_keys);
+void side_logits(const SideArgs& args, std::int64_t first, const SideLogits& out) {
+    HWY_DYNAMIC_DISPATCH(SideLogitsKernel)(args, first, out);
 }
 void side_unpruned(const SideArgs& args, int q, std::int64_t first, std::int64_t begin, const float* which,
                    const SideLogits& out) {

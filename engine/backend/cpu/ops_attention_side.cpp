@@ -18,7 +18,7 @@ class SideAttentionOp final : public CpuOp {
           values_(*resolver.session.state(op.values)), diagonal_(resolver.session.param(op.diagonal)),
           alpha_(resolver.session.param(op.alpha)), mask_(resolver.session.param(op.mask)),
           mass_(resolver.session.param(op.gravity.mass)), taps_(op, resolver),
-          root_(static_cast<std::size_t>(op.heads * op.dim)),
+          root_(static_cast<std::size_t>(op.heads * op.dim), 1.0f),
           slope_(static_cast<std::size_t>(op.heads), 1.0f), strength_(static_cast<std::size_t>(op.heads)),
           radii_(static_cast<std::size_t>(op.heads)) {
         if (op.ball.mode != Ball::Mode::off) {
@@ -27,7 +27,7 @@ class SideAttentionOp final : public CpuOp {
             query_distance_ =
                 op.ball.test == Ball::Test::pairs ? resolver.buffer(op.query_distance) : nullptr;
         }
-        resolver.need_row(side_scratch(op.dim) + side_queries * query_floats());
+        resolver.need_row(side_queries * query_floats());
     }
 
     // A tile is some rows of a group of heads. The longest rows come first, so that the threads end together.
@@ -58,7 +58,7 @@ class SideAttentionOp final : public CpuOp {
     };
     std::int64_t query_floats() const { return (op_.dim + op_.value_dim + 6) * side; }
     Part part(const WorkerScratch& scratch, int q) const {
-        float* at = const_cast<float*>(scratch.row.data()) + side_scratch(op_.dim) + q * query_floats();
+        float* at = const_cast<float*>(scratch.row.data()) + q * query_floats();
         float* scalars = at + (op_.dim + op_.value_dim) * side;
         return {at,
                 at + op_.dim * side,
@@ -94,7 +94,7 @@ class SideAttentionOp final : public CpuOp {
         args.expanded = !op_.gravity.clamp;
         args.dim = op_.dim;
         args.value_dim = op_.value_dim;
-        args.root = diagonal_ ? root_.data() + group * op_.dim * side : nullptr;
+        args.root = root_.data() + group * op_.dim * side; // ones where there is no diagonal
         args.keys = keys_.at(0, group * side * op_.dim);
         args.values = values_.at(0, group * side * op_.value_dim);
         args.slope = slope_.data() + group * side;
@@ -139,7 +139,7 @@ class SideAttentionOp final : public CpuOp {
             values.weighted[q] = taps_.wants_entropy() ? p.weighted : nullptr;
             values.out[q] = p.out;
         }
-        side_logits(args, first, logits, scratch.row.data());
+        side_logits(args, first, logits);
         for (int q = 0; q < args.queries; ++q) {
             fill_empty(args, q, first, part(scratch, q), logits);
             look(context, args, q, group, rows[static_cast<std::size_t>(q)], first, logits.logits[q],
@@ -159,8 +159,7 @@ class SideAttentionOp final : public CpuOp {
         const float* query = query_->row(r) + group * side * op_.dim;
         for (std::int64_t c = 0; c < op_.dim; ++c) {
             for (std::int64_t h = 0; h < side; ++h) {
-                const float root = args.root ? args.root[c * side + h] : 1;
-                p.query[c * side + h] = query[h * op_.dim + c] * root;
+                p.query[c * side + h] = query[h * op_.dim + c] * args.root[c * side + h];
             }
         }
         args.query[q] = p.query;
