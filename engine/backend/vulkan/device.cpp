@@ -33,8 +33,9 @@ Families families_of(const InstanceFunctions& functions, VkPhysicalDevice device
             found.compute = i;
             found.timestamp_bits = families[i].timestampValidBits;
         }
-        constexpr VkQueueFlags more = VK_QUEUE_COMPUTE_BIT | VK_QUEUE_GRAPHICS_BIT;
-        if ((flags & VK_QUEUE_TRANSFER_BIT) && !(flags & more) && found.copy == none) {
+        constexpr VkQueueFlags copies = // a video engine copies too, but is there for something else
+            VK_QUEUE_TRANSFER_BIT | VK_QUEUE_SPARSE_BINDING_BIT | VK_QUEUE_PROTECTED_BIT;
+        if ((flags & VK_QUEUE_TRANSFER_BIT) && !(flags & ~copies) && found.copy == none) {
             found.copy = i;
         }
     }
