@@ -7,7 +7,6 @@
 #include "engine/tokenizer/tokenizer_file.h"
 
 #include <algorithm>
-#include <unordered_map>
 
 namespace ergo {
 
@@ -45,19 +44,11 @@ Vocabulary read_lines(std::string_view text, const std::string& file, std::vecto
                         std::to_string(vocabulary_id_limit) + " tokens are possible.",
                     {.code = "TK-VOCAB", .file = file});
     }
-    std::unordered_map<std::string_view, std::size_t> last;
-    for (std::size_t i = 0; i < lines.size(); ++i) {
-        last[lines[i]] = i;
-    }
     Vocabulary vocabulary;
     std::size_t repeated = 0;
-    for (std::size_t i = 0; i < lines.size(); ++i) {
-        if (lines[i].empty()) {
-            continue;
-        }
-        if (last[lines[i]] == i) {
-            vocabulary.add(lines[i], static_cast<std::int32_t>(i));
-        } else {
+    for (std::size_t i = lines.size(); i-- > 0;) { // the last one first
+        if (!lines[i].empty() &&
+            vocabulary.add(lines[i], static_cast<std::int32_t>(i)) == Vocabulary::Added::text_taken) {
             ++repeated;
         }
     }

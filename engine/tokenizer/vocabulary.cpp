@@ -2,12 +2,17 @@
 #include "engine/tokenizer/vocabulary.h"
 
 #include <functional>
+#include <random>
 
 namespace ergo {
 
+Vocabulary::Vocabulary()
+    : spread_(static_cast<std::uint64_t>(std::random_device()()) << 32 | std::random_device()() | 1) {}
+
 std::size_t Vocabulary::slot_for(std::string_view text) const {
     const std::size_t mask = slots_.size() - 1;
-    std::size_t at = std::hash<std::string_view>{}(text)&mask;
+    // A file that knows the hash function does not know where its tokens will lie.
+    std::size_t at = (std::hash<std::string_view>{}(text)*spread_ >> 32) & mask;
     while (slots_[at] >= 0 && text_of(entries_[static_cast<std::size_t>(slots_[at])]) != text) {
         at = (at + 1) & mask;
     }

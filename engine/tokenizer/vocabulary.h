@@ -17,6 +17,8 @@ class Vocabulary {
   public:
     enum class Added { yes, text_taken, id_taken };
 
+    Vocabulary();
+
     /// Adds a token; `id` must be in [0, vocabulary_id_limit). Nothing changes if its text or id is taken.
     Added add(std::string_view text, std::int32_t id);
 
@@ -47,6 +49,7 @@ class Vocabulary {
     std::size_t slot_for(std::string_view text) const; // its slot, or the free one where it belongs
     void grow();
 
+    std::uint64_t spread_; // odd, of its own
     std::string texts_;
     std::vector<Entry> entries_;
     std::vector<std::int32_t> entry_of_id_; // -1: no token
