@@ -2334,6 +2334,10 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
         <translation>CPU-Threads</translation>
     </message>
     <message>
+        <source>keep each on a processor of its own</source>
+        <translation>jeden auf einem eigenen Prozessor halten</translation>
+    </message>
+    <message>
         <source>Texts, buttons and pictures; on top of what the desktop asks for</source>
         <translation>Texte, Knöpfe und Bilder; zusätzlich zu dem, was der Desktop vorgibt</translation>
     </message>

@@ -78,11 +78,12 @@ std::string table(const Comparison& c) {
            row("same first token", "%.2f", 100 * c.same_first, "%");
 }
 
-/// The model named by --against, on the same backend as it is stored.
+/// The model named by --against, on the same backend as it is stored, keys and values in floats.
 Comparison compare_with(const std::string& source, const OpenedModel& opened, const TextInput& text,
                         const Arguments& arguments, const Context& context) {
     OpenModelOptions options = parse_model_options(arguments);
     options.model.dtype.clear();
+    options.model.cache.clear();
     options.context = opened.context;
     const auto original = open_all(source, options, progress_line(), context.cancel);
     return compare(*original, opened, {text.tokens}, progress_line(), context.cancel);
@@ -91,19 +92,21 @@ Comparison compare_with(const std::string& source, const OpenedModel& opened, co
 } // namespace
 
 Syntax eval_syntax() {
-    return {"eval",
-            "Perplexity, word perplexity and bits per byte of a text, in strided windows.\n"
-            "Each window predicts the tokens that no earlier one did. Perplexity is exp(nll / tokens), word\n"
-            "perplexity exp(nll / words), bits per byte nll / (bytes ln 2); nll is a sum, in nats.\n"
-            "Ctrl-C stops.",
-            {"MODEL"},
-            with_model_options(text_options(
-                {{"--window", "N", "tokens a window (default 2048, or the context if shorter)"},
-                 {"--stride", "N", "new tokens a window (default: half the window)"},
-                 {"--against", "MODEL",
-                  "also how far the predictions are from this model's: mean KL divergence, largest "
-                  "difference of logits"},
-                 {"--json", "", "print one JSON object"}}))};
+    return {
+        "eval",
+        "Perplexity, word perplexity and bits per byte of a text, in strided windows.\n"
+        "Each window predicts the tokens that no earlier one did. Perplexity is exp(nll / tokens), word\n"
+        "perplexity exp(nll / words), bits per byte nll / (bytes ln 2); nll is a sum, in nats.\n"
+        "Ctrl-C stops.",
+        {"MODEL"},
+        with_model_options(text_options(
+            {{"--window", "N", "tokens a window (default 2048, or the context if shorter)"},
+             {"--stride", "N", "new tokens a window (default: half the window)"},
+             {"--against", "MODEL",
+              "also how far the predictions are from this model's, as it is stored and with keys and values "
+              "in f32: mean KL divergence, largest difference of logits. With the same MODEL, what --dtype "
+              "and --cache cost on this text"},
+             {"--json", "", "print one JSON object"}}))};
 }
 
 int eval_command(const Arguments& arguments, const Context& context) {

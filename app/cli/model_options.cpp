@@ -42,6 +42,7 @@ std::vector<Option> model_options() {
          "model, else the CPU; vulkan takes any device; hybrid: a device and the CPU, one reads the prompt, "
          "the other writes, as measured faster; vulkan:N+cpu and cpu+vulkan:N say which)"},
         {"--threads", "N", "CPU threads (default: one a core)"},
+        {"--pin", "", "keep every CPU thread on a processor of its own while it computes"},
         {"--cache", "D", "keep keys and values in f32 (default), bf16 or q8 (the CPU alone)"},
         {"--dtype", "D",
          "run the weight matrices as checkpoint (default), f32, bf16, f16, q8 or q4; asking for bf16 lets a "
@@ -121,6 +122,7 @@ OpenModelOptions parse_model_options(const Arguments& arguments) {
     OpenModelOptions options;
     options.backend = arguments.text("--backend", "auto");
     options.threads = static_cast<int>(arguments.integer("--threads", 0, 1, 1024));
+    options.pin = arguments.has("--pin");
     options.context = arguments.integer("--context", 0, 1, std::int64_t{1} << 24);
     options.model.dtype = arguments.text("--dtype");
     options.model.cache = arguments.text("--cache");

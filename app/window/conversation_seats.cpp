@@ -15,7 +15,7 @@ namespace ergosphere {
 namespace {
 
 bool sameOptions(const ergo::OpenModelOptions& a, const ergo::OpenModelOptions& b) {
-    return a.backend == b.backend && a.threads == b.threads && a.context == b.context &&
+    return a.backend == b.backend && a.threads == b.threads && a.pin == b.pin && a.context == b.context &&
            a.model.allow_unused == b.model.allow_unused && a.model.dtype == b.model.dtype &&
            a.model.cache == b.model.cache && a.model.knobs == b.model.knobs &&
            a.model.interventions == b.model.interventions && a.attachments == b.attachments &&

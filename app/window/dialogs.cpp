@@ -172,6 +172,9 @@ SettingsDialog::SettingsDialog(Preferences* preferences, QWidget* parent)
     threads->setRange(0, 1024);
     threads->setSpecialValueText(tr("one a core"));
     threads->setValue(preferences_->threads());
+    auto* pin = new QCheckBox(tr("keep each on a processor of its own"));
+    pin->setObjectName("pin_threads");
+    pin->setChecked(preferences_->pin());
     auto* note =
         new QLabel(tr("The size holds from the next start, the engine's settings from the next model that "
                       "is opened."));
@@ -183,6 +186,7 @@ SettingsDialog::SettingsDialog(Preferences* preferences, QWidget* parent)
     form->addRow(tr("Motion"), motion);
     form->addRow(tr("Backend"), backend);
     form->addRow(tr("CPU threads"), threads);
+    form->addRow(QString(), pin);
     auto* buttons = new QDialogButtonBox(QDialogButtonBox::Close);
     buttons->button(QDialogButtonBox::Close)->setDefault(true);
     auto* column = new QVBoxLayout(this);
@@ -209,6 +213,10 @@ SettingsDialog::SettingsDialog(Preferences* preferences, QWidget* parent)
     });
     connect(threads, &QSpinBox::valueChanged, this, [this](int count) {
         preferences_->setThreads(count);
+        emit engineChanged();
+    });
+    connect(pin, &QCheckBox::toggled, this, [this](bool on) {
+        preferences_->setPin(on);
         emit engineChanged();
     });
 }

@@ -367,6 +367,7 @@ ergo::OpenModelOptions MainWindow::openDefaults() const {
     ergo::OpenModelOptions options;
     options.backend = (options_.backend.isEmpty() ? preferences_->backend() : options_.backend).toStdString();
     options.threads = options_.threads < 0 ? preferences_->threads() : options_.threads;
+    options.pin = preferences_->pin();
     options.watched = true;
     options.on_validation = [log = validation_log_](const std::string& message) {
         log->add(QString::fromStdString(message));

@@ -34,6 +34,8 @@ class Preferences {
     /// 0: one a core
     int threads() const { return settings_.value("engine/threads", 0).toInt(); }
     void setThreads(int threads) { settings_.setValue("engine/threads", threads); }
+    bool pin() const { return settings_.value("engine/pin", false).toBool(); }
+    void setPin(bool on) { settings_.setValue("engine/pin", on); }
 
     QByteArray geometry() const { return settings_.value("window/geometry").toByteArray(); }
     QByteArray layout() const { return settings_.value("window/layout").toByteArray(); }

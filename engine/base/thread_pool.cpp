@@ -42,11 +42,81 @@ std::string first_line(const std::string& path) {
     return line;
 }
 
+/// Processors that this thread may run on; empty where the system does not say.
+std::vector<int> allowed_processors() {
+    std::vector<int> processors;
+#if defined(__linux__)
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
+        for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+            if (CPU_ISSET(cpu, &allowed)) {
+                processors.push_back(cpu);
+            }
+        }
+    }
+#endif
+    return processors;
+}
+
+/// A processor the system refuses (it went offline) leaves the thread where it may run now.
+void keep_on([[maybe_unused]] const std::vector<int>& processors) {
+#if defined(__linux__)
+    cpu_set_t wanted;
+    CPU_ZERO(&wanted);
+    for (const int cpu : processors) {
+        CPU_SET(cpu, &wanted);
+    }
+    sched_setaffinity(0, sizeof wanted, &wanted);
+#endif
+}
+
+using Core = std::pair<std::string, std::string>; // (package, core)
+
+Core core_of(int cpu) {
+    const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
+    const std::string core = first_line(folder + "core_id");
+    return {first_line(folder + "physical_package_id"), core.empty() ? "cpu" + std::to_string(cpu) : core};
+}
+
+/// The allowed processors, one of every core first.
+std::vector<int> spread_over_cores() {
+    std::vector<int> first, rest;
+    std::set<Core> cores;
+    for (const int cpu : allowed_processors()) {
+        (cores.insert(core_of(cpu)).second ? first : rest).push_back(cpu);
+    }
+    first.insert(first.end(), rest.begin(), rest.end());
+    return first;
+}
+
 } // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads, bool pinned) {
+    const std::vector<int> processors = pinned ? spread_over_cores() : std::vector<int>();
+    for (int worker = 0; worker < threads && !processors.empty(); ++worker) {
+        processors_.push_back(processors[static_cast<std::size_t>(worker) % processors.size()]);
+    }
     for (int worker = 1; worker < threads; ++worker) {
-        helpers_.emplace_back([this, worker] { help(worker); });
+        helpers_.emplace_back([this, worker] {
+            if (!processors_.empty()) {
+                keep_on({processors_[static_cast<std::size_t>(worker)]});
+            }
+            help(worker);
+        });
+    }
+}
+
+ThreadPool::CallerPin::CallerPin(const ThreadPool& pool) {
+    if (!pool.processors_.empty()) {
+        before_ = allowed_processors();
+        keep_on({pool.processors_.front()});
+    }
+}
+
+ThreadPool::CallerPin::~CallerPin() {
+    if (!before_.empty()) {
+        keep_on(before_);
     }
 }
 
@@ -138,24 +208,13 @@ void ThreadPool::help(int worker) {
 }
 
 int ThreadPool::physical_cores() {
-#if defined(__linux__)
-    cpu_set_t allowed;
-    CPU_ZERO(&allowed);
-    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
-        std::set<std::pair<std::string, std::string>> cores; // (package, core)
-        for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-            if (CPU_ISSET(cpu, &allowed)) {
-                const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
-                const std::string core = first_line(folder + "core_id");
-                cores.emplace(first_line(folder + "physical_package_id"),
-                              core.empty() ? "cpu" + std::to_string(cpu) : core);
-            }
-        }
-        if (!cores.empty()) {
-            return static_cast<int>(cores.size());
-        }
+    std::set<Core> cores;
+    for (const int cpu : allowed_processors()) {
+        cores.insert(core_of(cpu));
     }
-#endif
+    if (!cores.empty()) {
+        return static_cast<int>(cores.size());
+    }
     return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 

@@ -17,13 +17,27 @@ namespace ergo {
 
 class ThreadPool {
   public:
-    /// `threads` in all, the caller of parallel_for included; at least 1.
-    explicit ThreadPool(int threads);
+    /// `threads` in all, the caller of parallel_for included; at least 1. Pinned, every helper stays on a
+    /// processor of its own as far as there are as many: one a core first, then the cores' other halves.
+    explicit ThreadPool(int threads, bool pinned = false);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
 
     int threads() const { return static_cast<int>(helpers_.size()) + 1; }
+
+    /// Keeps the calling thread on the processor that a pinned pool's helpers leave free, until it ends;
+    /// where the pool is not pinned, nothing.
+    class CallerPin {
+      public:
+        explicit CallerPin(const ThreadPool& pool);
+        ~CallerPin();
+        CallerPin(const CallerPin&) = delete;
+        CallerPin& operator=(const CallerPin&) = delete;
+
+      private:
+        std::vector<int> before_; // where the thread could run; empty: it was not pinned
+    };
 
     /// Calls body(begin, end, worker) over disjoint ranges that cover [0, count); every range but the last is
     /// a multiple of `grain` long. worker is 0 for the caller, below threads() for helpers, and no two
@@ -62,6 +76,7 @@ class ThreadPool {
     std::mutex error_mutex_;
     std::exception_ptr error_;
     std::vector<std::thread> helpers_;
+    std::vector<int> processors_; // of each worker, the caller's first; empty: not pinned
 };
 
 } // namespace ergo

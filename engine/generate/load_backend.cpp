@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/generate/load_backend.h"
 
+#include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/reference/reference_backend.h"
 #include "engine/checkpoint/digest.h"
 #include "engine/generate/hybrid.h"
@@ -70,7 +71,7 @@ std::shared_ptr<Backend> make_vulkan(const std::string& name, const OpenModelOpt
 
 std::shared_ptr<Backend> make_backend(const std::string& name, const OpenModelOptions& options) {
     if (name == "cpu") {
-        return make_cpu_backend(options.threads);
+        return options.pin ? cpu::make_pinned_backend(options.threads) : make_cpu_backend(options.threads);
     }
     if (name == "auto") {
         return make_backend(choose_backend(vulkan_or_none(), {}).backend, options);

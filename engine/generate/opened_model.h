@@ -23,6 +23,7 @@ namespace ergo {
 struct OpenModelOptions {
     std::string backend = "auto"; ///< auto, cpu, vulkan, vulkan:N, hybrid, vulkan:N+cpu, cpu+vulkan:N
     int threads = 0;              ///< 0: one a core
+    bool pin = false;             ///< the CPU's threads stay on a processor of their own while they compute
     std::int64_t context = 0;     ///< 0: the model's own, or the longest there is memory for
     bool watched = false;         ///< lenses will look: their memory counts
     /// A tokenizer, a chat template, gravity masses from another place (attachment.h).

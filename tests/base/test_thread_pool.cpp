@@ -3,8 +3,14 @@
 
 #include <QtTest>
 
+#include <sched.h>
+#include <time.h>
+
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <numeric>
+#include <set>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -20,6 +26,9 @@ class TestThreadPool : public QObject {
     void rethrows_and_recovers();
     void nested_and_concurrent_loops();
     void wakes_sleeping_helpers();
+    void pinned_workers_have_a_processor_each();
+    void sleeps_when_idle();
+    void a_loop_costs_little();
 };
 
 void TestThreadPool::covers_every_index_once() {
@@ -107,6 +116,108 @@ void TestThreadPool::wakes_sleeping_helpers() {
         });
         QVERIFY(helped);
     }
+}
+
+namespace {
+
+std::set<int> processors_of_this_thread() {
+    std::set<int> out;
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
+        for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+            if (CPU_ISSET(cpu, &allowed)) {
+                out.insert(cpu);
+            }
+        }
+    }
+    return out;
+}
+
+} // namespace
+
+void TestThreadPool::pinned_workers_have_a_processor_each() {
+    const std::set<int> all = processors_of_this_thread();
+    const int threads = std::min(2, static_cast<int>(all.size()));
+    for (const bool pinned : {false, true}) {
+        ThreadPool pool(threads, pinned);
+        std::vector<std::set<int>> seen(static_cast<std::size_t>(threads));
+        std::atomic<int> workers{0};
+        {
+            const ThreadPool::CallerPin pin(pool);
+            const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+            pool.parallel_for(64, 1, [&](std::int64_t, std::int64_t, int worker) {
+                std::set<int>& mine = seen[static_cast<std::size_t>(worker)];
+                workers += mine.empty();
+                mine = processors_of_this_thread();
+                while (workers < threads && std::chrono::steady_clock::now() < deadline) {
+                    std::this_thread::yield(); // until every worker has had a piece
+                }
+            });
+        }
+        QCOMPARE(workers.load(), threads);
+        std::set<int> together;
+        for (const std::set<int>& mine : seen) {
+            QCOMPARE(mine.size(), pinned ? std::size_t{1} : all.size());
+            together.insert(mine.begin(), mine.end());
+        }
+        QCOMPARE(together.size(), pinned ? static_cast<std::size_t>(threads) : all.size());
+        QCOMPARE(processors_of_this_thread(), all); // the caller may go where it could before
+    }
+}
+
+namespace {
+
+double processor_seconds() {
+    timespec now{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+} // namespace
+
+void TestThreadPool::sleeps_when_idle() {
+    ThreadPool pool(2);
+    pool.parallel_for(64, 1, [](std::int64_t, std::int64_t, int) {});
+    std::this_thread::sleep_for(std::chrono::milliseconds(50)); // it spins first
+    const double before = processor_seconds();
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    const double share = processor_seconds() - before; // of one core
+    qInfo("idle: %.3f %% of a core", 100 * share);
+    QVERIFY(share < 0.01);
+}
+
+// A loop that both threads take part in, for each waits for the other; the quickest turn, for others may use
+// the machine.
+void TestThreadPool::a_loop_costs_little() {
+    if (processors_of_this_thread().size() < 2) {
+        QSKIP("two threads need two processors");
+    }
+    using Clock = std::chrono::steady_clock;
+    constexpr int loops = 20;
+    ThreadPool pool(2);
+    const auto start = Clock::now();
+    double least = 1;
+    while (least > 2e-6 && Clock::now() - start < std::chrono::seconds(20)) {
+        std::atomic<int> arrived{0};
+        const auto turn = Clock::now();
+        for (int i = 1; i <= loops; ++i) {
+            pool.parallel_for(2, 1, [&](std::int64_t, std::int64_t, int) {
+                ++arrived;
+                for (int spins = 0; arrived < 2 * i; ++spins) {
+                    if (spins > 100000) { // the other is descheduled: this turn does not count
+                        std::this_thread::yield();
+                    }
+                }
+            });
+        }
+        const std::chrono::duration<double> took = Clock::now() - turn;
+        least = std::min(least, took.count() / loops);
+    }
+    qInfo("a loop of two threads: %.0f ns", least * 1e9);
+#if defined(NDEBUG)
+    QVERIFY(least < 2e-6);
+#endif
 }
 
 QTEST_GUILESS_MAIN(TestThreadPool)

@@ -17,12 +17,16 @@ class CacheTest : public QObject {
     QString path(const char* name) const { return folder_.filePath(name); }
 
     // Logits of 48 tokens; by `words` how.
-    std::vector<double> logits(const QStringList& words) {
-        QStringList tokens;
+    static QString tokens() {
+        QStringList ids;
         for (int i = 0; i < 48; ++i) {
-            tokens += QString::number(i * i % 61);
+            ids += QString::number(i * i % 61);
         }
-        const ErgoResult run = call_ergo(QStringList{"logits", model_, "--tokens", tokens.join(','), "--out",
+        return ids.join(',');
+    }
+
+    std::vector<double> logits(const QStringList& words) {
+        const ErgoResult run = call_ergo(QStringList{"logits", model_, "--tokens", tokens(), "--out",
                                                      path("logits.npy"), "--backend", "cpu"} +
                                          words);
         return run.code == 0 ? ergo::read_npy(path("logits.npy").toStdString()).to_doubles()
@@ -62,6 +66,18 @@ class CacheTest : public QObject {
         QCOMPARE(logits({"--cache", "q8", "--threads", "1"}), wholes);
         QCOMPARE(logits({"--cache", "q8", "--decode"}), wholes);
         QCOMPARE(logits({"--cache", "bf16", "--decode"}), halves);
+    }
+
+    void what_it_costs_is_measured_on_any_text() {
+        const auto cost = [&](QStringList more) {
+            const ErgoResult r = call_ergo(QStringList{"eval", model_, "--tokens", tokens(), "--against",
+                                                       model_, "--backend", "cpu", "--json"} +
+                                           more);
+            return r.json()["against"].toObject()["mean_kl"].toDouble(-1);
+        };
+        QCOMPARE(cost({}), 0.0);
+        QVERIFY(cost({"--cache", "bf16"}) > 0);
+        QVERIFY(cost({"--cache", "q8"}) > 0);
     }
 
     void the_memory_plan_knows() {

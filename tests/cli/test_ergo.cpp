@@ -287,9 +287,11 @@ class ErgoTest : public QObject {
         const QStringList words{"run", "demo:moa", "--chat", "-p", "Hello", "--temperature",
                                 "1",   "--seed",   "5",      "-n", "40"};
         const Result one = run_ergo(words + QStringList{"--threads", "1"}),
-                     two = run_ergo(words + QStringList{"--threads", "2"});
+                     two = run_ergo(words + QStringList{"--threads", "2"}),
+                     pinned = run_ergo(words + QStringList{"--threads", "2", "--pin", "--backend", "cpu"});
         QVERIFY(one.code == 0 && !one.out.isEmpty());
         QCOMPARE(one.out, two.out);
+        QCOMPARE(one.out, pinned.out);
     }
 
     void stop_strings_and_special_tokens_in_text() {

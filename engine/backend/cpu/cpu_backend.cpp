@@ -46,8 +46,8 @@ class CpuLoadedModel final : public LoadedModel {
 
 class CpuBackend final : public Backend {
   public:
-    CpuBackend(int threads, bool vnni)
-        : pool_(std::make_shared<ThreadPool>(threads > 0 ? threads : ThreadPool::physical_cores())),
+    CpuBackend(int threads, bool vnni, bool pinned)
+        : pool_(std::make_shared<ThreadPool>(threads > 0 ? threads : ThreadPool::physical_cores(), pinned)),
           vnni_(vnni) {}
 
     DeviceInfo info() const override {
@@ -84,8 +84,12 @@ class CpuBackend final : public Backend {
 
 } // namespace
 
-std::shared_ptr<Backend> cpu::make_backend(int threads, bool vnni) {
-    return std::make_shared<CpuBackend>(threads, vnni);
+std::shared_ptr<Backend> cpu::make_backend(int threads, bool vnni, bool pinned) {
+    return std::make_shared<CpuBackend>(threads, vnni, pinned);
+}
+
+std::shared_ptr<Backend> cpu::make_pinned_backend(int threads) {
+    return make_backend(threads, has_vnni(), true);
 }
 
 std::shared_ptr<Backend> make_cpu_backend(int threads) {

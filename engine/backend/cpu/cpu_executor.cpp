@@ -244,6 +244,7 @@ void CpuExecutor::run(Program& prepared, const StepState& step, const CancelToke
     program.rows = step.rows();
     StepContext context{session_, step, cancel, step.position + step.rows(), {}};
     size_captures(program, program.rows, context.keys);
+    const ThreadPool::CallerPin pin(*pool_);
     for (Entry& entry : program.entries) {
         cancel.check();
         find_needed(program, entry);
