@@ -4,6 +4,8 @@
 #include <QEvent>
 #include <QObject>
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <ctime>
 
@@ -17,6 +19,12 @@ double milliseconds(clockid_t clock) {
     timespec now{};
     clock_gettime(clock, &now);
     return double(now.tv_sec) * 1e3 + double(now.tv_nsec) * 1e-6;
+}
+
+std::int64_t pages_touched() {
+    rusage usage{};
+    getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_minflt;
 }
 
 } // namespace
@@ -37,26 +45,24 @@ QString GuiProbe::report() const {
                        .arg(worst_cpu_ms_, 0, 'f', 1)
                        .arg(worst_wall_ms_, 0, 'f', 1);
     for (const Record& r : records_) {
-        text += QString("  %1 ms CPU %2 ms wall  event %3  %4\n")
+        text += QString("  %1 ms CPU %2 ms wall %3 pages  event %4  %5\n")
                     .arg(r.cpu_ms, 7, 'f', 2)
                     .arg(r.wall_ms, 7, 'f', 2)
+                    .arg(r.pages, 5)
                     .arg(r.event)
                     .arg(r.receiver);
     }
     return text;
 }
 
-void GuiProbe::add(const char* receiver_class, const QString& name, int event, double cpu_ms,
-                   double wall_ms) {
+void GuiProbe::add(const Record& record) {
     ++handlers_;
-    worst_cpu_ms_ = std::max(worst_cpu_ms_, cpu_ms);
-    worst_wall_ms_ = std::max(worst_wall_ms_, wall_ms);
-    if (cpu_ms < keep_ms) {
+    worst_cpu_ms_ = std::max(worst_cpu_ms_, record.cpu_ms);
+    worst_wall_ms_ = std::max(worst_wall_ms_, record.wall_ms);
+    if (record.cpu_ms < keep_ms) {
         return;
     }
     const auto slower = [](const Record& a, const Record& b) { return a.cpu_ms > b.cpu_ms; };
-    Record record{name.isEmpty() ? QString(receiver_class) : QString("%1 \"%2\"").arg(receiver_class, name),
-                  event, cpu_ms, wall_ms};
     records_.insert(std::upper_bound(records_.begin(), records_.end(), record, slower), record);
     if (records_.size() > max_records) {
         records_.removeLast();
@@ -70,6 +76,7 @@ GuiProbe::Scope::Scope(GuiProbe& probe, const QObject* receiver, const QEvent* e
         receiver_class_ = receiver->metaObject()->className();
         receiver_name_ = receiver->objectName();
         event_ = event->type();
+        pages_start_ = pages_touched();
         cpu_start_ = milliseconds(CLOCK_THREAD_CPUTIME_ID);
         wall_start_ = milliseconds(CLOCK_MONOTONIC);
     }
@@ -78,9 +85,16 @@ GuiProbe::Scope::Scope(GuiProbe& probe, const QObject* receiver, const QEvent* e
 GuiProbe::Scope::~Scope() {
     --probe_.depth_;
     if (outermost_) {
-        probe_.add(receiver_class_, receiver_name_, event_,
-                   milliseconds(CLOCK_THREAD_CPUTIME_ID) - cpu_start_,
-                   milliseconds(CLOCK_MONOTONIC) - wall_start_);
+        const double cpu_ms = milliseconds(CLOCK_THREAD_CPUTIME_ID) - cpu_start_;
+        const double wall_ms = milliseconds(CLOCK_MONOTONIC) - wall_start_;
+        QString receiver; // only of those that are kept
+        if (cpu_ms >= keep_ms) {
+            receiver = receiver_class_;
+            if (!receiver_name_.isEmpty()) {
+                receiver += QString(" \"%1\"").arg(receiver_name_);
+            }
+        }
+        probe_.add({receiver, event_, cpu_ms, wall_ms, pages_touched() - pages_start_});
     }
 }
 

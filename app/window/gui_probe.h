@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Measures every event handler of the GUI thread: CPU time of the thread and wall clock, from the outermost
-// notify() to its return. Owned by Application; GUI thread.
+// notify() to its return, and pages of memory that were touched for the first time meanwhile. Owned by
+// Application; GUI thread.
 #pragma once
 
 #include <QString>
@@ -19,6 +20,7 @@ class GuiProbe {
         QString receiver; ///< class and object name
         int event = 0;    ///< QEvent::Type
         double cpu_ms = 0, wall_ms = 0;
+        std::int64_t pages = 0; ///< touched for the first time
     };
 
     /// Handlers that took at least this much CPU time are kept as records.
@@ -47,11 +49,12 @@ class GuiProbe {
         const char* receiver_class_ = "";
         int event_ = 0;
         double cpu_start_ = 0, wall_start_ = 0;
+        std::int64_t pages_start_ = 0;
         bool outermost_ = false;
     };
 
   private:
-    void add(const char* receiver_class, const QString& name, int event, double cpu_ms, double wall_ms);
+    void add(const Record& record);
 
     int depth_ = 0;
     std::uint64_t handlers_ = 0;
