@@ -48,7 +48,8 @@ class LlamaBench:
         model, _, own = rest.partition(":")
         if not model:
             raise SystemExit(f"--peer {text}: it should be NAME=LLAMA_BENCH:MODEL.gguf")
-        self.command = [program, "-m", model, "-t", str(options.threads), "-fa", "1", "-r", "2", "-o", "json"]
+        self.command = [program, "-m", model, "-t", str(options.threads), "-r", "2", "-o", "json"]
+        self.command += [] if "-fa" in shlex.split(own) else ["-fa", "1"]
         self.command += shlex.split(own)
         usage = subprocess.run([program, "--help"], capture_output=True, text=True)
         # tokens after a prompt: llama.cpp has a depth, forks from before it have pairs
