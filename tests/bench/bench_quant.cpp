@@ -25,8 +25,8 @@ Memory lines(std::uint64_t bytes) {
 }
 
 struct Product {
-    Product(DType form, Rounding rounding, std::int64_t rows, std::int64_t inputs, std::int64_t outputs)
-        : rounding(rounding), in(static_cast<std::size_t>(rows * inputs), 0.5f),
+    Product(DType form, Rounding input_rounding, std::int64_t rows, std::int64_t inputs, std::int64_t outputs)
+        : rounding(input_rounding), in(static_cast<std::size_t>(rows * inputs), 0.5f),
           out(static_cast<std::size_t>(rows * outputs)),
           bytes(cpu::strips_of(outputs) * cpu::strip_bytes(form, inputs)),
           weight(lines(static_cast<std::uint64_t>(bytes))),

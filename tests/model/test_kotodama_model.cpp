@@ -400,7 +400,10 @@ void TestKotodamaModel::rewind_then_replay_is_a_fresh_run() {
 void TestKotodamaModel::the_last_row_alone() {
     const QTemporaryDir folder;
     write(path_of(folder), weights_of(cases()[9]["config"]));
-    const auto opened = ergo::open_all(path_of(folder), {.backend = "cpu", .threads = 1}, {}, {});
+    ergo::OpenModelOptions options;
+    options.backend = "cpu";
+    options.threads = 1;
+    const auto opened = ergo::open_all(path_of(folder), options, {}, {});
     ergo::Session session(opened);
     session.set_tokens(tokens_of(9), {}, {});
     const auto all = logits(*opened->model, tokens_of(9));
