@@ -4,6 +4,7 @@
 
 #include "engine/base/half.h"
 #include "engine/tensor/blocks.h"
+#include "engine/tensor/grouped.h"
 #include "tests/backend/support_plans.h"
 
 #include <QTest>
@@ -54,6 +55,20 @@ inline Tensor grouped_of(DType form, std::int64_t outputs, std::int64_t inputs, 
     const auto all = std::span<const std::byte>(*owner).subspan(1);
     return Tensor::grouped(form, {outputs, inputs}, all.first(numbers), all.subspan(numbers, groups),
                            form == DType::q4 ? all.last(groups) : std::span<const std::byte>{}, owner);
+}
+
+/// A row for products of awkward sizes in both forms.
+inline void add_grouped_products() {
+    QTest::addColumn<int>("form");
+    QTest::addColumn<int>("outputs");
+    QTest::addColumn<int>("inputs");
+    for (const DType form : {DType::q8, DType::q4}) {
+        for (const auto& [outputs, inputs] :
+             {std::pair{1, 1}, {3, 32}, {16, 31}, {17, 33}, {33, 100}, {65, 257}, {200, 130}}) {
+            QTest::addRow("%s %dx%d", dtype_name(form).data(), outputs, inputs)
+                << static_cast<int>(form) << outputs << inputs;
+        }
+    }
 }
 
 /// A row for every type whose whole numbers pass as they are.

@@ -4,6 +4,7 @@
 // extension, and for products that 8 bits are too few for, another kernel computes them.
 #include "engine/backend/reference/reference_backend.h"
 #include "engine/base/embedded.h"
+#include "support_grouped.h"
 #include "support_plans.h"
 #include "support_vulkan.h"
 
@@ -96,18 +97,7 @@ class TestVulkanDot : public QObject {
         plain_ = make_vulkan_backend(device, options);
     }
 
-    void products_data() {
-        QTest::addColumn<int>("form");
-        QTest::addColumn<int>("outputs");
-        QTest::addColumn<int>("inputs");
-        for (const DType form : {DType::q8, DType::q4}) {
-            for (const auto& [outputs, inputs] :
-                 {std::pair{1, 1}, {3, 32}, {16, 31}, {17, 33}, {33, 100}, {65, 257}, {200, 130}}) {
-                QTest::addRow("%s %dx%d", dtype_name(form).data(), outputs, inputs)
-                    << static_cast<int>(form) << outputs << inputs;
-            }
-        }
-    }
+    void products_data() { add_grouped_products(); }
     void products() {
         QFETCH(int, form);
         QFETCH(int, outputs);

@@ -60,18 +60,7 @@ class TestVulkanQuant : public QObject {
             make_vulkan_backend(device, validated([this](const std::string& m) { messages_.push_back(m); }));
     }
 
-    void products_data() {
-        QTest::addColumn<int>("form");
-        QTest::addColumn<int>("outputs");
-        QTest::addColumn<int>("inputs");
-        for (const DType form : {DType::q8, DType::q4}) {
-            for (const auto& [outputs, inputs] :
-                 {std::pair{1, 1}, {3, 32}, {16, 31}, {17, 33}, {33, 100}, {65, 257}, {200, 130}}) {
-                QTest::addRow("%s %dx%d", dtype_name(form).data(), outputs, inputs)
-                    << static_cast<int>(form) << outputs << inputs;
-            }
-        }
-    }
+    void products_data() { add_grouped_products(); }
 
     void products() {
         QFETCH(int, form);

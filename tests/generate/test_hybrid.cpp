@@ -6,6 +6,7 @@
 #include "engine/generate/generation.h"
 #include "engine/generate/hybrid.h"
 #include "engine/model/lens_set.h"
+#include "tests/generate/support_devices.h"
 
 #include <QElapsedTimer>
 #include <QTemporaryDir>
@@ -15,26 +16,13 @@
 #include <fstream>
 
 using namespace ergo;
+using namespace ergo::test;
 
 namespace {
 
-std::string software_backend() {
-    const std::vector<DeviceInfo> devices = all_devices(); // the CPU first
-    for (std::size_t i = 1; i < devices.size(); ++i) {
-        if (devices[i].software) {
-            return "vulkan:" + std::to_string(i - 1);
-        }
-    }
-    return {};
-}
-
 std::shared_ptr<const OpenedModel> open_on(const std::string& backend,
                                            std::optional<DeviceFault> fault = {}) {
-    OpenModelOptions options;
-    options.backend = backend;
-    options.context = 256;
-    options.diagnostics.fault = fault;
-    return open_all("demo:moa", options, {}, {});
+    return open_all("demo:moa", on(backend, fault), {}, {});
 }
 
 struct Written {

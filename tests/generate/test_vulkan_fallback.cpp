@@ -5,6 +5,7 @@
 #include "engine/generate/generation.h"
 #include "engine/generate/worker.h"
 #include "engine/model/lens_set.h"
+#include "tests/generate/support_devices.h"
 
 #include <QElapsedTimer>
 #include <QTest>
@@ -13,26 +14,9 @@
 #include <cstring>
 
 using namespace ergo;
+using namespace ergo::test;
 
 namespace {
-
-std::string software_backend() {
-    const std::vector<DeviceInfo> devices = all_devices(); // the CPU first
-    for (std::size_t i = 1; i < devices.size(); ++i) {
-        if (devices[i].software) {
-            return "vulkan:" + std::to_string(i - 1);
-        }
-    }
-    return {};
-}
-
-OpenModelOptions on(const std::string& backend, std::optional<DeviceFault> fault = {}) {
-    OpenModelOptions options;
-    options.backend = backend;
-    options.context = 256;
-    options.diagnostics.fault = fault;
-    return options;
-}
 
 struct Written {
     std::vector<std::int32_t> ids;

@@ -4,6 +4,7 @@
 // are transposed in registers. One row and many rows, any tile shape, and every instruction set with fused
 // multiply-adds so give the same bits.
 #include "engine/backend/cpu/kernels.h"
+#include "engine/backend/cpu/tile_rows.h"
 
 #include <algorithm>
 
@@ -170,17 +171,8 @@ void RowKernel(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
     finish(a, a.out[0], begin, end);
 }
 
-// Rows [first, last) of a tile: they share the tiles evenly, so that no tile is left with a single row.
-struct TileRows {
-    std::int64_t first = 0, last = 0;
-};
-TileRows rows_of_tile(std::int64_t rows, std::int64_t tile) {
-    const std::int64_t tiles = (rows + tile_rows - 1) / tile_rows;
-    return {rows * tile / tiles, rows * (tile + 1) / tiles};
-}
-
 std::int64_t TilesKernel(std::int64_t rows) {
-    return (rows + tile_rows - 1) / tile_rows;
+    return tiles_of(rows, tile_rows);
 }
 
 std::int64_t TileFloatsKernel(std::int64_t inputs) {
@@ -189,7 +181,7 @@ std::int64_t TileFloatsKernel(std::int64_t inputs) {
 
 void PackTileKernel(const LinearArgs& a, std::int64_t tile, float* packed) {
     const D d;
-    const TileRows rows = rows_of_tile(a.rows, tile);
+    const TileRows rows = rows_of_tile(a.rows, tile_rows, tile);
     float* HWY_RESTRICT out = packed + tile * TileFloatsKernel(a.inputs);
     for (std::int64_t r = 0; r < tile_stride; r += lanes) {
         const float* in[lanes];
@@ -316,7 +308,7 @@ void rows_by_panels(const LinearArgs& a, const float* packed, std::int64_t begin
                 pack_panel<W>(a, o, end, i, last, panel);
             }
             for (std::int64_t tile = 0; tile < tiles; ++tile) {
-                const TileRows rows = rows_of_tile(a.rows, tile);
+                const TileRows rows = rows_of_tile(a.rows, tile_rows, tile);
                 multiply_rows<tile_rows>(rows.last - rows.first,
                                          packed + tile * TileFloatsKernel(a.inputs) + i * tile_stride, panel,
                                          last - i, a.out + rows.first, o, end - o, i > 0);

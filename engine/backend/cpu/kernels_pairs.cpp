@@ -4,26 +4,25 @@
 // over its inputs in order, block by block; here over pairs of inputs. Highway does not tell these processors
 // apart, so this is written for the one instruction set that it is for.
 #include "engine/backend/cpu/kernels.h"
-
-#include <hwy/highway.h>
-#include <hwy/targets.h>
+#include "engine/backend/cpu/tile_rows.h"
 
 #include <algorithm>
 #include <chrono>
 
-#if HWY_ARCH_X86_64 && (HWY_COMPILER_GCC_ACTUAL >= 1000 || HWY_COMPILER_CLANG >= 1000)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized" // GCC 12's own undefined vectors, once they are inlined
-#include <immintrin.h>
-#define ERGO_BF16_PAIRS 1
-#define ERGO_WITH_PAIRS __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,avx2")))
-#endif
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "engine/backend/cpu/kernels_pairs.cpp"
+// clang-format off
+#include <hwy/foreach_target.h> // must come before highway.h
+#include <hwy/highway.h>
+#include "engine/backend/cpu/transpose-inl.h"
+// clang-format on
 
-namespace ergo::cpu {
+#if HWY_TARGET == HWY_AVX3 && HWY_ARCH_X86_64
+HWY_PUSH_ATTRIBUTES(HWY_TARGET_STR_AVX3 ",avx512bf16")
+namespace ergo::cpu::HWY_NAMESPACE::pairs {
 
-#ifdef ERGO_BF16_PAIRS
-
-namespace {
+using D = hwy::HWY_NAMESPACE::ScalableTag<float>; // 16 pairs, moved as if each were a float
+using V = hwy::HWY_NAMESPACE::Vec<D>;
 
 constexpr int tile_rows = 14, tile_outputs = 32; // 28 sums, 2 weights and 1 input of 32 registers
 constexpr int width = 16;                        // pairs of a vector
@@ -33,42 +32,15 @@ std::int64_t pairs_of(std::int64_t inputs) {
     return (inputs + 1) / 2;
 }
 
-struct TileRows {
-    std::int64_t first = 0, last = 0;
-};
-TileRows rows_of_tile(std::int64_t rows, std::int64_t tile) {
-    const std::int64_t tiles = pair_tiles(rows);
-    return {rows * tile / tiles, rows * (tile + 1) / tiles};
+V as_floats(__m512i v) {
+    return V{_mm512_castsi512_ps(v)};
 }
-
-/// v[r] lane c becomes v[c] lane r.
-ERGO_WITH_PAIRS inline void transpose(__m512i* v) {
-    __m512i t[width];
-#pragma GCC unroll 4
-    for (int i = 0; i < width; i += 4) { // within quarters of 128 bits
-        const __m512i a = _mm512_unpacklo_epi32(v[i], v[i + 1]), b = _mm512_unpackhi_epi32(v[i], v[i + 1]);
-        const __m512i c = _mm512_unpacklo_epi32(v[i + 2], v[i + 3]),
-                      e = _mm512_unpackhi_epi32(v[i + 2], v[i + 3]);
-        t[i] = _mm512_unpacklo_epi64(a, c);
-        t[i + 1] = _mm512_unpackhi_epi64(a, c);
-        t[i + 2] = _mm512_unpacklo_epi64(b, e);
-        t[i + 3] = _mm512_unpackhi_epi64(b, e);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) { // and of whole quarters
-        const __m512i even_low = _mm512_shuffle_i32x4(t[i], t[4 + i], 0x88);
-        const __m512i odd_low = _mm512_shuffle_i32x4(t[i], t[4 + i], 0xdd);
-        const __m512i even_high = _mm512_shuffle_i32x4(t[8 + i], t[12 + i], 0x88);
-        const __m512i odd_high = _mm512_shuffle_i32x4(t[8 + i], t[12 + i], 0xdd);
-        v[i] = _mm512_shuffle_i32x4(even_low, even_high, 0x88);
-        v[4 + i] = _mm512_shuffle_i32x4(odd_low, odd_high, 0x88);
-        v[8 + i] = _mm512_shuffle_i32x4(even_low, even_high, 0xdd);
-        v[12 + i] = _mm512_shuffle_i32x4(odd_low, odd_high, 0xdd);
-    }
+__m512i as_pairs(V v) {
+    return _mm512_castps_si512(v.raw);
 }
 
 /// Inputs [0, count) of a row, at most 32, as 16 pairs; those beyond are 0.
-ERGO_WITH_PAIRS inline __m512i rounded_pairs(const float* in, std::int64_t count) {
+HWY_INLINE __m512i rounded_pairs(const float* in, std::int64_t count) {
     const auto mask = [count](std::int64_t from) {
         const std::int64_t n = std::clamp<std::int64_t>(count - from, 0, width);
         return static_cast<__mmask16>((1u << n) - 1);
@@ -79,8 +51,8 @@ ERGO_WITH_PAIRS inline __m512i rounded_pairs(const float* in, std::int64_t count
 }
 
 /// Pairs [first, first + count) of 32 outputs that lie side by side: [pair][output].
-ERGO_WITH_PAIRS void fill_from_group(const LinearArgs& a, std::int64_t o, std::int64_t first,
-                                     std::int64_t count, std::uint32_t* panel) {
+void fill_from_group(const LinearArgs& a, std::int64_t o, std::int64_t first, std::int64_t count,
+                     std::uint32_t* panel) {
     const auto* w = static_cast<const std::uint16_t*>(a.weight) + (o * a.inputs + 2 * first * interleave);
     static_assert(interleave == tile_outputs);
     alignas(64) static constexpr std::uint16_t low_order[] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,
@@ -97,8 +69,8 @@ ERGO_WITH_PAIRS void fill_from_group(const LinearArgs& a, std::int64_t o, std::i
 }
 
 /// The same from rows as they are stored; outputs beyond the last repeat it, and nobody reads what they give.
-ERGO_WITH_PAIRS void fill_from_rows(const LinearArgs& a, std::int64_t o, std::int64_t first,
-                                    std::int64_t count, std::uint32_t* panel) {
+void fill_from_rows(const LinearArgs& a, std::int64_t o, std::int64_t first, std::int64_t count,
+                    std::uint32_t* panel) {
     for (int half = 0; half < tile_outputs; half += width) {
         const std::uint16_t* rows[width];
         for (int r = 0; r < width; ++r) {
@@ -108,22 +80,22 @@ ERGO_WITH_PAIRS void fill_from_rows(const LinearArgs& a, std::int64_t o, std::in
         for (std::int64_t p = 0; p < count; p += width) {
             const std::int64_t numbers = std::min<std::int64_t>(2 * width, a.inputs - 2 * (first + p));
             const auto mask = static_cast<__mmask32>(numbers == 32 ? ~0u : (1u << numbers) - 1);
-            __m512i v[width];
+            V v[width];
             for (int r = 0; r < width; ++r) {
-                v[r] = _mm512_maskz_loadu_epi16(mask, rows[r] + 2 * p);
+                v[r] = as_floats(_mm512_maskz_loadu_epi16(mask, rows[r] + 2 * p));
             }
-            transpose(v);
+            transpose(D(), v);
             for (std::int64_t c = 0; c < std::min<std::int64_t>(width, count - p); ++c) {
-                _mm512_store_si512(panel + (p + c) * tile_outputs + half, v[c]);
+                _mm512_store_si512(panel + (p + c) * tile_outputs + half, as_pairs(v[c]));
             }
         }
     }
 }
 
 template <int Rows>
-ERGO_WITH_PAIRS __attribute__((noinline)) void multiply(const std::uint32_t* in, const std::uint32_t* panel,
-                                                        std::int64_t depth, float* const* out, std::int64_t o,
-                                                        std::int64_t count, bool add) {
+__attribute__((noinline)) void multiply(const std::uint32_t* in, const std::uint32_t* panel,
+                                        std::int64_t depth, float* const* out, std::int64_t o,
+                                        std::int64_t count, bool add) {
     __m512 sum0[Rows], sum1[Rows];
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
@@ -165,7 +137,7 @@ void multiply_rows(std::int64_t rows, const std::uint32_t* in, const std::uint32
 }
 
 // Seconds that `Count` steps of 24 independent chains take: pairs, or multiply-adds of float32.
-template <bool Pairs> ERGO_WITH_PAIRS double seconds_of_chains() {
+template <bool Pairs> double seconds_of_chains() {
     constexpr int chains = 24, count = 4000;
     __m512 sum[chains];
     for (__m512& each : sum) {
@@ -194,43 +166,29 @@ bool pairs_are_faster() {
     return 2 * singles > 1.3 * pairs;
 }
 
-} // namespace
-
-bool has_bf16_pairs() {
-    if ((hwy::SupportedTargets() & HWY_AVX3) == 0 || __builtin_cpu_supports("avx512bf16") == 0) {
-        return false;
-    }
-    static const bool faster = pairs_are_faster();
-    return faster;
-}
-
-std::int64_t pair_tiles(std::int64_t rows) {
-    return (rows + tile_rows - 1) / tile_rows;
-}
-
-std::int64_t pair_tile_floats(std::int64_t inputs) {
+std::int64_t tile_pairs(std::int64_t inputs) {
     return pairs_of(inputs) * width;
 }
 
-ERGO_WITH_PAIRS void pack_pairs(const LinearArgs& a, std::int64_t tile, float* packed) {
-    const TileRows rows = rows_of_tile(a.rows, tile);
-    auto* out = reinterpret_cast<std::uint32_t*>(packed) + tile * pair_tile_floats(a.inputs);
+void pack(const LinearArgs& a, std::int64_t tile, float* packed) {
+    const TileRows rows = rows_of_tile(a.rows, tile_rows, tile);
+    auto* out = reinterpret_cast<std::uint32_t*>(packed) + tile * tile_pairs(a.inputs);
     for (std::int64_t i = 0; i < a.inputs; i += 2 * width) {
         const std::int64_t count = std::min<std::int64_t>(2 * width, a.inputs - i);
-        __m512i v[width];
+        V v[width];
         for (int r = 0; r < width; ++r) {
-            v[r] = rounded_pairs(a.in[std::min(rows.first + r, rows.last - 1)] + i, count);
+            v[r] = as_floats(rounded_pairs(a.in[std::min(rows.first + r, rows.last - 1)] + i, count));
         }
-        transpose(v);
+        transpose(D(), v);
         for (std::int64_t c = 0; c < pairs_of(count); ++c) {
-            _mm512_storeu_si512(out + (i / 2 + c) * width, v[c]);
+            _mm512_storeu_si512(out + (i / 2 + c) * width, as_pairs(v[c]));
         }
     }
 }
 
-void linear_pairs(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
+void linear(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
     alignas(64) std::uint32_t panel[block_pairs * tile_outputs];
-    const std::int64_t tiles = pair_tiles(a.rows), pairs = pairs_of(a.inputs);
+    const std::int64_t tiles = tiles_of(a.rows, tile_rows), pairs = pairs_of(a.inputs);
     const std::int64_t grouped = a.interleaved ? a.outputs / interleave * interleave : 0;
     for (std::int64_t first = 0; first < pairs; first += block_pairs) {
         const std::int64_t depth = std::min(block_pairs, pairs - first);
@@ -238,9 +196,9 @@ void linear_pairs(const LinearArgs& a, const float* packed, std::int64_t begin, 
             o + tile_outputs <= grouped ? fill_from_group(a, o, first, depth, panel)
                                         : fill_from_rows(a, o, first, depth, panel);
             for (std::int64_t tile = 0; tile < tiles; ++tile) {
-                const TileRows rows = rows_of_tile(a.rows, tile);
+                const TileRows rows = rows_of_tile(a.rows, tile_rows, tile);
                 const auto* in = reinterpret_cast<const std::uint32_t*>(packed) +
-                                 tile * pair_tile_floats(a.inputs) + first * width;
+                                 tile * tile_pairs(a.inputs) + first * width;
                 multiply_rows<tile_rows>(rows.last - rows.first, in, panel, depth, a.out + rows.first, o,
                                          end - o, first > 0);
             }
@@ -249,20 +207,49 @@ void linear_pairs(const LinearArgs& a, const float* packed, std::int64_t begin, 
     finish_rows(a, begin, end);
 }
 
-#else
+} // namespace ergo::cpu::HWY_NAMESPACE::pairs
+HWY_POP_ATTRIBUTES
+#define ERGO_HAVE_PAIRS 1
+namespace ergo::cpu {
+
+bool has_bf16_pairs() {
+    if ((hwy::SupportedTargets() & HWY_AVX3) == 0 || __builtin_cpu_supports("avx512bf16") == 0) {
+        return false;
+    }
+    static const bool faster = HWY_NAMESPACE::pairs::pairs_are_faster();
+    return faster;
+}
+std::int64_t pair_tiles(std::int64_t rows) {
+    return tiles_of(rows, HWY_NAMESPACE::pairs::tile_rows);
+}
+std::int64_t pair_tile_floats(std::int64_t inputs) {
+    return HWY_NAMESPACE::pairs::tile_pairs(inputs);
+}
+void pack_pairs(const LinearArgs& args, std::int64_t tile, float* packed) {
+    HWY_NAMESPACE::pairs::pack(args, tile, packed);
+}
+void linear_pairs(const LinearArgs& args, const float* packed, std::int64_t begin, std::int64_t end) {
+    HWY_NAMESPACE::pairs::linear(args, packed, begin, end);
+}
+
+} // namespace ergo::cpu
+#endif
+
+#if HWY_ONCE && !defined(ERGO_HAVE_PAIRS) // has_bf16_pairs() is false, and nobody calls the others
+namespace ergo::cpu {
 
 bool has_bf16_pairs() {
     return false;
 }
-std::int64_t pair_tiles(std::int64_t) {
+std::int64_t pair_tiles(std::int64_t /*rows*/) {
     return 0;
 }
-std::int64_t pair_tile_floats(std::int64_t) {
+std::int64_t pair_tile_floats(std::int64_t /*inputs*/) {
     return 0;
 }
-void pack_pairs(const LinearArgs&, std::int64_t, float*) {}
-void linear_pairs(const LinearArgs&, const float*, std::int64_t, std::int64_t) {}
-
-#endif
+void pack_pairs(const LinearArgs& /*args*/, std::int64_t /*tile*/, float* /*packed*/) {}
+void linear_pairs(const LinearArgs& /*args*/, const float* /*packed*/, std::int64_t /*begin*/,
+                  std::int64_t /*end*/) {}
 
 } // namespace ergo::cpu
+#endif

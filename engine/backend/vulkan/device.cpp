@@ -154,6 +154,19 @@ void inspect_memory(const InstanceFunctions& functions, VkPhysicalDevice device,
     }
 }
 
+/// Fills an extension's structures of features and of properties.
+void ask(const InstanceFunctions& functions, VkPhysicalDevice device, void* of_features,
+         void* of_properties) {
+    VkPhysicalDeviceFeatures2 features{};
+    features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+    features.pNext = of_features;
+    functions.vkGetPhysicalDeviceFeatures2(device, &features);
+    VkPhysicalDeviceProperties2 properties{};
+    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    properties.pNext = of_properties;
+    functions.vkGetPhysicalDeviceProperties2(device, &properties);
+}
+
 /// Where a driver chooses the subgroup size kernel by kernel, it is held to the one that it announces.
 void inspect_subgroups(const InstanceFunctions& functions, VkPhysicalDevice device, DeviceTraits& traits) {
     if (!has_extension(functions, device, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
@@ -161,16 +174,9 @@ void inspect_subgroups(const InstanceFunctions& functions, VkPhysicalDevice devi
     }
     VkPhysicalDeviceSubgroupSizeControlPropertiesEXT sizes{};
     sizes.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES_EXT;
-    VkPhysicalDeviceProperties2 properties{};
-    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
-    properties.pNext = &sizes;
-    functions.vkGetPhysicalDeviceProperties2(device, &properties);
     VkPhysicalDeviceSubgroupSizeControlFeaturesEXT control{};
     control.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
-    VkPhysicalDeviceFeatures2 features{};
-    features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
-    features.pNext = &control;
-    functions.vkGetPhysicalDeviceFeatures2(device, &features);
+    ask(functions, device, &control, &sizes);
     const std::uint32_t size = std::clamp(traits.subgroup_size, sizes.minSubgroupSize,
                                           std::max(sizes.minSubgroupSize, sizes.maxSubgroupSize));
     constexpr std::uint32_t most_invocations = 128; // of any kernel's workgroup
@@ -188,16 +194,9 @@ void inspect_dot_products(const InstanceFunctions& functions, VkPhysicalDevice d
     }
     VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR dot{};
     dot.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR;
-    VkPhysicalDeviceFeatures2 features{};
-    features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
-    features.pNext = &dot;
-    functions.vkGetPhysicalDeviceFeatures2(device, &features);
     VkPhysicalDeviceShaderIntegerDotProductPropertiesKHR speed{};
     speed.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES_KHR;
-    VkPhysicalDeviceProperties2 properties{};
-    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
-    properties.pNext = &speed;
-    functions.vkGetPhysicalDeviceProperties2(device, &properties);
+    ask(functions, device, &dot, &speed);
     traits.dot_products = dot.shaderIntegerDotProduct == VK_TRUE;
     traits.fast_dot_products =
         traits.dot_products && speed.integerDotProduct4x8BitPackedSignedAccelerated == VK_TRUE;
