@@ -3,6 +3,7 @@
 // inputs in order, block by block (sum_block). Interleaved weights are read as they lie; of others, squares
 // are transposed in registers. One row and many rows, any tile shape, and every instruction set with fused
 // multiply-adds so give the same bits.
+#include "engine/backend/cpu/ahead.h"
 #include "engine/backend/cpu/kernels.h"
 #include "engine/backend/cpu/tile_rows.h"
 
@@ -232,18 +233,20 @@ HWY_NOINLINE void pack_panel(const LinearArgs& a, std::int64_t o, std::int64_t e
     }
 }
 
-// A tile of Rows x tile_vectors over `depth` inputs; the sums are stored (first block) or added.
-template <int Rows>
-HWY_NOINLINE void multiply(const float* HWY_RESTRICT in, const float* HWY_RESTRICT panel, std::int64_t depth,
-                           float* const* out, std::int64_t o, std::int64_t count, bool add) {
+// A tile of Rows x tile_vectors over `depth` inputs, whose weights are `stride` numbers apart; the sums are
+// stored (first block) or added.
+template <class W, int Rows>
+HWY_NOINLINE void multiply(const float* HWY_RESTRICT in, const typename W::Stored* HWY_RESTRICT weights,
+                           std::int64_t stride, std::int64_t depth, float* const* out, std::int64_t o,
+                           std::int64_t count, bool add) {
     const D d;
     V sum0[Rows], sum1[Rows];
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
         sum0[r] = sum1[r] = hn::Zero(d);
     }
-    for (std::int64_t i = 0; i < depth; ++i, in += tile_stride, panel += tile_outputs) {
-        const V w0 = hn::Load(d, panel), w1 = hn::Load(d, panel + lanes);
+    for (std::int64_t i = 0; i < depth; ++i, in += tile_stride, weights += stride) {
+        const V w0 = W::load(d, weights), w1 = W::load(d, weights + lanes);
 #pragma GCC unroll 16
         for (int r = 0; r < Rows; ++r) {
             const V x = hn::Set(d, in[r]);
@@ -271,27 +274,51 @@ HWY_NOINLINE void multiply(const float* HWY_RESTRICT in, const float* HWY_RESTRI
     }
 }
 
-template <int Rows>
-void multiply_rows(std::int64_t rows, const float* in, const float* panel, std::int64_t depth,
-                   float* const* out, std::int64_t o, std::int64_t count, bool add) {
+template <class W, int Rows>
+void multiply_rows(std::int64_t rows, const float* in, const typename W::Stored* weights, std::int64_t stride,
+                   std::int64_t depth, float* const* out, std::int64_t o, std::int64_t count, bool add) {
     if constexpr (Rows > 0) {
-        rows == Rows ? multiply<Rows>(in, panel, depth, out, o, count, add)
-                     : multiply_rows<Rows - 1>(rows, in, panel, depth, out, o, count, add);
+        rows == Rows ? multiply<W, Rows>(in, weights, stride, depth, out, o, count, add)
+                     : multiply_rows<W, Rows - 1>(rows, in, weights, stride, depth, out, o, count, add);
     }
 }
 
-// The same from an interleaved group.
+// Inputs from `first` on of outputs from o on, which lie side by side.
+template <class W>
+const typename W::Stored* in_group(const LinearArgs& a, std::int64_t o, std::int64_t first) {
+    return static_cast<const typename W::Stored*>(a.weight) +
+           (o / interleave * a.inputs + first) * interleave + o % interleave;
+}
+
 template <class W>
 HWY_NOINLINE void widen_panel(const LinearArgs& a, std::int64_t o, std::int64_t first, std::int64_t last,
                               float* HWY_RESTRICT panel) {
     const D d;
-    const auto* HWY_RESTRICT w = static_cast<const typename W::Stored*>(a.weight) +
-                                 (o / interleave * a.inputs + first) * interleave + o % interleave;
+    const auto* HWY_RESTRICT w = in_group<W>(a, o, first);
     for (std::int64_t i = first; i < last; ++i, w += interleave, panel += tile_outputs) {
 #pragma GCC unroll 2
         for (int v = 0; v < tile_vectors; ++v) {
             hn::Store(W::load(d, w + v * lanes), d, panel + v * lanes);
         }
+    }
+}
+
+// Whether a tile reads interleaved weights as they lie. Where the widening of two vectors hides behind 28
+// multiply-adds that is cheaper than a panel's stores.
+template <class W> constexpr bool in_place = sizeof(typename W::Stored) == sizeof(float) || tile_rows > 6;
+
+// All tiles of outputs from o on over the inputs [first, last).
+template <class W>
+void all_tiles(const LinearArgs& a, const float* packed, const typename W::Stored* weights,
+               std::int64_t stride, const Ahead& ahead, std::int64_t o, std::int64_t end, std::int64_t first,
+               std::int64_t last) {
+    const std::int64_t tiles = TilesKernel(a.rows);
+    for (std::int64_t tile = 0; tile < tiles; ++tile) {
+        ahead.fetch(tile);
+        const TileRows rows = rows_of_tile(a.rows, tile_rows, tile);
+        multiply_rows<W, tile_rows>(rows.last - rows.first,
+                                    packed + tile * TileFloatsKernel(a.inputs) + first * tile_stride, weights,
+                                    stride, last - first, a.out + rows.first, o, end - o, first > 0);
     }
 }
 
@@ -302,17 +329,14 @@ void rows_by_panels(const LinearArgs& a, const float* packed, std::int64_t begin
     for (std::int64_t i = 0; i < a.inputs; i += sum_block) {
         const std::int64_t last = std::min(i + sum_block, a.inputs);
         for (std::int64_t o = begin; o < end; o += tile_outputs) {
-            if (o + tile_outputs <= grouped) {
-                widen_panel<W>(a, o, i, last, panel);
-            } else {
-                pack_panel<W>(a, o, end, i, last, panel);
+            const Ahead ahead(panel_after(a, {o, i}, {tile_outputs, sum_block}, begin, end), tiles);
+            const bool side_by_side = o + tile_outputs <= grouped;
+            if (in_place<W> && side_by_side) {
+                all_tiles<W>(a, packed, in_group<W>(a, o, i), interleave, ahead, o, end, i, last);
+                continue;
             }
-            for (std::int64_t tile = 0; tile < tiles; ++tile) {
-                const TileRows rows = rows_of_tile(a.rows, tile_rows, tile);
-                multiply_rows<tile_rows>(rows.last - rows.first,
-                                         packed + tile * TileFloatsKernel(a.inputs) + i * tile_stride, panel,
-                                         last - i, a.out + rows.first, o, end - o, i > 0);
-            }
+            side_by_side ? widen_panel<W>(a, o, i, last, panel) : pack_panel<W>(a, o, end, i, last, panel);
+            all_tiles<F32>(a, packed, panel, tile_outputs, ahead, o, end, i, last);
         }
     }
 }

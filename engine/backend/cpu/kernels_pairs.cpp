@@ -3,6 +3,7 @@
 // (AVX-512 BF16's vdpbf16ps). As in kernels_linear.cpp vectors run over outputs, and an output is one chain
 // over its inputs in order, block by block; here over pairs of inputs. Highway does not tell these processors
 // apart, so this is written for the one instruction set that it is for.
+#include "engine/backend/cpu/ahead.h"
 #include "engine/backend/cpu/kernels.h"
 #include "engine/backend/cpu/tile_rows.h"
 
@@ -50,25 +51,53 @@ HWY_INLINE __m512i rounded_pairs(const float* in, std::int64_t count) {
     return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
 }
 
-/// Pairs [first, first + count) of 32 outputs that lie side by side: [pair][output].
-void fill_from_group(const LinearArgs& a, std::int64_t o, std::int64_t first, std::int64_t count,
-                     std::uint32_t* panel) {
-    const auto* w = static_cast<const std::uint16_t*>(a.weight) + (o * a.inputs + 2 * first * interleave);
+/// How a multiplication reads the weights of 32 outputs, pair by pair: two vectors.
+struct Weights {
+    __m512bh low, high;
+};
+
+/// Laid out as [pair][output].
+struct Panel {
+    using Stored = std::uint32_t;
+    static constexpr std::int64_t stride = tile_outputs;
+    Weights read(const Stored* at) const {
+        return {reinterpret_cast<__m512bh>(_mm512_load_si512(at)),
+                reinterpret_cast<__m512bh>(_mm512_load_si512(at + width))};
+    }
+    Weights read_half(const Stored* at) const { return read(at); }
+};
+
+/// Side by side, [input][output]: two inputs are brought together in registers, behind the multiplications
+/// of a tile, which is cheaper than a panel's stores.
+struct Group {
+    using Stored = std::uint16_t;
+    static constexpr std::int64_t stride = 2 * interleave;
     static_assert(interleave == tile_outputs);
-    alignas(64) static constexpr std::uint16_t low_order[] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,
+
+    Group() {
+        alignas(64) static constexpr std::uint16_t order[] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,
                                                               37, 6,  38, 7,  39, 8,  40, 9,  41, 10, 42,
                                                               11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
-    const __m512i low = _mm512_load_si512(low_order), high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
-    for (std::int64_t p = 0; p < count; ++p, w += 2 * interleave, panel += tile_outputs) {
-        const bool whole = 2 * (first + p) + 1 < a.inputs;
-        const __m512i even = _mm512_loadu_si512(w);
-        const __m512i odd = whole ? _mm512_loadu_si512(w + interleave) : _mm512_setzero_si512();
-        _mm512_store_si512(panel, _mm512_permutex2var_epi16(even, low, odd));
-        _mm512_store_si512(panel + width, _mm512_permutex2var_epi16(even, high, odd));
+        low = _mm512_load_si512(order);
+        high = _mm512_add_epi16(low, _mm512_set1_epi16(width));
     }
-}
+    Weights read(const Stored* at) const {
+        return together(_mm512_loadu_si512(at), _mm512_loadu_si512(at + interleave));
+    }
+    /// A last input without a second.
+    Weights read_half(const Stored* at) const {
+        return together(_mm512_loadu_si512(at), _mm512_setzero_si512());
+    }
+    Weights together(__m512i even, __m512i odd) const {
+        return {reinterpret_cast<__m512bh>(_mm512_permutex2var_epi16(even, low, odd)),
+                reinterpret_cast<__m512bh>(_mm512_permutex2var_epi16(even, high, odd))};
+    }
 
-/// The same from rows as they are stored; outputs beyond the last repeat it, and nobody reads what they give.
+    __m512i low, high;
+};
+
+/// A panel's pairs [first, first + count) from rows as they are stored; outputs beyond the last repeat it,
+/// and nobody reads what they give.
 void fill_from_rows(const LinearArgs& a, std::int64_t o, std::int64_t first, std::int64_t count,
                     std::uint32_t* panel) {
     for (int half = 0; half < tile_outputs; half += width) {
@@ -93,32 +122,46 @@ void fill_from_rows(const LinearArgs& a, std::int64_t o, std::int64_t first, std
 }
 
 template <int Rows>
-__attribute__((noinline)) void multiply(const std::uint32_t* in, const std::uint32_t* panel,
-                                        std::int64_t depth, float* const* out, std::int64_t o,
-                                        std::int64_t count, bool add) {
+HWY_INLINE void add_products(const Weights& weights, const std::uint32_t* in, __m512* sum0, __m512* sum1) {
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+        const auto x = reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(in[r])));
+        sum0[r] = _mm512_dpbf16_ps(sum0[r], weights.low, x);
+        sum1[r] = _mm512_dpbf16_ps(sum1[r], weights.high, x);
+    }
+}
+
+/// Which inputs of which outputs a multiplication is about.
+struct Block {
+    std::int64_t whole_pairs;
+    bool half_pair; ///< one input more
+    std::int64_t output, outputs;
+    bool add; ///< to what the outputs hold
+};
+
+template <class Source, int Rows>
+__attribute__((noinline)) void multiply(const std::uint32_t* in, const typename Source::Stored* weights,
+                                        const Block& block, float* const* out) {
+    const Source source;
     __m512 sum0[Rows], sum1[Rows];
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
         sum0[r] = sum1[r] = _mm512_setzero_ps();
     }
-    for (std::int64_t p = 0; p < depth; ++p, in += width, panel += tile_outputs) {
-        const auto w0 = reinterpret_cast<__m512bh>(_mm512_load_si512(panel));
-        const auto w1 = reinterpret_cast<__m512bh>(_mm512_load_si512(panel + width));
-#pragma GCC unroll 16
-        for (int r = 0; r < Rows; ++r) {
-            const auto x = reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(in[r])));
-            sum0[r] = _mm512_dpbf16_ps(sum0[r], w0, x);
-            sum1[r] = _mm512_dpbf16_ps(sum1[r], w1, x);
-        }
+    for (std::int64_t p = 0; p < block.whole_pairs; ++p, in += width, weights += Source::stride) {
+        add_products<Rows>(source.read(weights), in, sum0, sum1);
     }
-    const auto mask = [count](std::int64_t from) {
+    if (block.half_pair) {
+        add_products<Rows>(source.read_half(weights), in, sum0, sum1);
+    }
+    const auto mask = [count = block.outputs](std::int64_t from) {
         return static_cast<__mmask16>((1u << std::clamp<std::int64_t>(count - from, 0, width)) - 1);
     };
     const __mmask16 mask0 = mask(0), mask1 = mask(width);
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
-        float* to = out[r] + o;
-        if (add) {
+        float* to = out[r] + block.output;
+        if (block.add) {
             sum0[r] = _mm512_add_ps(_mm512_maskz_loadu_ps(mask0, to), sum0[r]);
             sum1[r] = _mm512_add_ps(_mm512_maskz_loadu_ps(mask1, to + width), sum1[r]);
         }
@@ -127,12 +170,12 @@ __attribute__((noinline)) void multiply(const std::uint32_t* in, const std::uint
     }
 }
 
-template <int Rows>
-void multiply_rows(std::int64_t rows, const std::uint32_t* in, const std::uint32_t* panel, std::int64_t depth,
-                   float* const* out, std::int64_t o, std::int64_t count, bool add) {
+template <class Source, int Rows>
+void multiply_rows(std::int64_t rows, const std::uint32_t* in, const typename Source::Stored* weights,
+                   const Block& block, float* const* out) {
     if constexpr (Rows > 0) {
-        rows == Rows ? multiply<Rows>(in, panel, depth, out, o, count, add)
-                     : multiply_rows<Rows - 1>(rows, in, panel, depth, out, o, count, add);
+        rows == Rows ? multiply<Source, Rows>(in, weights, block, out)
+                     : multiply_rows<Source, Rows - 1>(rows, in, weights, block, out);
     }
 }
 
@@ -186,21 +229,38 @@ void pack(const LinearArgs& a, std::int64_t tile, float* packed) {
     }
 }
 
+/// All rows with a block whose inputs begin at pair `first`.
+template <class Source>
+void all_tiles(const LinearArgs& a, const float* packed, const typename Source::Stored* weights,
+               const Ahead& ahead, std::int64_t first, const Block& block) {
+    const std::int64_t tiles = tiles_of(a.rows, tile_rows);
+    for (std::int64_t tile = 0; tile < tiles; ++tile) {
+        ahead.fetch(tile);
+        const TileRows rows = rows_of_tile(a.rows, tile_rows, tile);
+        const auto* in =
+            reinterpret_cast<const std::uint32_t*>(packed) + tile * tile_pairs(a.inputs) + first * width;
+        multiply_rows<Source, tile_rows>(rows.last - rows.first, in, weights, block, a.out + rows.first);
+    }
+}
+
 void linear(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
     alignas(64) std::uint32_t panel[block_pairs * tile_outputs];
-    const std::int64_t tiles = tiles_of(a.rows, tile_rows), pairs = pairs_of(a.inputs);
+    const std::int64_t pairs = pairs_of(a.inputs), tiles = tiles_of(a.rows, tile_rows);
     const std::int64_t grouped = a.interleaved ? a.outputs / interleave * interleave : 0;
     for (std::int64_t first = 0; first < pairs; first += block_pairs) {
-        const std::int64_t depth = std::min(block_pairs, pairs - first);
+        const std::int64_t whole = std::min(block_pairs, a.inputs / 2 - first);
+        const bool half = first + whole < std::min(pairs, first + block_pairs);
         for (std::int64_t o = begin; o < end; o += tile_outputs) {
-            o + tile_outputs <= grouped ? fill_from_group(a, o, first, depth, panel)
-                                        : fill_from_rows(a, o, first, depth, panel);
-            for (std::int64_t tile = 0; tile < tiles; ++tile) {
-                const TileRows rows = rows_of_tile(a.rows, tile_rows, tile);
-                const auto* in = reinterpret_cast<const std::uint32_t*>(packed) +
-                                 tile * tile_pairs(a.inputs) + first * width;
-                multiply_rows<tile_rows>(rows.last - rows.first, in, panel, depth, a.out + rows.first, o,
-                                         end - o, first > 0);
+            const Block block{whole, half, o, end - o, first > 0};
+            const Ahead ahead(panel_after(a, {o, 2 * first}, {tile_outputs, 2 * block_pairs}, begin, end),
+                              tiles);
+            if (o + tile_outputs <= grouped) {
+                const auto* weights =
+                    static_cast<const std::uint16_t*>(a.weight) + (o * a.inputs + 2 * first * interleave);
+                all_tiles<Group>(a, packed, weights, ahead, first, block);
+            } else {
+                fill_from_rows(a, o, first, whole + half, panel);
+                all_tiles<Panel>(a, packed, panel, ahead, first, block);
             }
         }
     }

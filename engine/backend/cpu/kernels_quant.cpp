@@ -2,10 +2,13 @@
 // Compiled without contraction of multiplications and additions (engine/CMakeLists.txt).
 #include "engine/backend/cpu/kernels_quant.h"
 
+#include "engine/backend/cpu/ahead.h"
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/backend/cpu/kernels_quant.cpp"

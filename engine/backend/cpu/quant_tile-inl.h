@@ -4,18 +4,22 @@
 // (ERGO_QUANT_VNNI). What differs is one step, exact on all: two products of 16 bits a lane or, with VNNI,
 // four of 8.
 //
-// One row reads each strip as it lies, in one stream. Many rows share panels: the numbers of a strip or two,
-// for some groups, taken apart once.
+// One row reads each strip as it lies, in one stream. Many rows take a strip or two for some groups, which
+// stay in the first cache while all tiles of rows pass: as they lie where there are registers enough to hide
+// the taking apart behind a tile's products, else as a panel that is taken apart once.
 
 constexpr std::uint32_t bytes_in_pairs = 0x00ff00ff, halves_in_pairs = 0x000f000f,
                         halves_in_fours = 0x0f0f0f0f;
 constexpr int block_groups = 16; // of a panel
 #if HWY_TARGET == HWY_AVX3
 constexpr int tile_rows = 6, tile_strips = 2; // 12 sums and 12 totals of 32 registers
+constexpr bool strips_as_they_lie = true;
 #elif HWY_TARGET == HWY_AVX2
 constexpr int tile_rows = 4, tile_strips = 1; // 8 sums of 16 registers
+constexpr bool strips_as_they_lie = false;
 #else
 constexpr int tile_rows = 2, tile_strips = 1;
+constexpr bool strips_as_they_lie = false;
 #endif
 constexpr int tile_vectors = tile_strips * parts, tile_outputs = tile_strips * 16;
 
@@ -107,13 +111,31 @@ HWY_INLINE VF add_group(VF total, VI sum, VF scale, VF input_scale, VF minimum, 
     return total;
 }
 
-/// Sums [.., + 16) of bias, from `total`.
+/// The first `count` of a tile's outputs, or all where there are more.
 HWY_INLINE void store(float* out, std::int64_t count, const VF* total, int vectors) {
+    if (count >= vectors * lanes) {
+        for (int v = 0; v < vectors; ++v) {
+            hn::StoreU(total[v], DF(), out + v * lanes);
+        }
+        return;
+    }
     HWY_ALIGN float whole[tile_outputs];
     for (int v = 0; v < vectors; ++v) {
         hn::Store(total[v], DF(), whole + v * lanes);
     }
-    std::copy_n(whole, std::min<std::int64_t>(count, vectors * lanes), out);
+    std::copy_n(whole, count, out);
+}
+
+/// What a tile's outputs hold, 0 beyond the first `count`.
+HWY_INLINE void load(const float* out, std::int64_t count, VF* total, int vectors) {
+    HWY_ALIGN float whole[tile_outputs] = {};
+    if (count < vectors * lanes) {
+        std::copy_n(out, count, whole);
+        out = whole;
+    }
+    for (int v = 0; v < vectors; ++v) {
+        total[v] = hn::LoadU(DF(), out + v * lanes);
+    }
 }
 
 // --- one row ---------------------------------------------------------------------------------------------
@@ -162,14 +184,61 @@ HWY_NOINLINE void strip_of_row(const QuantLinearArgs& a, std::int64_t output) {
 }
 
 // --- many rows -------------------------------------------------------------------------------------------
-template <DType Form, bool Bytes> struct Panel {
+// What a multiplication reads of its weights, group by group of those at hand: numbers of a block's step, of
+// vector v of the outputs, and scales and minimums.
+
+/// Strips as they lie; outputs beyond the last strip repeat it.
+template <DType Form_, bool Bytes_> struct Strips {
+    static constexpr DType Form = Form_;
+    static constexpr bool Bytes = Bytes_;
     using N = Numbers<Form, Bytes>;
-    HWY_ALIGN std::int32_t numbers[block_groups * N::group_steps * tile_outputs]; // [group, step, output]
-    HWY_ALIGN float scales[block_groups * tile_outputs];                          // [group, output]
+
+    const std::byte* strips[tile_strips];
+
+    void read(const QuantLinearArgs& a, std::int64_t output, std::int64_t first, std::int64_t /*count*/) {
+        for (int s = 0; s < tile_strips; ++s) {
+            const std::int64_t strip = std::min(output / strip_outputs + s, strips_of(a.outputs) - 1);
+            strips[s] = a.weight + strip * strip_bytes(Form, a.inputs) + first * strip_group_bytes(Form);
+        }
+    }
+    HWY_INLINE const std::byte* group(std::int64_t g, int v) const {
+        return strips[v / parts] + g * strip_group_bytes(Form);
+    }
+    HWY_INLINE VI numbers(std::int64_t g, int block, int step, int v) const {
+        VI steps[N::steps];
+        N::take_apart(group(g, v) + group_scale_bytes(Form) + 64 * block + v % parts * lanes * 4, steps);
+        return steps[step];
+    }
+    HWY_INLINE VF scale(std::int64_t g, int v) const {
+        return load_halves(group(g, v) + v % parts * lanes * 2);
+    }
+    HWY_INLINE VF minimum(std::int64_t g, int v) const {
+        return load_halves(group(g, v) + 32 + v % parts * lanes * 2);
+    }
+};
+
+template <DType Form_, bool Bytes_> struct Panel {
+    static constexpr DType Form = Form_;
+    static constexpr bool Bytes = Bytes_;
+    using N = Numbers<Form, Bytes>;
+
+    HWY_ALIGN std::int32_t all_numbers[block_groups * N::group_steps * tile_outputs]; // [group, step, output]
+    HWY_ALIGN float scales[block_groups * tile_outputs];                              // [group, output]
     HWY_ALIGN float minimums[Form == DType::q4 ? block_groups * tile_outputs : lanes];
 
+    HWY_INLINE VI numbers(std::int64_t g, int block, int step, int v) const {
+        return hn::Load(DI(), all_numbers + (g * N::group_steps + N::place(block, step)) * tile_outputs +
+                                  v * lanes);
+    }
+    HWY_INLINE VF scale(std::int64_t g, int v) const {
+        return hn::Load(DF(), scales + g * tile_outputs + v * lanes);
+    }
+    HWY_INLINE VF minimum(std::int64_t g, int v) const {
+        return hn::Load(DF(), minimums + g * tile_outputs + v * lanes);
+    }
+
     /// Groups [first, first + count) of the outputs from `output` on; those beyond the last strip repeat it.
-    void fill(const QuantLinearArgs& a, std::int64_t output, std::int64_t first, std::int64_t count) {
+    void read(const QuantLinearArgs& a, std::int64_t output, std::int64_t first, std::int64_t count) {
         for (int s = 0; s < tile_strips; ++s) {
             const std::int64_t strip = std::min(output / strip_outputs + s, strips_of(a.outputs) - 1);
             fill_strip(a.weight + strip * strip_bytes(Form, a.inputs) + first * strip_group_bytes(Form),
@@ -188,8 +257,8 @@ template <DType Form, bool Bytes> struct Panel {
                     N::take_apart(from, step);
                     for (int s = 0; s < N::steps; ++s) {
                         hn::Store(step[s], DI(),
-                                  numbers + (g * N::group_steps + N::place(b, s)) * tile_outputs + column +
-                                      v * lanes);
+                                  all_numbers + (g * N::group_steps + N::place(b, s)) * tile_outputs +
+                                      column + v * lanes);
                     }
                 }
             }
@@ -204,11 +273,12 @@ template <DType Form, bool Bytes> struct Panel {
     }
 };
 
-// Rows [row, row + Rows): groups [first, first + count) of a panel added to what `out` holds, or to 0.
-template <DType Form, bool Bytes, int Rows>
-HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Panel<Form, Bytes>& panel, std::int64_t row,
+// Rows [row, row + Rows): groups [first, first + count) of the weights added to what `out` holds, or to 0.
+template <class Weights, int Rows>
+HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Weights& weights, std::int64_t row,
                            std::int64_t output, std::int64_t first, std::int64_t count) {
-    using N = Numbers<Form, Bytes>;
+    constexpr DType Form = Weights::Form;
+    using N = typename Weights::N;
     const std::int64_t groups = a.in.groups, stride = groups * 4 * N::group_steps;
     const std::byte* in = a.in.numbers + row * stride + first * 4 * N::group_steps;
     const std::int64_t at = row * groups + first,
@@ -216,17 +286,16 @@ HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Panel<Form, Bytes>& p
     VF total[Rows][tile_vectors];
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
-        HWY_ALIGN float before[tile_outputs] = {};
         if (first > 0) {
-            std::copy_n(a.out[row + r] + output, wide, before);
+            load(a.out[row + r] + output, wide, total[r], tile_vectors);
+            continue;
         }
 #pragma GCC unroll 8
         for (int v = 0; v < tile_vectors; ++v) {
-            total[r][v] = hn::Load(DF(), before + v * lanes);
+            total[r][v] = hn::Zero(DF());
         }
     }
-    const std::int32_t* weights = panel.numbers;
-    for (std::int64_t g = 0; g < count; ++g) {
+    for (std::int64_t g = 0; g < count; ++g, in += 4 * N::group_steps) {
         VI sum[Rows][tile_vectors];
 #pragma GCC unroll 8
         for (int r = 0; r < Rows; ++r) {
@@ -237,27 +306,27 @@ HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Panel<Form, Bytes>& p
                 sum[r][v] = start;
             }
         }
-        for (int s = 0; s < N::group_steps; ++s, weights += tile_outputs, in += 4) {
+#pragma GCC unroll 16
+        for (int step = 0; step < N::group_steps; ++step) {
+            const int block = step / N::steps, part = step % N::steps;
             VI w[tile_vectors];
 #pragma GCC unroll 8
             for (int v = 0; v < tile_vectors; ++v) {
-                w[v] = hn::Load(DI(), weights + v * lanes);
+                w[v] = weights.numbers(g, block, part, v);
             }
 #pragma GCC unroll 8
             for (int r = 0; r < Rows; ++r) {
-                const VI x = load_inputs(in + r * stride);
+                const VI x = load_inputs(in + r * stride + 4 * N::place(block, part));
 #pragma GCC unroll 8
                 for (int v = 0; v < tile_vectors; ++v) {
-                    sum[r][v] = dot<Bytes>(sum[r][v], w[v], x);
+                    sum[r][v] = dot<Weights::Bytes>(sum[r][v], w[v], x);
                 }
             }
         }
 #pragma GCC unroll 8
         for (int v = 0; v < tile_vectors; ++v) {
-            const VF scale = hn::Load(DF(), panel.scales + g * tile_outputs + v * lanes);
-            const VF minimum = Form == DType::q4
-                                   ? hn::Load(DF(), panel.minimums + g * tile_outputs + v * lanes)
-                                   : hn::Zero(DF());
+            const VF scale = weights.scale(g, v);
+            const VF minimum = Form == DType::q4 ? weights.minimum(g, v) : hn::Zero(DF());
 #pragma GCC unroll 8
             for (int r = 0; r < Rows; ++r) {
                 const std::int64_t i = at + r * groups + g;
@@ -272,44 +341,64 @@ HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Panel<Form, Bytes>& p
     }
 }
 
-template <DType Form, bool Bytes, int Rows>
-void multiply_rows(const QuantLinearArgs& a, const Panel<Form, Bytes>& panel, std::int64_t row,
-                   std::int64_t rows, std::int64_t output, std::int64_t first, std::int64_t count) {
+template <class Weights, int Rows>
+void multiply_rows(const QuantLinearArgs& a, const Weights& weights, std::int64_t row, std::int64_t rows,
+                   std::int64_t output, std::int64_t first, std::int64_t count) {
     if constexpr (Rows > 0) {
-        rows == Rows ? multiply<Form, Bytes, Rows>(a, panel, row, output, first, count)
-                     : multiply_rows<Form, Bytes, Rows - 1>(a, panel, row, rows, output, first, count);
+        rows == Rows ? multiply<Weights, Rows>(a, weights, row, output, first, count)
+                     : multiply_rows<Weights, Rows - 1>(a, weights, row, rows, output, first, count);
     }
 }
 
-template <DType Form, bool Bytes>
-void rows_by_panels(const QuantLinearArgs& a, std::int64_t begin, std::int64_t end) {
-    Panel<Form, Bytes> panel;
+/// Where the weights of the panel after that of (output, first) are.
+Pieces next_panel(const QuantLinearArgs& a, std::int64_t output, std::int64_t first, std::int64_t begin,
+                  std::int64_t end) {
+    output += tile_outputs;
+    if (output >= end) {
+        output = begin;
+        first += block_groups;
+    }
+    const std::int64_t count = std::min<std::int64_t>(block_groups, a.in.groups - first);
+    if (count <= 0) {
+        return {};
+    }
+    const std::int64_t stride = strip_bytes(a.form, a.inputs), group = strip_group_bytes(a.form);
+    return {a.weight + output / strip_outputs * stride + first * group, tile_strips, stride, count * group};
+}
+
+template <class Weights> void rows_by_tiles(const QuantLinearArgs& a, std::int64_t begin, std::int64_t end) {
+    Weights weights;
     const std::int64_t tiles = (a.rows + tile_rows - 1) / tile_rows; // they share the rows evenly
     for (std::int64_t first = 0; first < a.in.groups; first += block_groups) {
         const std::int64_t count = std::min<std::int64_t>(block_groups, a.in.groups - first);
         for (std::int64_t o = begin; o < end; o += tile_outputs) {
-            panel.fill(a, o, first, count);
+            weights.read(a, o, first, count);
+            const Ahead ahead(next_panel(a, o, first, begin, end), tiles);
             for (std::int64_t tile = 0; tile < tiles; ++tile) {
+                ahead.fetch(tile);
                 const std::int64_t row = a.rows * tile / tiles;
-                multiply_rows<Form, Bytes, tile_rows>(a, panel, row, a.rows * (tile + 1) / tiles - row, o,
-                                                      first, count);
+                multiply_rows<Weights, tile_rows>(a, weights, row, a.rows * (tile + 1) / tiles - row, o,
+                                                  first, count);
             }
         }
     }
 }
 
 template <DType Form, bool Bytes>
+using Many = std::conditional_t<strips_as_they_lie, Strips<Form, Bytes>, Panel<Form, Bytes>>;
+
+template <DType Form, bool Bytes>
 void linear_of(const QuantLinearArgs& a, std::int64_t begin, std::int64_t end) {
     if (a.rows > 1) {
-        rows_by_panels<Form, Bytes>(a, begin, end);
+        rows_by_tiles<Many<Form, Bytes>>(a, begin, end);
     } else {
         for (std::int64_t o = begin; o < end; o += strip_outputs) {
             strip_of_row<Form, Bytes>(a, o);
         }
     }
     for (std::int64_t r = 0; r < a.rows; ++r) {
-        for (std::int64_t o = begin; o < end; ++o) {
-            a.out[r][o] += a.bias ? a.bias[o] : 0.0f;
+        for (std::int64_t o = begin; a.bias && o < end; ++o) {
+            a.out[r][o] += a.bias[o];
         }
         activate_in_place(hn::ScalableTag<float>(), a.activation, a.out[r] + begin, end - begin);
     }

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Weights fetched before they are wanted. A prompt's products spread a panel of weights out, then multiply
+// all rows with it; without help, the memory rests meanwhile and the processor waits for the next panel.
+// A value on the stack of the thread that multiplies.
+#pragma once
+
+#include "engine/backend/cpu/kernels.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+namespace ergo::cpu {
+
+/// Pieces of memory of the same size, at the same distance from each other.
+struct Pieces {
+    const void* first = nullptr;
+    std::int64_t count = 0, stride = 0, bytes = 0;
+};
+
+/// Asks for `pieces` in `shares` equal shares, into the second cache: what is multiplied just now stays in
+/// the first. Memory that cannot be read is not touched.
+class Ahead {
+  public:
+    Ahead(const Pieces& pieces, std::int64_t shares)
+        : pieces_(pieces), lines_((pieces.bytes + line - 1) / line), shares_(shares) {}
+
+    void fetch(std::int64_t share) const {
+        const std::int64_t lines = lines_ * pieces_.count, end = lines * (share + 1) / shares_;
+        std::int64_t i = lines * share / shares_;
+        if (i == end) {
+            return;
+        }
+        const auto* piece = static_cast<const std::byte*>(pieces_.first) + i / lines_ * pieces_.stride;
+        for (std::int64_t at = i % lines_; i < end; ++i, ++at) {
+            if (at == lines_) {
+                at = 0;
+                piece += pieces_.stride;
+            }
+            __builtin_prefetch(piece + at * line, 0, 2);
+        }
+    }
+
+  private:
+    static constexpr std::int64_t line = 64; // bytes
+
+    Pieces pieces_;
+    std::int64_t lines_, shares_;
+};
+
+/// A corner or a size of a panel.
+struct PanelExtent {
+    std::int64_t outputs = 0, inputs = 0;
+};
+
+/// Where the weights of the panel after the one at `corner` lie: outputs [begin, end) go by before the
+/// inputs do. None after the last.
+inline Pieces panel_after(const LinearArgs& a, PanelExtent corner, PanelExtent size, std::int64_t begin,
+                          std::int64_t end) {
+    corner.outputs += size.outputs;
+    if (corner.outputs >= end) {
+        corner = {begin, corner.inputs + size.inputs};
+    }
+    const std::int64_t inputs = std::min(size.inputs, a.inputs - corner.inputs);
+    if (inputs <= 0) {
+        return {};
+    }
+    const auto element = static_cast<std::int64_t>(dtype_size(a.type));
+    const auto* weight = static_cast<const std::byte*>(a.weight);
+    if (a.interleaved && corner.outputs < a.outputs / interleave * interleave) {
+        // A group lies in one piece; the panels of part of one share it, and the first asks.
+        const bool asked = corner.outputs % interleave != 0;
+        return {weight + (corner.outputs * a.inputs + corner.inputs * interleave) * element, asked ? 0 : 1, 0,
+                inputs * interleave * element};
+    }
+    return {weight + (corner.outputs * a.inputs + corner.inputs) * element,
+            std::min(size.outputs, a.outputs - corner.outputs), a.inputs * element, inputs * element};
+}
+
+} // namespace ergo::cpu
