@@ -38,7 +38,9 @@ Syntax synth_syntax() {
              {"--out", "DIR", "folder to write (made if absent)"},
              {"--as", "CONTAINER", "what to write: " + list(container_names()) + " (default: safetensors)"},
              {"--shards", "N", "that many safetensors files and their index"},
-             {"--dtype", "D", "f32, bf16 or f16 (default: as published); for gguf also q8_0 and q4_0"},
+             {"--dtype", "D",
+              "f32, bf16 or f16 (default: as published); for gguf also q8_0, q4_0, q4_k, q5_k, q6_k "
+              "and q4_k_m"},
              {"--seed", "S", "seed of the weights (default 1)"}}};
 }
 

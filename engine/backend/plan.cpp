@@ -3,11 +3,16 @@
 
 #include "engine/base/half.h"
 #include "engine/tensor/grouped.h"
+#include "engine/tensor/super_blocks.h"
 
 namespace ergo {
 
 std::optional<DType> WeightInfo::grouped() const {
     return tensor.shape().size() == 2 ? grouped_form(type()) : std::nullopt;
+}
+
+std::optional<DType> WeightInfo::whole_numbers() const {
+    return tensor.shape().size() == 2 && is_super_block(type()) ? std::optional(type()) : grouped();
 }
 
 std::vector<float> WeightInfo::values() const {

@@ -31,6 +31,9 @@ struct WeightInfo {
     /// backend that has kernels for them rounds the other factor too, once a row, as `reference/grouped.h`
     /// says; one that has none runs `values()`.
     std::optional<DType> grouped() const;
+    /// The same, or q4_k, q5_k or q6_k for a matrix in such blocks (engine/tensor/super_blocks.h): what a
+    /// backend may keep in whole numbers if it has kernels for it.
+    std::optional<DType> whole_numbers() const;
     /// The elements as they are run, in float32.
     std::vector<float> values() const;
 };
@@ -57,8 +60,8 @@ struct StateInfo {
     std::string name;
     std::int64_t width = 0; ///< float32 elements a position
     StateHeads heads{};
-    /// What a row is rounded to where it is remembered: f32 as it is, bf16 or q8 (engine/backend/rounded_state.h).
-    /// Of whole heads of keys and values alone.
+    /// What a row is rounded to where it is remembered: f32 as it is, bf16 or q8
+    /// (engine/backend/rounded_state.h). Of whole heads of keys and values alone.
     DType stored = DType::f32;
 };
 
@@ -94,8 +97,8 @@ struct TapBinding {
 struct Plan {
     std::int64_t max_rows = 1; ///< a step may have 1..max_rows rows
     std::vector<BufferInfo> buffers;
-    std::vector<Op> ops; ///< in order of execution
-    BufferId logits;     ///< [rows or 1, vocabulary]; none for a plan that ends earlier (tests)
+    std::vector<Op> ops;          ///< in order of execution
+    BufferId logits;              ///< [rows or 1, vocabulary]; none for a plan that ends earlier (tests)
     std::vector<TapBinding> taps; ///< with logits, all that is read after a run. Without logits: anything is
 
     BufferId add_buffer(std::string name, std::int64_t width,

@@ -11,9 +11,11 @@
 #include "engine/lab/synth_tensor.h"
 #include "engine/model/qwen2/config.h"
 #include "engine/tensor/blocks.h"
+#include "engine/tensor/super_blocks.h"
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace ergo {
@@ -69,13 +71,37 @@ void write_shards(const Checkpoint& checkpoint, const fs::path& folder, int coun
 }
 
 DType gguf_type(const std::string& name) {
-    for (const DType type : {DType::f32, DType::f16, DType::bf16, DType::q8_0, DType::q4_0}) {
+    for (const DType type : {DType::f32, DType::f16, DType::bf16, DType::q8_0, DType::q4_0, DType::q4_k,
+                             DType::q5_k, DType::q6_k}) {
         if (name == dtype_name(type)) {
             return type;
         }
     }
     throw Error(ErrorKind::usage, "'" + printable(name, 40) + "' is no type to write a GGUF file in.",
-                {.advice = "There are f32, f16, bf16, q8_0 and q4_0."});
+                {.advice = "There are f32, f16, bf16, q8_0, q4_0, q4_k, q5_k, q6_k and q4_k_m."});
+}
+
+/// Whether "q4_k_m" gives a layer's values and its second feed-forward matrix more bits: the first and the
+/// last eighth of the layers and every third between.
+bool has_more_bits(int layer, int layers) {
+    return layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
+}
+
+/// The matrix `name` (GGUF's) in a file of type `dtype`. "q4_k_m" mixes as files of that name do: q6_k for
+/// the output head (the table where it is tied) and, in some layers, values and the second feed-forward
+/// matrix; else q4_k. Rows that are no whole blocks of 256 become q8_0.
+DType matrix_type(const std::string& dtype, const std::string& name, const Shape& shape, int layers,
+                  bool tied) {
+    DType type = DType::q4_k;
+    if (dtype != "q4_k_m") {
+        type = gguf_type(dtype);
+    } else if (name == (tied ? "token_embd.weight" : "output.weight")) {
+        type = DType::q6_k;
+    } else if (int layer = 0; (name.ends_with(".attn_v.weight") || name.ends_with(".ffn_down.weight")) &&
+                              std::sscanf(name.c_str(), "blk.%d.", &layer) == 1) {
+        type = has_more_bits(layer, layers) ? DType::q6_k : DType::q4_k;
+    }
+    return is_super_block(type) && shape.back() % super_inputs != 0 ? DType::q8_0 : type;
 }
 
 Tensor in_type(const Tensor& tensor, DType type) {
@@ -115,12 +141,20 @@ void write_as_gguf(const Checkpoint& checkpoint, const fs::path& path, const std
                    const Progress& progress, const CancelToken& cancel) {
     const GgufArchitecture architecture = GgufArchitecture::named("qwen2"); // the only one that is known
     const Named tensors = tensors_in_order(checkpoint);
-    std::vector<GgufPlace> places;
+    std::vector<std::string> names;
     for (const auto& [name, tensor] : tensors) {
+        names.push_back(architecture.gguf_name(name));
+    }
+    const qwen2::Config config = qwen2::Config::parse(checkpoint.config_json());
+    const bool tied = std::ranges::find(names, "output.weight") == names.end();
+    std::vector<GgufPlace> places;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        const Tensor& tensor = tensors[i].second;
         const DType type = tensor.shape().size() < 2 ? DType::f32
                            : dtype.empty()           ? tensor.dtype()
-                                                     : gguf_type(dtype);
-        places.push_back({architecture.gguf_name(name), type, tensor.shape()});
+                                                     : matrix_type(dtype, names[i], tensor.shape(),
+                                                                   static_cast<int>(config.num_hidden_layers), tied);
+        places.push_back({names[i], type, tensor.shape()});
     }
     auto metadata = architecture.metadata_of(plain_config(checkpoint.config_json()));
     // Other engines ask for a tokenizer even where they are only to be measured.

@@ -19,7 +19,8 @@ std::vector<std::string> container_names();
 struct ContainerRequest {
     std::string container = "safetensors";
     int shards = 1; ///< safetensors alone
-    /// Of the matrices in GGUF (vectors are f32 there): f32, f16, bf16, q8_0, q4_0; empty: as they are.
+    /// Of the matrices in GGUF (vectors are f32 there): f32, f16, bf16, q8_0, q4_0, q4_k, q5_k, q6_k, or
+    /// q4_k_m: q4_k with some in q6_k, as files of that name mix them; empty: as they are.
     std::string dtype;
 };
 

@@ -3,6 +3,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/half.h"
+#include "engine/tensor/super_blocks.h"
 
 #include <algorithm>
 #include <cmath>
@@ -82,61 +83,11 @@ void decode_q5_1(const std::byte* b, float* x) {
     }
 }
 
-/// Scale and minimum, 6 bits each, of group j of 8, packed into 12 bytes.
-struct GroupScale {
-    GroupScale(const std::byte* packed, int j) {
-        const auto at = [&](int i) { return static_cast<int>(packed[i]); };
-        if (j < 4) {
-            scale = at(j) & 63;
-            minimum = at(j + 4) & 63;
-        } else {
-            scale = (at(j + 4) & 15) | (at(j - 4) >> 6) << 4;
-            minimum = at(j + 4) >> 4 | (at(j) >> 6) << 4;
-        }
-    }
-    int scale, minimum;
-};
-
-/// q4_k, and q5_k where `fifth` (32 bytes, bit j of byte l for group j) is not null.
-void decode_k(const std::byte* b, const std::byte* fifth, const std::byte* nibbles, float* x) {
-    const float d = half_at(b), dmin = half_at(b + 2);
-    for (int j = 0; j < 8; ++j) {
-        const GroupScale group(b + 4, j);
-        const float scale = d * static_cast<float>(group.scale);
-        const float minimum = dmin * static_cast<float>(group.minimum);
-        const std::byte* run = nibbles + j / 2 * 32; // groups 2r and 2r + 1 share a run of 32 bytes
-        for (int l = 0; l < 32; ++l) {
-            int q = j % 2 ? high(run[l]) : low(run[l]);
-            if (fifth) {
-                q += (static_cast<int>(fifth[l]) >> j & 1) << 4;
-            }
-            x[j * 32 + l] = scale * static_cast<float>(q) - minimum;
-        }
-    }
-}
-
-void decode_q4_k(const std::byte* b, float* x) {
-    decode_k(b, nullptr, b + 16, x);
-}
-
-void decode_q5_k(const std::byte* b, float* x) {
-    decode_k(b, b + 16, b + 48, x);
-}
-
-void decode_q6_k(const std::byte* b, float* x) {
-    const float d = half_at(b + 208);
-    for (int half = 0; half < 2; ++half) {
-        const std::byte *lows = b + half * 64, *highs = b + 128 + half * 32, *scales = b + 192 + half * 8;
-        for (int quarter = 0; quarter < 4; ++quarter) {
-            for (int l = 0; l < 32; ++l) {
-                const std::byte nibbles = lows[l + quarter % 2 * 32];
-                const int two = static_cast<int>(highs[l]) >> (2 * quarter) & 3;
-                const int q = ((quarter < 2 ? low(nibbles) : high(nibbles)) | two << 4) - 32;
-                const float scale = d * static_cast<float>(as_signed(scales[2 * quarter + l / 16]));
-                x[half * 128 + quarter * 32 + l] = scale * static_cast<float>(q);
-            }
-        }
-    }
+/// q4_k, q5_k and q6_k.
+template <DType Type> void decode_super(const std::byte* b, float* x) {
+    SuperBlock block;
+    take_apart(Type, b, block);
+    values_of(Type, block, x);
 }
 
 template <class Decode>
@@ -197,26 +148,33 @@ void decode_blocks(DType type, std::span<const std::byte> blocks, std::span<floa
     case DType::q5_1:
         return each_block(type, blocks, out, decode_q5_1);
     case DType::q4_k:
-        return each_block(type, blocks, out, decode_q4_k);
+        return each_block(type, blocks, out, decode_super<DType::q4_k>);
     case DType::q5_k:
-        return each_block(type, blocks, out, decode_q5_k);
+        return each_block(type, blocks, out, decode_super<DType::q5_k>);
     default:
-        return each_block(type, blocks, out, decode_q6_k);
+        return each_block(type, blocks, out, decode_super<DType::q6_k>);
     }
 }
 
 void encode_blocks(DType type, std::span<const float> values, std::span<std::byte> out) {
     check_sizes(type, out.size(), values.size());
+    const auto each = [&](auto encode) {
+        const auto elements = static_cast<std::size_t>(block_elements(type));
+        const std::size_t bytes = block_bytes(type);
+        for (std::size_t i = 0; i * elements < values.size(); ++i) {
+            encode(values.data() + i * elements, out.data() + i * bytes);
+        }
+    };
+    if (is_super_block(type)) {
+        return each(
+            [&](const float* x, std::byte* b) { put_together(type, round_to_super_block(type, x), b); });
+    }
     if (type != DType::q8_0 && type != DType::q4_0) {
         throw Error(ErrorKind::unsupported,
                     "numbers cannot be written as " + std::string(dtype_name(type)) + ".",
-                    {.advice = "Choose q8_0 or q4_0."});
+                    {.advice = "Choose q8_0, q4_0, q4_k, q5_k or q6_k."});
     }
-    const auto encode = type == DType::q8_0 ? encode_q8_0 : encode_q4_0;
-    const std::size_t bytes = block_bytes(type);
-    for (std::size_t i = 0; i * 32 < values.size(); ++i) {
-        encode(values.data() + i * 32, out.data() + i * bytes);
-    }
+    each(type == DType::q8_0 ? encode_q8_0 : encode_q4_0);
 }
 
 } // namespace ergo

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Block-quantised numbers to float32 and (for two simple types) back. Pure functions, any thread.
+// Block-quantised numbers to float32 and (for most types) back. Pure functions, any thread.
 // The layouts are ggml's (ggml-org/ggml, docs/gguf.md and its quantisation structures).
 #pragma once
 
@@ -14,7 +14,8 @@ namespace ergo {
 void decode_blocks(DType type, std::span<const std::byte> blocks, std::span<float> out);
 
 /// Nearest values in q8_0 (scale: largest magnitude / 127) or q4_0 (scale: the value of largest magnitude /
-/// -8). Sizes as in decode_blocks; the values are finite. Throws Error(unsupported) for another type.
+/// -8), or in q4_k, q5_k, q6_k (round_to_super_block). Sizes as in decode_blocks; the values are finite.
+/// Throws Error(unsupported) for another type.
 void encode_blocks(DType type, std::span<const float> values, std::span<std::byte> out);
 
 } // namespace ergo

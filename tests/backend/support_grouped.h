@@ -5,6 +5,7 @@
 #include "engine/base/half.h"
 #include "engine/tensor/blocks.h"
 #include "engine/tensor/grouped.h"
+#include "engine/tensor/super_blocks.h"
 #include "tests/backend/support_plans.h"
 
 #include <QTest>
@@ -30,10 +31,11 @@ inline Tensor blocks_of(DType type, std::int64_t outputs, std::int64_t inputs, C
     for (std::byte& b : bytes) {
         b = static_cast<std::byte>(static_cast<int>((random.uniform() + 1) * 128) & 255);
     }
+    const float scale = is_super_block(type) ? 1e-3f : 0.01f;
     for (std::size_t at = 0; at < bytes.size(); at += block_bytes(type)) {
-        put_half(random.uniform() * 0.01f, bytes.data() + at);
-        if (type == DType::q4_1) {
-            put_half(random.uniform() * 0.1f, bytes.data() + at + 2);
+        put_half(random.uniform() * scale, bytes.data() + at + (type == DType::q6_k ? 208 : 0));
+        if (type == DType::q4_1 || type == DType::q4_k || type == DType::q5_k) {
+            put_half(random.uniform() * scale * 10, bytes.data() + at + 2);
         }
     }
     const auto owner = kept(std::move(bytes));

@@ -2,6 +2,7 @@
 // Products with weights in whole numbers: on every instruction set of this machine and any number of threads
 // the bits of the plain reference.
 #include "engine/backend/cpu/cpu_backend.h"
+#include "engine/backend/cpu/cpu_sizes.h"
 #include "engine/backend/cpu/kernels_quant.h"
 #include "engine/backend/reference/reference_backend.h"
 #include "tests/backend/support_grouped.h"
@@ -132,6 +133,130 @@ class TestQuantOps : public QObject {
         QCOMPARE(info.values(), stored.to_floats());
         const std::string message = on_every_instruction_set(test);
         QVERIFY2(message.empty(), message.c_str());
+    }
+
+    void blocks_of_256_data() {
+        QTest::addColumn<int>("type");
+        QTest::addColumn<int>("outputs");
+        QTest::addColumn<int>("inputs");
+        QTest::addColumn<int>("bits"); // of the rounded inputs
+        for (const DType type : {DType::q4_k, DType::q5_k, DType::q6_k}) {
+            for (const auto& [outputs, inputs] :
+                 {std::pair{1, 256}, {16, 512}, {17, 256}, {33, 768}, {65, 1280}, {200, 256}, {47, 2304}}) {
+                for (const int bits : {8, 16}) {
+                    QTest::addRow("%s %dx%d, inputs of %d bits", dtype_name(type).data(), outputs, inputs,
+                                  bits)
+                        << static_cast<int>(type) << outputs << inputs << bits;
+                }
+            }
+        }
+    }
+
+    // Nothing of the weights is rounded, and what runs as one op may be of several types.
+    void blocks_of_256() {
+        QFETCH(int, type);
+        QFETCH(int, outputs);
+        QFETCH(int, inputs);
+        QFETCH(int, bits);
+        const Rounding rounding = bits == 8 ? Rounding::bits8 : Rounding::bits16;
+        Case test(static_cast<std::uint64_t>(outputs), 70);
+        const BufferId in = test.input(inputs), out = test.buffer(outputs), biased = test.buffer(outputs),
+                       other = test.buffer(21);
+        const Tensor stored = blocks_of(static_cast<DType>(type), outputs, inputs, test);
+        const WeightId weight = test.tables.add_weight("stored", stored);
+        const WeightInfo& info = test.tables.weights.back();
+        QCOMPARE(info.whole_numbers(), std::optional(static_cast<DType>(type)));
+        QCOMPARE(info.values(), stored.to_floats());
+        QCOMPARE(cpu::run_type(info), static_cast<DType>(type));
+        const std::uint64_t held = cpu::run_bytes(stored.dtype(), outputs, inputs);
+        QVERIFY(held * 100 <= std::uint64_t{103} * stored.byte_size() *
+                                  std::uint64_t((outputs + 15) / 16 * 16) / std::uint64_t(outputs));
+        test.add(Linear{in, weight, {}, out, {}, rounding});
+        test.add(Linear{in, weight, test.weight({outputs}), biased, {}, rounding});
+        const Tensor beside = blocks_of(DType::q8_0, 21, inputs, test);
+        test.add(Linear{in, test.tables.add_weight("beside", beside), {}, other, {}, rounding});
+        const std::string message = ::on_every_instruction_set([&](const std::string&, bool vnni) {
+            return difference(*reference_, *cpu::make_backend(2, vnni), test, chunks, 0);
+        });
+        QVERIFY2(message.empty(), message.c_str());
+    }
+
+    // The numbers of the format themselves: what a product says of an input of one 1 is a column of the
+    // matrix.
+    void blocks_of_256_are_the_formats_numbers() {
+        for (const DType type : {DType::q4_k, DType::q5_k, DType::q6_k}) {
+            constexpr std::int64_t outputs = 35, inputs = 512;
+            Case random(3);
+            const Tensor stored = blocks_of(type, outputs, inputs, random);
+            const std::vector<float> expected = stored.to_floats();
+            const std::int64_t bytes = cpu::strip_bytes(type, inputs);
+            std::vector<std::byte> strips(static_cast<std::size_t>(bytes * cpu::strips_of(outputs)));
+            for (std::int64_t s = 0; s < cpu::strips_of(outputs); ++s) {
+                cpu::pack_strip(stored, type, s, strips.data() + s * bytes);
+            }
+            std::vector<float> row(inputs);
+            for (std::int64_t o = 0; o < outputs; ++o) {
+                cpu::unpack_row(strips.data(), type, o, row);
+                SAME_BITS(row, std::span(expected).subspan(static_cast<std::size_t>(o * inputs), inputs));
+            }
+        }
+    }
+
+    void table_and_tied_head_in_blocks_of_256() {
+        for (const DType type : {DType::q4_k, DType::q6_k}) {
+            Case test(2, 513);
+            const BufferId out = test.buffer(256), head = test.buffer(Case::vocabulary);
+            const WeightId table =
+                test.tables.add_weight("table", blocks_of(type, Case::vocabulary, 256, test));
+            test.add(Embed{table, out});
+            test.add(Linear{out, table, {}, head, {}, Rounding::bits8});
+            test.plan.logits = head;
+            constexpr std::int64_t capacity = 514;
+            Running plain = start(*reference_, test, capacity);
+            const std::vector<float> rows = run(plain, test, 0, 513), row = run(plain, test, 513, 1);
+            const std::string message = ::on_every_instruction_set([&](const std::string&, bool vnni) {
+                Running running = start(*cpu::make_backend(2, vnni), test, capacity);
+                const std::string prompt = bit_difference(rows, run(running, test, 0, 513));
+                return prompt.empty() ? bit_difference(row, run(running, test, 513, 1)) : prompt;
+            });
+            QVERIFY2(message.empty(), message.c_str());
+        }
+    }
+
+    // A file may hold any bytes: scales that are not finite make their own outputs useless and no others.
+    void any_bytes_are_blocks() {
+        for (const DType type : {DType::q4_k, DType::q5_k, DType::q6_k}) {
+            constexpr std::int64_t outputs = 20, inputs = 256;
+            Case test(4, 3);
+            const Tensor sound = blocks_of(type, outputs, inputs, test);
+            std::vector<std::byte> bytes(sound.bytes().begin(), sound.bytes().end());
+            const std::size_t size = block_bytes(type);
+            std::fill_n(bytes.data() + 2 * size, size, std::byte{0xff}); // scale NaN
+            put_half(INFINITY, bytes.data() + 5 * size + (type == DType::q6_k ? 208 : 0));
+            const auto owner = kept(std::move(bytes));
+            const BufferId in = test.input(inputs), out = test.buffer(outputs);
+            test.plan.logits = out;
+            test.add(Linear{in,
+                            test.tables.add_weight("hostile", Tensor(type, {outputs, inputs}, *owner, owner)),
+                            {},
+                            out,
+                            {},
+                            Rounding::bits8});
+            Running plain = start(*reference_, test);
+            const std::vector<float> expected = run(plain, test, 0, 3);
+            QVERIFY(std::isnan(expected[2]) && !std::isfinite(expected[5]) && std::isfinite(expected[19]));
+            const std::string message = ::on_every_instruction_set([&](const std::string&, bool vnni) {
+                Running running = start(*cpu::make_backend(2, vnni), test);
+                const std::vector<float> got = run(running, test, 0, 3);
+                for (std::size_t i = 0; i < got.size(); ++i) {
+                    if (std::isnan(expected[i]) ? !std::isnan(got[i]) : got[i] != expected[i]) {
+                        return "output " + std::to_string(i);
+                    }
+                }
+                return std::string();
+            });
+            QVERIFY2(message.empty(), message.c_str());
+        }
     }
 
     void embedding() {

@@ -8,6 +8,7 @@
 
 #include <QtTest>
 
+#include <cmath>
 #include <memory>
 
 using namespace ergo;
@@ -93,6 +94,36 @@ class TestVulkanQuant : public QObject {
         test.add(Embed{test.tables.add_weight("table", stored), out});
         const std::string message = difference(*reference_, *vulkan_, test, {32, 32, 7}, 1e-7);
         QVERIFY2(message.empty(), message.c_str());
+    }
+
+    // Blocks of 256 become 16-bit floats here, and are announced as such.
+    void blocks_of_256() {
+        for (const DType type : {DType::q4_k, DType::q5_k, DType::q6_k}) {
+            Case test(7, 33), halves(7, 33);
+            for (Case* each : {&test, &halves}) {
+                const Tensor stored = blocks_of(type, 37, 512, *each);
+                const BufferId in = each->input(512), out = each->buffer(37);
+                const WeightId weight = each->tables.add_weight("blocks", stored);
+                each->add(Linear{in, weight, {}, out, {}, Rounding::bits8});
+                each->plan.logits = out;
+            }
+            halves.tables.weights.back().run_as = DType::f16;
+            Running expected = start(*reference_, halves), actual = start(*vulkan_, test);
+            QCOMPARE(actual.model->taken().weights, vulkan_->need(test.tables, 256, {}).weights);
+            QVERIFY(actual.model->weight_bytes() >= std::uint64_t{37 * 512 * 2});
+            std::int64_t position = 0;
+            for (const std::int64_t rows : {33, 1, 2}) {
+                const std::vector<float> x = run(expected, halves, position, rows),
+                                         y = run(actual, test, position, rows);
+                float most = 0, apart = x.size() == y.size() ? 0.0f : INFINITY;
+                for (std::size_t i = 0; i < std::min(x.size(), y.size()); ++i) {
+                    most = std::max(most, std::abs(x[i]));
+                    apart = std::max(apart, std::abs(x[i] - y[i]));
+                }
+                QVERIFY2(apart <= 2e-5f * most, qPrintable(QString("%1 of %2").arg(apart).arg(most)));
+                position += rows;
+            }
+        }
     }
 
     // Scales of small weights are subnormal 16-bit floats; a device must not take them for 0.

@@ -25,9 +25,10 @@ SynthRequest kotodama() {
     return request;
 }
 
-SynthRequest qwen2() {
+SynthRequest qwen2(int width = 64) {
     SynthRequest request;
-    request.config = R"({"model_type": "qwen2", "hidden_size": 64, "num_hidden_layers": 2,
+    request.config = R"({"model_type": "qwen2", "hidden_size": )" + std::to_string(width) +
+                     R"(, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 96, "vocab_size": 160,
         "max_position_embeddings": 64, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
         "tie_word_embeddings": false})";
@@ -89,6 +90,8 @@ class TestContainers : public QObject {
         row("qwen2", "gguf", 1, "f16", "model.gguf", 1e-3);
         row("qwen2", "gguf", 1, "q8_0", "model.gguf", 0.02);
         row("qwen2", "gguf", 1, "q4_0", "model.gguf", 0.2);
+        row("qwen2", "gguf", 1, "q6_k", "model.gguf", 0.05);
+        row("qwen2", "gguf", 1, "q4_k_m", "model.gguf", 0.2);
     }
 
     void read_back() {
@@ -100,7 +103,7 @@ class TestContainers : public QObject {
         QFETCH(double, tolerance);
         QTemporaryDir scratch;
         const fs::path folder = fs::path(scratch.path().toStdString()) / "model";
-        SynthRequest request = family == "qwen2" ? qwen2() : kotodama();
+        SynthRequest request = family == "qwen2" ? qwen2(dtype.contains("_k") ? 256 : 64) : kotodama();
         request.dtype = dtype == "bf16"                         ? DType::bf16
                         : dtype == "f16" && container != "gguf" ? DType::f16
                                                                 : DType::f32;
@@ -124,6 +127,16 @@ class TestContainers : public QObject {
             QVERIFY2(made->has(name), name.c_str());
             QCOMPARE(made->tensor(name).shape(), tensor.shape());
             QVERIFY2(largest_difference(made->tensor(name), tensor) <= tolerance, name.c_str());
+        }
+        if (dtype == "q4_k_m") { // of two layers both have more bits; 96 numbers are no block of 256
+            for (const auto& [name, type] : {std::pair("lm_head.weight", DType::q6_k),
+                                             {"model.embed_tokens.weight", DType::q4_k},
+                                             {"model.layers.0.self_attn.q_proj.weight", DType::q4_k},
+                                             {"model.layers.1.self_attn.v_proj.weight", DType::q6_k},
+                                             {"model.layers.1.mlp.down_proj.weight", DType::q8_0},
+                                             {"model.layers.1.input_layernorm.weight", DType::f32}}) {
+                QCOMPARE(dtype_name(made->tensor(name).dtype()), dtype_name(type));
+            }
         }
         if (family == "qwen2" ||
             container == "safetensors") { // bare Kotodama of 3 layers lacks its boundaries

@@ -4,6 +4,7 @@
 #include "engine/tensor/blocks.h"
 #include "engine/tensor/halves.h"
 #include "engine/tensor/npy.h"
+#include "engine/tensor/super_blocks.h"
 #include "engine/tensor/tensor.h"
 #include "tests/tensor/support_refused.h"
 
@@ -108,10 +109,62 @@ class TestBlocks : public QObject {
                 QVERIFY2(std::abs(back[i] - values[i]) <= allowed, qPrintable(QString::number(i)));
             }
         }
-        std::vector<std::byte> blocks(144);
+        std::vector<std::byte> blocks(192);
         std::vector<float> many(256);
-        QVERIFY(refused([&] { encode_blocks(DType::q4_k, many, blocks); }, ErrorKind::unsupported));
+        QVERIFY(refused([&] { encode_blocks(DType::q5_1, many, blocks); }, ErrorKind::unsupported));
         QVERIFY(refused([&] { decode_blocks(DType::q4_k, blocks, values); }, ErrorKind::usage));
+    }
+
+    void encodes_blocks_of_256_data() {
+        QTest::addColumn<int>("type");
+        QTest::addColumn<double>("error"); // mean, of the numbers' own
+        QTest::newRow("q4_k") << static_cast<int>(DType::q4_k) << 0.085;
+        QTest::newRow("q5_k") << static_cast<int>(DType::q5_k) << 0.045;
+        QTest::newRow("q6_k") << static_cast<int>(DType::q6_k) << 0.025;
+    }
+
+    void encodes_blocks_of_256() {
+        QFETCH(int, type);
+        QFETCH(double, error);
+        const auto kind = static_cast<DType>(type);
+        std::vector<float> values(1024), back(values.size());
+        for (std::size_t i = 0; i < values.size(); ++i) { // zeros, small ones, large ones away from 0
+            values[i] = i < 256   ? 0.0f
+                        : i < 512 ? std::sin(static_cast<float>(i * i)) * 1e-3f
+                        : i < 768 ? std::sin(static_cast<float>(i * i)) * 20.0f + 5.0f
+                                  : -std::abs(std::sin(static_cast<float>(i * i))) * 3.0f;
+        }
+        std::vector<std::byte> blocks(dtype_bytes(kind, 1024)), again(blocks.size());
+        encode_blocks(kind, values, blocks);
+        decode_blocks(kind, blocks, back);
+        for (std::size_t block = 0; block < 4; ++block) {
+            double wrong = 0, all = 0;
+            for (std::size_t i = block * 256; i < (block + 1) * 256; ++i) {
+                wrong += double(back[i] - values[i]) * double(back[i] - values[i]);
+                all += double(values[i]) * double(values[i]);
+            }
+            QVERIFY2(std::sqrt(wrong) <= error * std::sqrt(all),
+                     qPrintable(QString::number(std::sqrt(wrong / all))));
+        }
+        // beyond what a scale can be: nothing that is no number
+        encode_blocks(kind, std::vector<float>(1024, -3e38f), again);
+        decode_blocks(kind, again, back);
+        QVERIFY(std::all_of(back.begin(), back.end(), [](float x) { return std::isfinite(x); }));
+    }
+
+    // Blocks as files have them, taken apart and put together: the same bytes.
+    void blocks_of_256_put_together_again() {
+        for (const DType kind : {DType::q4_k, DType::q5_k, DType::q6_k}) {
+            const Tensor tensor = stored(kind);
+            const std::size_t size = block_bytes(kind);
+            std::vector<std::byte> again(size);
+            for (std::size_t at = 0; at < tensor.bytes().size(); at += size) {
+                SuperBlock block;
+                take_apart(kind, tensor.bytes().data() + at, block);
+                put_together(kind, block, again.data());
+                QVERIFY(std::equal(again.begin(), again.end(), tensor.bytes().begin() + std::ptrdiff_t(at)));
+            }
+        }
     }
 
     void becomes_halves() {

@@ -50,7 +50,7 @@ DType copy_weight(const WeightInfo& weight, std::byte* to, const CancelToken& ca
 bool is_product_matrix(const WeightInfo& weight) {
     const Shape& shape = weight.tensor.shape();
     return shape.size() == 2 && shape[0] >= interleave && shape[1] >= 16 && !weight.tensor.is_made() &&
-           !weight.grouped();
+           !weight.whole_numbers();
 }
 
 template <class T> void read_column(const std::byte* data, std::int64_t count, T* out) {
@@ -63,7 +63,7 @@ template <class T> void read_column(const std::byte* data, std::int64_t count, T
 } // namespace
 
 void CpuWeight::read_row(std::int64_t row, float* out) const {
-    if (is_grouped(type)) {
+    if (is_in_strips(type)) {
         unpack_row(data, type, row, {out, static_cast<std::size_t>(columns)});
         return;
     }
@@ -141,7 +141,7 @@ std::vector<CpuModel::Piece> CpuModel::pieces() const {
         if (!place.copied) {
             continue;
         }
-        if (!is_grouped(weight.type)) {
+        if (!is_in_strips(weight.type)) {
             pieces.push_back({i, 0, 0, place.bytes});
             continue;
         }
@@ -162,7 +162,7 @@ void CpuModel::copy_piece(const Piece& piece, const CancelToken& cancel) {
     const WeightInfo& info = tables_->weights[piece.weight];
     CpuWeight& weight = weights_[piece.weight];
     std::byte* const to = copies_.data() + layout_.places[piece.weight].offset;
-    if (!is_grouped(weight.type)) {
+    if (!is_in_strips(weight.type)) {
         weight.type = copy_weight(info, to, cancel);
         release_pages(info.tensor.bytes());
         return;

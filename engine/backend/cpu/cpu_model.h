@@ -17,8 +17,8 @@
 
 namespace ergo::cpu {
 
-/// A weight as the kernels read it: f32, bf16 or f16, aligned to its element, or q8 and q4 in strips, aligned
-/// to 64.
+/// A weight as the kernels read it: f32, bf16 or f16, aligned to its element, or whole numbers in
+/// strips (is_in_strips), aligned to 64.
 struct CpuWeight {
     const std::byte* data = nullptr;
     DType type = DType::f32;

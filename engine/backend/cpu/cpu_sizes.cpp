@@ -27,7 +27,7 @@ Source source_of(const WeightInfo& weight) {
 
 bool must_copy(const WeightInfo& weight) {
     const DType type = run_type(weight);
-    if (is_grouped(type)) {
+    if (is_in_strips(type)) {
         return true; // laid out anew
     }
     if (type != weight.tensor.dtype() || weight.tensor.is_made()) {
@@ -69,7 +69,7 @@ StateLayout layout_of(const StateInfo& state) {
 }
 
 DType run_type(const WeightInfo& weight) {
-    if (const auto form = weight.grouped()) {
+    if (const auto form = weight.whole_numbers()) {
         return *form;
     }
     if (is_quantised(weight.type())) {
@@ -79,8 +79,8 @@ DType run_type(const WeightInfo& weight) {
 }
 
 std::uint64_t run_bytes(DType type, std::int64_t rows, std::int64_t columns) {
-    return is_grouped(type) ? static_cast<std::uint64_t>(strips_of(rows) * strip_bytes(type, columns))
-                            : static_cast<std::uint64_t>(rows * columns) * dtype_size(type);
+    return is_in_strips(type) ? static_cast<std::uint64_t>(strips_of(rows) * strip_bytes(type, columns))
+                              : static_cast<std::uint64_t>(rows * columns) * dtype_size(type);
 }
 
 WeightLayout lay_out(const Tables& tables, std::uint64_t copy_limit) {
@@ -164,7 +164,7 @@ std::uint64_t rounded_rows_bytes(const Tables& tables, const Plan& plan) {
         const auto* linear = std::get_if<Linear>(&op.body);
         const WeightInfo* weight =
             linear ? &tables.weights.at(static_cast<std::size_t>(linear->weight.index)) : nullptr;
-        if (weight && weight->grouped()) {
+        if (weight && weight->whole_numbers()) {
             bytes = std::max(bytes, QuantRows::bytes_for(plan.max_rows, weight->tensor.shape()[1]));
         }
     }
@@ -182,7 +182,7 @@ std::uint64_t tiles_bytes(const Tables& tables, const Plan& plan) {
     std::int64_t floats = 0;
     for (const Op& op : plan.ops) {
         const auto* linear = std::get_if<Linear>(&op.body);
-        if (linear && !tables.weights[static_cast<std::size_t>(linear->weight.index)].grouped() &&
+        if (linear && !tables.weights[static_cast<std::size_t>(linear->weight.index)].whole_numbers() &&
             plan.buffers[static_cast<std::size_t>(linear->out.index)].extent == BufferInfo::Extent::rows) {
             const Shape& shape =
                 tables.weights[static_cast<std::size_t>(linear->weight.index)].tensor.shape();

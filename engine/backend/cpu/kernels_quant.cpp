@@ -78,9 +78,10 @@ void RoundRowsKernel(const float* const* in, std::int64_t inputs, Rounding round
             const bool usable = bits >= least && bits < infinity;
             const VF inverse = hn::Set(df, usable ? most_number / largest : 0.0f);
             const std::int64_t at = r * to.groups + g;
-            VI sum = hn::Zero(di);
+            VI sums[2] = {hn::Zero(di), hn::Zero(di)}; // of the first 16 and of the others
             for (int i = 0; i < group_inputs; i += lanes) {
                 const VI q = usable ? hn::NearestInt(hn::Mul(hn::LoadU(df, x + i), inverse)) : hn::Zero(di);
+                VI& sum = sums[i / (group_inputs / 2)];
                 sum = hn::Add(sum, q);
                 if (to.bytes) {
                     put_bytes(q, i, to.numbers + at * group_inputs);
@@ -88,13 +89,16 @@ void RoundRowsKernel(const float* const* in, std::int64_t inputs, Rounding round
                     put_pairs(q, i, to.numbers + at * 2 * group_inputs);
                 }
             }
-            const std::int32_t total = hn::GetLane(hn::SumOfLanes(di, sum));
+            const std::int32_t first_half = hn::GetLane(hn::SumOfLanes(di, sums[0]));
+            const std::int32_t total = first_half + hn::GetLane(hn::SumOfLanes(di, sums[1]));
             const float scale = usable             ? largest * (1.0f / most_number)
                                 : bits >= infinity ? std::numeric_limits<float>::quiet_NaN()
                                                    : 0.0f;
             to.scales[at] = scale;
             to.sums[at] = scale * static_cast<float>(total);
             to.offsets[at] = -128 * total;
+            to.halves[2 * at] = -32 * first_half;
+            to.halves[2 * at + 1] = -32 * (total - first_half);
         }
     }
 }
@@ -147,7 +151,7 @@ bool has_vnni() {
 
 std::uint64_t QuantRows::bytes_for(std::int64_t rows, std::int64_t inputs) {
     const std::int64_t groups = rows * groups_of(inputs);
-    return static_cast<std::uint64_t>(padded(groups * 2 * group_inputs) + 3 * padded(groups * 4));
+    return static_cast<std::uint64_t>(padded(groups * 2 * group_inputs) + 5 * padded(groups * 4));
 }
 
 QuantRows QuantRows::at(std::byte* memory, std::int64_t rows, std::int64_t inputs, bool bytes) {
@@ -158,7 +162,8 @@ QuantRows QuantRows::at(std::byte* memory, std::int64_t rows, std::int64_t input
             memory,
             reinterpret_cast<float*>(floats),
             reinterpret_cast<float*>(floats + step),
-            reinterpret_cast<std::int32_t*>(floats + 2 * step)};
+            reinterpret_cast<std::int32_t*>(floats + 2 * step),
+            reinterpret_cast<std::int32_t*>(floats + 3 * step)};
 }
 
 void round_rows(const float* const* in, std::int64_t inputs, Rounding rounding, std::int64_t begin,

@@ -25,6 +25,7 @@ struct QuantRows {
     float* scales = nullptr;         // [rows, groups]
     float* sums = nullptr;           // [rows, groups]: scale times the sum of the group's numbers
     std::int32_t* offsets = nullptr; // [rows, groups]: -128 times the sum of the group's numbers
+    std::int32_t* halves = nullptr;  // [rows, groups, 2]: -32 times that of its first 16 and of the others
 
     /// Bytes that `rows` rows need, however they are rounded.
     static std::uint64_t bytes_for(std::int64_t rows, std::int64_t inputs);
@@ -39,7 +40,7 @@ void round_rows(const float* const* in, std::int64_t inputs, Rounding rounding, 
 /// out[r][o] = act(in[r] . weight[o] + bias[o])
 struct QuantLinearArgs {
     const std::byte* weight = nullptr; // strips, quant_layout.h
-    DType form = DType::q8;            // or q4
+    DType form = DType::q8;            // is_in_strips
     const float* bias = nullptr;       // [outputs] or null
     Activation activation = Activation::identity;
     std::int64_t inputs = 0, outputs = 0, rows = 0;

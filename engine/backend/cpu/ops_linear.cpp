@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Products with weights in floats.
 #include "engine/backend/cpu/product_op.h"
+#include "engine/backend/cpu/quant_layout.h"
 
 #include <algorithm>
 
@@ -80,11 +81,12 @@ bool runs_with(const Linear& first, const Linear& next, const Resolver& resolver
     return next.in == first.in && next.rounding == first.rounding && !(next.out == first.in) &&
            !(first.out == first.in) &&
            resolver.buffer(next.out)->extent == resolver.buffer(first.out)->extent &&
-           is_grouped(resolver.weight(next.weight)->type) == is_grouped(resolver.weight(first.weight)->type);
+           is_in_strips(resolver.weight(next.weight)->type) ==
+               is_in_strips(resolver.weight(first.weight)->type);
 }
 
 std::unique_ptr<CpuOp> make_products(std::span<const Linear> ops, const Resolver& resolver) {
-    if (is_grouped(resolver.weight(ops.front().weight)->type)) {
+    if (is_in_strips(resolver.weight(ops.front().weight)->type)) {
         return make_quant_products(ops, resolver);
     }
     return std::make_unique<LinearOp>(ops, resolver);

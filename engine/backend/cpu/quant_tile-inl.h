@@ -51,8 +51,9 @@ template <bool Bytes> HWY_INLINE VI dot(VI sum, VI weights, VI inputs) {
 }
 
 // --- the numbers of a group, as the step above wants them ------------------------------------------------
-// A group is `blocks` blocks of 4 inputs (q8) or twice 4 (q4) of 16 outputs; a block gives `steps` vectors
-// for each of its vectors, which meet the inputs' 32 bits at `place`.
+// A group is `blocks` blocks of 4 inputs (q8) or twice 4 (the others, and what they have beyond 4 bits behind
+// them) of 16 outputs; a block gives `steps` vectors for each of its vectors, which meet the inputs' 32 bits
+// at `place`.
 template <DType Form, bool Bytes> struct Numbers {
     static constexpr int blocks = Form == DType::q8 ? 8 : 4, group_steps = Bytes ? 8 : 16;
     static constexpr int steps = group_steps / blocks;
@@ -63,8 +64,30 @@ template <DType Form, bool Bytes> struct Numbers {
         return hn::And(hn::BitCast(d, moved), hn::Set(d, static_cast<std::int32_t>(mask)));
     }
 
-    static HWY_INLINE void take_apart(const std::byte* p, VI* step) {
-        const VI block = hn::LoadU(DI(), reinterpret_cast<const std::int32_t*>(p));
+    /// Of the 16 outputs' numbers at `group` the block's vector that begins with output `lane`.
+    static HWY_INLINE void take_apart(const std::byte* group, int block, int lane, VI* step) {
+        if constexpr (number_bits(Form) == 5 || number_bits(Form) == 6) {
+            switch (block) { // shifts are constants
+            case 0:
+                return take_apart_more<0>(group, lane, step);
+            case 1:
+                return take_apart_more<1>(group, lane, step);
+            case 2:
+                return take_apart_more<2>(group, lane, step);
+            default:
+                return take_apart_more<3>(group, lane, step);
+            }
+        } else {
+            take_apart_one(load(group + 64 * block + 4 * lane), step);
+        }
+    }
+
+  private:
+    static HWY_INLINE VI load(const std::byte* p) {
+        return hn::LoadU(DI(), reinterpret_cast<const std::int32_t*>(p));
+    }
+
+    static HWY_INLINE void take_apart_one(VI block, VI* step) {
         if constexpr (Form == DType::q8 && Bytes) {
             step[0] = block;
         } else if constexpr (Form == DType::q8) {
@@ -81,6 +104,42 @@ template <DType Form, bool Bytes> struct Numbers {
         }
     }
 
+    /// Bits from `From` on of every byte moved to bit 4, as many as `mask` keeps there.
+    template <int From> static HWY_INLINE VI to_fifth(VI bits, std::uint32_t mask) {
+        const auto words = hn::BitCast(hn::RebindToUnsigned<DI>(), bits);
+        if constexpr (From > 4) {
+            return field<From - 4>(bits, mask);
+        } else {
+            const VI moved = hn::BitCast(DI(), hn::ShiftLeft<4 - From>(words));
+            return hn::And(moved, hn::Set(DI(), static_cast<std::int32_t>(mask)));
+        }
+    }
+
+    template <int Block> static HWY_INLINE void take_apart_more(const std::byte* group, int lane, VI* step) {
+        const VI block = load(group + 64 * Block + 4 * lane);
+        VI low = field<0>(block, halves_in_fours), high = field<4>(block, halves_in_fours);
+        const std::byte* const more = group + 256 + 4 * lane;
+        if constexpr (number_bits(Form) == 5) {
+            const VI bits = load(more);
+            low = hn::Or(low, to_fifth<Block>(bits, 0x10101010));
+            high = hn::Or(high, to_fifth<Block + 4>(bits, 0x10101010));
+        } else {
+            const VI bits = load(more + 64 * (Block / 2));
+            low = hn::Or(low, to_fifth<Block % 2 * 4>(bits, 0x30303030));
+            high = hn::Or(high, to_fifth<Block % 2 * 4 + 2>(bits, 0x30303030));
+        }
+        if constexpr (Bytes) {
+            step[0] = low;
+            step[1] = high;
+        } else {
+            step[0] = field<0>(low, bytes_in_pairs);
+            step[1] = field<8>(low, bytes_in_pairs);
+            step[2] = field<0>(high, bytes_in_pairs);
+            step[3] = field<8>(high, bytes_in_pairs);
+        }
+    }
+
+  public:
     static constexpr int place(int block, int step) {
         if (Form == DType::q8) {
             return block * steps + step;
@@ -98,14 +157,80 @@ HWY_INLINE VI load_inputs(const std::byte* p) {
 HWY_INLINE VF load_halves(const std::byte* p) {
     const hn::Rebind<std::uint16_t, DF> d16;
     const hn::Rebind<hwy::float16_t, DF> half;
-    return hn::PromoteTo(DF(), hn::BitCast(half, hn::LoadU(d16, reinterpret_cast<const std::uint16_t*>(p))));
+    const auto bits = hn::LoadU(d16, reinterpret_cast<const std::uint16_t*>(p));
+    const VF value = hn::PromoteTo(DF(), hn::BitCast(half, bits));
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+    return value;
+#else // where Highway widens in steps that take infinity and NaN for numbers
+    const VI infinity = hn::Set(DI(), 0x7c00);
+    const VI exponent = hn::And(hn::PromoteTo(DI(), bits), infinity);
+    const VI all = hn::IfThenElseZero(hn::Eq(exponent, infinity), hn::Set(DI(), 0x7f800000));
+    return hn::BitCast(DF(), hn::Or(hn::BitCast(DI(), value), all));
+#endif
+}
+
+/// The scales that a group's numbers are multiplied by: two, each of 16 inputs, in q6_k.
+template <DType Form> constexpr int scale_parts = Form == DType::q6_k ? 2 : 1;
+
+/// Scales and minimums of a strip's outputs, group after group.
+template <DType Form> struct Scales {
+    /// In front of a block of groups.
+    HWY_INLINE void open_block(const std::byte* p) {
+        if constexpr (is_super_block(Form)) {
+#pragma GCC unroll 4
+            for (int v = 0; v < parts; ++v) {
+                scale_[v] = load_halves(p + v * lanes * 2);
+                if constexpr (has_minimums(Form)) {
+                    minimum_[v] = hn::Neg(load_halves(p + 32 + v * lanes * 2));
+                }
+            }
+        }
+    }
+    /// Of the vector `v` of outputs, with the group's scales at `p`.
+    HWY_INLINE VF scale(const std::byte* p, int v) const {
+        if constexpr (is_super_block(Form)) {
+            return hn::Mul(scale_[v], load_count<std::int8_t>(p + v * lanes));
+        } else {
+            return load_halves(p + v * lanes * 2);
+        }
+    }
+    /// The minimum; in q6_k the scale of the last 16 inputs.
+    HWY_INLINE VF other(const std::byte* p, int v) const {
+        if constexpr (Form == DType::q4) {
+            return load_halves(p + 32 + v * lanes * 2);
+        } else if constexpr (has_minimums(Form)) {
+            return hn::Mul(minimum_[v], load_count<std::uint8_t>(p + 16 + v * lanes));
+        } else if constexpr (scale_parts<Form> == 2) {
+            return hn::Mul(scale_[v], load_count<std::int8_t>(p + 16 + v * lanes));
+        } else {
+            return hn::Zero(DF());
+        }
+    }
+
+  private:
+    template <class T> static HWY_INLINE VF load_count(const std::byte* p) {
+        const hn::Rebind<T, DF> d8;
+        return hn::ConvertTo(DF(), hn::PromoteTo(DI(), hn::LoadU(d8, reinterpret_cast<const T*>(p))));
+    }
+    VF scale_[parts], minimum_[parts]; // of a block of groups
+};
+
+/// What a sum over part `part` of group `group` begins with: inputs times what unsigned numbers are too
+/// large.
+template <DType Form> HWY_INLINE VI start_of(const QuantRows& in, std::int64_t group, int part) {
+    if constexpr (Form == DType::q8) {
+        return hn::Set(DI(), in.offsets[group]);
+    } else if constexpr (Form == DType::q6_k) {
+        return hn::Set(DI(), in.halves[2 * group + part]);
+    }
+    return hn::Zero(DI());
 }
 
 /// total + sum * (weight scale * input scale) [+ minimum * input sum]
 template <DType Form>
 HWY_INLINE VF add_group(VF total, VI sum, VF scale, VF input_scale, VF minimum, VF input_sum) {
     total = hn::Add(total, hn::Mul(hn::ConvertTo(DF(), sum), hn::Mul(scale, input_scale)));
-    if constexpr (Form == DType::q4) {
+    if constexpr (has_minimums(Form)) {
         total = hn::Add(total, hn::Mul(minimum, input_sum));
     }
     return total;
@@ -149,24 +274,31 @@ HWY_NOINLINE void strip_of_row(const QuantLinearArgs& a, std::int64_t output) {
     for (int v = 0; v < parts; ++v) {
         total[v] = hn::Zero(DF());
     }
+    Scales<Form> scales;
     for (std::int64_t g = 0; g < rows.groups; ++g) {
+        if (super_scale_bytes(Form) > 0 && g % super_groups == 0) {
+            scales.open_block(from);
+            from += super_scale_bytes(Form);
+        }
         const std::byte* const scale = from;
-        from += group_scale_bytes(Form);
+        const std::byte* const numbers = from + group_scale_bytes(Form);
+        from += strip_group_bytes(Form);
         VI sum[2][parts];
 #pragma GCC unroll 4
         for (int v = 0; v < parts; ++v) {
-            sum[0][v] = Form == DType::q8 ? hn::Set(DI(), rows.offsets[g]) : hn::Zero(DI());
-            sum[1][v] = hn::Zero(DI());
+            sum[0][v] = start_of<Form>(rows, g, 0);
+            sum[1][v] = scale_parts<Form> == 2 ? start_of<Form>(rows, g, 1) : hn::Zero(DI());
         }
 #pragma GCC unroll 8
-        for (int b = 0; b < N::blocks; ++b, from += 64) {
+        for (int b = 0; b < N::blocks; ++b) {
 #pragma GCC unroll 4
             for (int v = 0; v < parts; ++v) {
                 VI step[N::steps];
-                N::take_apart(from + v * lanes * 4, step);
+                N::take_apart(numbers, b, v * lanes, step);
 #pragma GCC unroll 4
                 for (int s = 0; s < N::steps; ++s) {
-                    VI& to = sum[(b * N::steps + s) % 2][v];
+                    const int half = 2 * N::place(b, s) / N::group_steps;
+                    VI& to = sum[scale_parts<Form> == 2 ? half : (b * N::steps + s) % 2][v];
                     to = dot<Bytes>(to, step[s], load_inputs(in + 4 * N::place(b, s)));
                 }
             }
@@ -175,9 +307,14 @@ HWY_NOINLINE void strip_of_row(const QuantLinearArgs& a, std::int64_t output) {
         const VF input_scale = hn::Set(DF(), rows.scales[g]), input_sum = hn::Set(DF(), rows.sums[g]);
 #pragma GCC unroll 4
         for (int v = 0; v < parts; ++v) {
-            const VF minimum = Form == DType::q4 ? load_halves(scale + 32 + v * lanes * 2) : hn::Zero(DF());
-            total[v] = add_group<Form>(total[v], hn::Add(sum[0][v], sum[1][v]),
-                                       load_halves(scale + v * lanes * 2), input_scale, minimum, input_sum);
+            const VF first = scales.scale(scale, v), other = scales.other(scale, v);
+            if constexpr (scale_parts<Form> == 2) {
+                total[v] = add_group<Form>(total[v], sum[0][v], first, input_scale, other, input_sum);
+                total[v] = add_group<Form>(total[v], sum[1][v], other, input_scale, other, input_sum);
+            } else {
+                total[v] = add_group<Form>(total[v], hn::Add(sum[0][v], sum[1][v]), first, input_scale, other,
+                                           input_sum);
+            }
         }
     }
     store(a.out[0] + output, a.outputs - output, total, parts);
@@ -198,7 +335,7 @@ template <DType Form_, bool Bytes_> struct Strips {
     void read(const QuantLinearArgs& a, std::int64_t output, std::int64_t first, std::int64_t /*count*/) {
         for (int s = 0; s < tile_strips; ++s) {
             const std::int64_t strip = std::min(output / strip_outputs + s, strips_of(a.outputs) - 1);
-            strips[s] = a.weight + strip * strip_bytes(Form, a.inputs) + first * strip_group_bytes(Form);
+            strips[s] = a.weight + strip * strip_bytes(Form, a.inputs) + group_offset(Form, first);
         }
     }
     HWY_INLINE const std::byte* group(std::int64_t g, int v) const {
@@ -206,15 +343,11 @@ template <DType Form_, bool Bytes_> struct Strips {
     }
     HWY_INLINE VI numbers(std::int64_t g, int block, int step, int v) const {
         VI steps[N::steps];
-        N::take_apart(group(g, v) + group_scale_bytes(Form) + 64 * block + v % parts * lanes * 4, steps);
+        N::take_apart(group(g, v) + group_scale_bytes(Form), block, v % parts * lanes, steps);
         return steps[step];
     }
-    HWY_INLINE VF scale(std::int64_t g, int v) const {
-        return load_halves(group(g, v) + v % parts * lanes * 2);
-    }
-    HWY_INLINE VF minimum(std::int64_t g, int v) const {
-        return load_halves(group(g, v) + 32 + v % parts * lanes * 2);
-    }
+    HWY_INLINE VF scale(std::int64_t g, int v) const { return Scales<Form>().scale(group(g, v), v % parts); }
+    HWY_INLINE VF other(std::int64_t g, int v) const { return Scales<Form>().other(group(g, v), v % parts); }
 };
 
 template <DType Form_, bool Bytes_> struct Panel {
@@ -222,9 +355,10 @@ template <DType Form_, bool Bytes_> struct Panel {
     static constexpr bool Bytes = Bytes_;
     using N = Numbers<Form, Bytes>;
 
+    static constexpr bool has_others = has_minimums(Form) || scale_parts<Form> == 2;
     HWY_ALIGN std::int32_t all_numbers[block_groups * N::group_steps * tile_outputs]; // [group, step, output]
     HWY_ALIGN float scales[block_groups * tile_outputs];                              // [group, output]
-    HWY_ALIGN float minimums[Form == DType::q4 ? block_groups * tile_outputs : lanes];
+    HWY_ALIGN float others[has_others ? block_groups * tile_outputs : lanes];         // Scales::other
 
     HWY_INLINE VI numbers(std::int64_t g, int block, int step, int v) const {
         return hn::Load(DI(), all_numbers + (g * N::group_steps + N::place(block, step)) * tile_outputs +
@@ -233,28 +367,36 @@ template <DType Form_, bool Bytes_> struct Panel {
     HWY_INLINE VF scale(std::int64_t g, int v) const {
         return hn::Load(DF(), scales + g * tile_outputs + v * lanes);
     }
-    HWY_INLINE VF minimum(std::int64_t g, int v) const {
-        return hn::Load(DF(), minimums + g * tile_outputs + v * lanes);
+    HWY_INLINE VF other(std::int64_t g, int v) const {
+        return hn::Load(DF(), others + g * tile_outputs + v * lanes);
     }
 
     /// Groups [first, first + count) of the outputs from `output` on; those beyond the last strip repeat it.
     void read(const QuantLinearArgs& a, std::int64_t output, std::int64_t first, std::int64_t count) {
         for (int s = 0; s < tile_strips; ++s) {
             const std::int64_t strip = std::min(output / strip_outputs + s, strips_of(a.outputs) - 1);
-            fill_strip(a.weight + strip * strip_bytes(Form, a.inputs) + first * strip_group_bytes(Form),
-                       count, s * 16);
+            fill_strip(a.weight + strip * strip_bytes(Form, a.inputs) + group_offset(Form, first), count,
+                       s * 16);
         }
     }
 
   private:
     void fill_strip(const std::byte* from, std::int64_t count, int column) {
+        static_assert(block_groups % super_groups == 0);
+        Scales<Form> of;
         for (std::int64_t g = 0; g < count; ++g) {
-            const std::byte* scale = from;
-            from += group_scale_bytes(Form);
+            if (super_scale_bytes(Form) > 0 && g % super_groups == 0) {
+                of.open_block(from);
+                from += super_scale_bytes(Form);
+            }
+            const std::byte* const scale = from;
+            const std::byte* const number = from + group_scale_bytes(Form);
+            from += strip_group_bytes(Form);
+#pragma GCC unroll 8
             for (int b = 0; b < N::blocks; ++b) {
-                for (int v = 0; v < parts; ++v, from += 4 * lanes) {
+                for (int v = 0; v < parts; ++v) {
                     VI step[N::steps];
-                    N::take_apart(from, step);
+                    N::take_apart(number, b, v * lanes, step);
                     for (int s = 0; s < N::steps; ++s) {
                         hn::Store(step[s], DI(),
                                   all_numbers + (g * N::group_steps + N::place(b, s)) * tile_outputs +
@@ -262,11 +404,11 @@ template <DType Form_, bool Bytes_> struct Panel {
                     }
                 }
             }
-            for (int v = 0; v < parts; ++v, scale += 2 * lanes) {
+            for (int v = 0; v < parts; ++v) {
                 const std::int64_t at = g * tile_outputs + column + v * lanes;
-                hn::Store(load_halves(scale), DF(), scales + at);
-                if constexpr (Form == DType::q4) {
-                    hn::Store(load_halves(scale + 32), DF(), minimums + at);
+                hn::Store(of.scale(scale, v), DF(), scales + at);
+                if constexpr (has_others) {
+                    hn::Store(of.other(scale, v), DF(), others + at);
                 }
             }
         }
@@ -295,20 +437,22 @@ HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Weights& weights, std
             total[r][v] = hn::Zero(DF());
         }
     }
-    for (std::int64_t g = 0; g < count; ++g, in += 4 * N::group_steps) {
+    constexpr int halves = scale_parts<Form>, half_steps = N::steps / halves; // or wholes
+    for (std::int64_t part_of_all = 0; part_of_all < count * halves; ++part_of_all) {
+        const std::int64_t g = part_of_all / halves;
+        const int half = static_cast<int>(part_of_all % halves);
         VI sum[Rows][tile_vectors];
 #pragma GCC unroll 8
         for (int r = 0; r < Rows; ++r) {
-            const VI start =
-                Form == DType::q8 ? hn::Set(DI(), a.in.offsets[at + r * groups + g]) : hn::Zero(DI());
+            const VI start = start_of<Form>(a.in, at + r * groups + g, half);
 #pragma GCC unroll 8
             for (int v = 0; v < tile_vectors; ++v) {
                 sum[r][v] = start;
             }
         }
 #pragma GCC unroll 16
-        for (int step = 0; step < N::group_steps; ++step) {
-            const int block = step / N::steps, part = step % N::steps;
+        for (int step = 0; step < N::group_steps / halves; ++step) {
+            const int block = step / half_steps, part = step % half_steps + half * half_steps;
             VI w[tile_vectors];
 #pragma GCC unroll 8
             for (int v = 0; v < tile_vectors; ++v) {
@@ -316,7 +460,8 @@ HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Weights& weights, std
             }
 #pragma GCC unroll 8
             for (int r = 0; r < Rows; ++r) {
-                const VI x = load_inputs(in + r * stride + 4 * N::place(block, part));
+                const VI x =
+                    load_inputs(in + g * 4 * N::group_steps + r * stride + 4 * N::place(block, part));
 #pragma GCC unroll 8
                 for (int v = 0; v < tile_vectors; ++v) {
                     sum[r][v] = dot<Weights::Bytes>(sum[r][v], w[v], x);
@@ -325,8 +470,8 @@ HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Weights& weights, std
         }
 #pragma GCC unroll 8
         for (int v = 0; v < tile_vectors; ++v) {
-            const VF scale = weights.scale(g, v);
-            const VF minimum = Form == DType::q4 ? weights.minimum(g, v) : hn::Zero(DF());
+            const VF scale = half == 0 ? weights.scale(g, v) : weights.other(g, v);
+            const VF minimum = has_minimums(Form) ? weights.other(g, v) : hn::Zero(DF());
 #pragma GCC unroll 8
             for (int r = 0; r < Rows; ++r) {
                 const std::int64_t i = at + r * groups + g;
@@ -362,8 +507,9 @@ Pieces next_panel(const QuantLinearArgs& a, std::int64_t output, std::int64_t fi
     if (count <= 0) {
         return {};
     }
-    const std::int64_t stride = strip_bytes(a.form, a.inputs), group = strip_group_bytes(a.form);
-    return {a.weight + output / strip_outputs * stride + first * group, tile_strips, stride, count * group};
+    const std::int64_t stride = strip_bytes(a.form, a.inputs), from = group_offset(a.form, first);
+    return {a.weight + output / strip_outputs * stride + from, tile_strips, stride,
+            group_offset(a.form, first + count) - from};
 }
 
 template <class Weights> void rows_by_tiles(const QuantLinearArgs& a, std::int64_t begin, std::int64_t end) {
@@ -384,8 +530,10 @@ template <class Weights> void rows_by_tiles(const QuantLinearArgs& a, std::int64
     }
 }
 
+// What takes more work to take apart is better done once.
 template <DType Form, bool Bytes>
-using Many = std::conditional_t<strips_as_they_lie, Strips<Form, Bytes>, Panel<Form, Bytes>>;
+using Many =
+    std::conditional_t<strips_as_they_lie && !is_super_block(Form), Strips<Form, Bytes>, Panel<Form, Bytes>>;
 
 template <DType Form, bool Bytes>
 void linear_of(const QuantLinearArgs& a, std::int64_t begin, std::int64_t end) {
@@ -404,13 +552,26 @@ void linear_of(const QuantLinearArgs& a, std::int64_t begin, std::int64_t end) {
     }
 }
 
-void QuantLinearKernel(const QuantLinearArgs& a, std::int64_t begin, std::int64_t end) {
+template <DType Form> void linear_with(const QuantLinearArgs& a, std::int64_t begin, std::int64_t end) {
 #if ERGO_QUANT_VNNI
     if (a.in.bytes) {
-        return a.form == DType::q8 ? linear_of<DType::q8, true>(a, begin, end)
-                                   : linear_of<DType::q4, true>(a, begin, end);
+        return linear_of<Form, true>(a, begin, end);
     }
 #endif
-    return a.form == DType::q8 ? linear_of<DType::q8, false>(a, begin, end)
-                               : linear_of<DType::q4, false>(a, begin, end);
+    linear_of<Form, false>(a, begin, end);
+}
+
+void QuantLinearKernel(const QuantLinearArgs& a, std::int64_t begin, std::int64_t end) {
+    switch (a.form) {
+    case DType::q8:
+        return linear_with<DType::q8>(a, begin, end);
+    case DType::q4:
+        return linear_with<DType::q4>(a, begin, end);
+    case DType::q4_k:
+        return linear_with<DType::q4_k>(a, begin, end);
+    case DType::q5_k:
+        return linear_with<DType::q5_k>(a, begin, end);
+    default:
+        return linear_with<DType::q6_k>(a, begin, end);
+    }
 }

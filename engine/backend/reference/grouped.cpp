@@ -58,4 +58,41 @@ void linear_grouped(DType form, Activation activation, const RoundedInput& in,
     }
 }
 
+namespace {
+
+/// Numbers [begin, begin + count) of a block and of the input at the same places.
+std::int32_t dot(const SuperBlock& block, const std::int32_t* in, std::size_t begin, std::size_t count) {
+    std::int32_t sum = 0;
+    for (std::size_t i = begin; i < begin + count; ++i) {
+        sum += block.numbers[i] * in[i];
+    }
+    return sum;
+}
+
+} // namespace
+
+void linear_super(DType form, Activation activation, const RoundedInput& in,
+                  std::span<const std::vector<SuperBlock>> weight, In bias, Out out) {
+    constexpr std::size_t groups = super_inputs / group_inputs; // of a block
+    const std::size_t parts = form == DType::q6_k ? 2 : 1, count = group_inputs / parts;
+    for (std::size_t o = 0; o < out.size(); ++o) {
+        float sum = 0;
+        for (std::size_t g = 0; g < in.scales.size(); ++g) {
+            const SuperBlock& block = weight[o][g / groups];
+            const std::int32_t* const numbers = in.numbers.data() + g / groups * super_inputs;
+            const std::size_t group = g % groups;
+            for (std::size_t p = group * parts; p < (group + 1) * parts; ++p) {
+                const float scale = f16_to_f32(block.scale) * static_cast<float>(block.scales[p]);
+                sum += static_cast<float>(dot(block, numbers, p * count, count)) * (scale * in.scales[g]);
+            }
+            if (form != DType::q6_k) {
+                const float minimum =
+                    -(f16_to_f32(block.minimum) * static_cast<float>(block.minimums[group]));
+                sum += minimum * (in.scales[g] * static_cast<float>(in.sums[g]));
+            }
+        }
+        out[o] = activate(sum + (bias.empty() ? 0 : bias[o]), activation);
+    }
+}
+
 } // namespace ergo::reference

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Products with weights in whole numbers (engine/tensor/grouped.h), as every backend that has kernels for
-// them computes them: the input is rounded to whole numbers too, of 16 or 8 bits, once a row, in the same
-// groups of 32; a group's products are summed exactly; scales are applied in float32, group after group,
-// without fused multiply-adds. So results do not depend on the instruction set, and a fast kernel equals this
-// to the bit. Pure functions; any thread.
+// Products with weights in whole numbers (engine/tensor/grouped.h, super_blocks.h), as every backend that has
+// kernels for them computes them: the input is rounded to whole numbers too, of 16 or 8 bits, once a row, in
+// the same groups of 32; a group's products are summed exactly; scales are applied in float32, group after
+// group, without fused multiply-adds. So results do not depend on the instruction set, and a fast kernel
+// equals this to the bit. Pure functions; any thread.
 #pragma once
 
 #include "engine/backend/reference/reference_ops.h"
 #include "engine/tensor/grouped.h"
+#include "engine/tensor/super_blocks.h"
 
 namespace ergo::reference {
 
@@ -30,5 +31,10 @@ RoundedInput round_input(In in, Rounding rounding);
 /// output.
 void linear_grouped(DType form, Activation activation, const RoundedInput& in,
                     std::span<const GroupedRow> weight, In bias, Out out);
+
+/// The same for rows of blocks of 256 (q4_k, q5_k, q6_k): of every group first the products with its weight
+/// scale (q6_k: its first 16 numbers' and then the others'), then less the minimum.
+void linear_super(DType form, Activation activation, const RoundedInput& in,
+                  std::span<const std::vector<SuperBlock>> weight, In bias, Out out);
 
 } // namespace ergo::reference

@@ -34,29 +34,52 @@ struct ReferenceProgram final : Program {
     }
 };
 
-/// A weight as it is run; rows of whole numbers too where it has them.
+/// A weight as it is run; whole numbers too where it has them.
 struct ReferenceWeight {
     std::vector<float> values;
-    DType form = DType::f32; // of the rows
+    DType form = DType::f32; // of these
     std::vector<GroupedRow> rows;
+    std::vector<std::vector<SuperBlock>> blocks; // of a row
 };
 using Weights = std::vector<ReferenceWeight>;
+
+std::uint64_t super_blocks_of(const WeightInfo& info) {
+    const auto form = info.whole_numbers();
+    return form && is_super_block(*form) ? index(info.tensor.size() / super_inputs) : 0;
+}
 
 std::uint64_t bytes_of(const WeightInfo& info) {
     const std::int64_t groups =
         info.grouped() ? info.tensor.shape()[0] * groups_of(info.tensor.shape()[1]) : 0;
     return static_cast<std::uint64_t>(info.tensor.size()) * sizeof(float) +
-           static_cast<std::uint64_t>(groups * (group_inputs + 4));
+           static_cast<std::uint64_t>(groups * (group_inputs + 4)) +
+           super_blocks_of(info) * sizeof(SuperBlock);
+}
+
+std::vector<std::vector<SuperBlock>> taken_apart(const Tensor& matrix) {
+    std::vector<std::vector<SuperBlock>> rows(index(matrix.shape()[0]));
+    const std::byte* from = matrix.bytes().data();
+    for (std::vector<SuperBlock>& row : rows) {
+        row.resize(index(matrix.shape()[1] / super_inputs));
+        for (SuperBlock& block : row) {
+            take_apart(matrix.dtype(), from, block);
+            from += block_bytes(matrix.dtype());
+        }
+    }
+    return rows;
 }
 
 ReferenceWeight made_ready(const WeightInfo& info) {
-    ReferenceWeight weight{info.values(), DType::f32, {}};
+    ReferenceWeight weight{info.values(), DType::f32, {}, {}};
     if (const auto form = info.grouped()) {
         weight.form = *form;
         weight.rows.resize(index(info.tensor.shape()[0]));
         for (std::size_t r = 0; r < weight.rows.size(); ++r) {
             read_grouped_row(info.tensor, *form, static_cast<std::int64_t>(r), weight.rows[r]);
         }
+    } else if (super_blocks_of(info) > 0) {
+        weight.form = info.type();
+        weight.blocks = taken_apart(info.tensor);
     }
     return weight;
 }
@@ -130,6 +153,11 @@ class Step {
             return reference::linear_grouped(factor.form, op.activation,
                                              reference::round_input(in(op.in, r), op.rounding), factor.rows,
                                              weight(op.bias), out(op.out, r));
+        }
+        if (!factor.blocks.empty()) {
+            return reference::linear_super(factor.form, op.activation,
+                                           reference::round_input(in(op.in, r), op.rounding), factor.blocks,
+                                           weight(op.bias), out(op.out, r));
         }
         reference::linear(op.activation, in(op.in, r), weight(op.weight), weight(op.bias), out(op.out, r));
     }
