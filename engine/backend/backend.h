@@ -35,6 +35,8 @@ struct DeviceInfo {
     bool software = false; ///< a software Vulkan device
     DeviceKind kind = DeviceKind::cpu;
     std::string unusable{}; ///< why its backend cannot use it; empty: it can
+    /// Names what its kernels are made of; changes when they do. For what is measured once and kept.
+    std::string kernels{};
 };
 
 /// What was done since the executor was made: proves that skipped paths are skipped.

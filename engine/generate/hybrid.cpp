@@ -98,9 +98,9 @@ Speeds speeds_of(const std::shared_ptr<const OpenedModel>& opened, const CancelT
 
 /// Everything that the speeds depend on.
 std::string key_of(const DeviceInfo& device, const DeviceInfo& cpu, const Tables& tables) {
-    std::string key = "1";
+    std::string key = "2";
     for (const DeviceInfo& each : {device, cpu}) {
-        key += "\n" + each.name + "\n" + each.driver;
+        key += "\n" + each.name + "\n" + each.driver + "\n" + each.kernels;
         for (const std::string& feature : each.features) {
             key += "," + feature;
         }

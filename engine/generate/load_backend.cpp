@@ -289,6 +289,20 @@ void load_auto(OpenedModel& opened, const Loading& loading) {
     }
 }
 
+/// Throws unless both of a pair have a name.
+void check_named(const std::string& name, const PairNames& pair) {
+    if (!pair.reading.empty() && !pair.writing.empty()) {
+        return;
+    }
+    const std::string missing = !pair.writing.empty()   ? "reads the prompt"
+                                : !pair.reading.empty() ? "writes the reply"
+                                                        : "reads and which writes";
+    throw Error(ErrorKind::usage,
+                "Backend '" + printable(name) + "' is a pair that does not say which backend " + missing +
+                    ".",
+                {.advice = "Name both, as in vulkan:0+cpu, or one without the '+'."});
+}
+
 } // namespace
 
 void load_by_name(OpenedModel& opened, const std::string& name, bool fixed_context, const Progress& progress,
@@ -300,6 +314,7 @@ void load_by_name(OpenedModel& opened, const std::string& name, bool fixed_conte
     } else if (name == "hybrid") {
         load_hybrid(opened, loading);
     } else if (const auto pair = pair_names(name)) {
+        check_named(name, *pair);
         load_pair(opened, *pair, by_name, loading);
     } else {
         loading.on(opened, {name, by_name});

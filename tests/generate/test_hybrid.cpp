@@ -194,6 +194,31 @@ class HybridTest : public QObject {
         QVERIFY(!pair_names("vulkan:0") && pair_names("vulkan:0+cpu")->writing == "cpu");
     }
 
+    void a_pair_has_two_names_data() {
+        QTest::addColumn<QString>("backend");
+        QTest::addColumn<QString>("missing");
+        QTest::newRow("no writer") << "cpu+"
+                                   << "which backend writes the reply.";
+        QTest::newRow("no reader") << "+cpu"
+                                   << "which backend reads the prompt.";
+        QTest::newRow("a device alone") << "vulkan:0+"
+                                        << "which backend writes the reply.";
+        QTest::newRow("neither") << "+"
+                                 << "which backend reads and which writes.";
+    }
+    void a_pair_has_two_names() {
+        QFETCH(QString, backend);
+        QFETCH(QString, missing);
+        try {
+            open_on(backend.toStdString());
+            QFAIL("it was opened");
+        } catch (const Error& error) {
+            QCOMPARE(error.kind(), ErrorKind::usage);
+            QCOMPARE(QString::fromStdString(error.message()),
+                     "Backend '" + backend + "' is a pair that does not say " + missing);
+        }
+    }
+
     void speeds_are_measured_once_and_kept() {
         const QTemporaryDir folder;
         const std::filesystem::path kept = folder.path().toStdString();
@@ -216,9 +241,18 @@ class HybridTest : public QObject {
         const auto again = known(info, tables);
         QVERIFY(again && again->device.reading == speeds.device.reading &&
                 again->cpu.writing == speeds.cpu.writing);
-        // Another driver, another model: nothing is known.
+        // Another driver, other kernels on either, another model: nothing is known.
         info.driver += " of tomorrow";
         QVERIFY(!known(info, tables));
+        info = device->backend->info();
+        QVERIFY(known(info, tables));
+        info.kernels += " of tomorrow";
+        QVERIFY(!known(info, tables));
+        DeviceInfo newer = cpu->backend->info();
+        QVERIFY2(newer.kernels.size() > 64 && newer.kernels.starts_with(newer.features.at(0)),
+                 newer.kernels.c_str()); // the instruction set, and a hash of the sources
+        newer.kernels.back() = newer.kernels.back() == '0' ? '1' : '0';
+        QVERIFY(!remembered_speeds(device->backend->info(), newer, tables, kept));
         Tables other = tables;
         other.weights.pop_back();
         QVERIFY(!known(device->backend->info(), other));

@@ -2,6 +2,7 @@
 #include "engine/backend/cpu/cpu_backend.h"
 
 #include "engine/backend/cpu/cpu_executor.h"
+#include "engine/backend/cpu/kernel_hash.h"
 #include "engine/backend/cpu/kernels_quant.h"
 
 #include <unistd.h>
@@ -48,7 +49,7 @@ class CpuBackend final : public Backend {
   public:
     CpuBackend(int threads, bool vnni, bool pinned)
         : pool_(std::make_shared<ThreadPool>(threads > 0 ? threads : ThreadPool::physical_cores(), pinned)),
-          vnni_(vnni) {}
+          vnni_(vnni), pinned_(pinned) {}
 
     DeviceInfo info() const override {
         DeviceInfo info;
@@ -59,6 +60,8 @@ class CpuBackend final : public Backend {
                     (threads == 1 ? " thread, " : " threads, ") + instructions;
         info.memory_bytes = memory_bytes();
         info.features = {instructions};
+        info.kernels = instructions + (vnni_ ? " VNNI" : "") + (pinned_ ? " pinned " : " ") +
+                       std::string(cpu::kernel_hash());
         return info;
     }
 
@@ -79,7 +82,7 @@ class CpuBackend final : public Backend {
     static std::uint64_t copy_limit() { return memory_bytes() / 2; }
 
     std::shared_ptr<ThreadPool> pool_;
-    bool vnni_;
+    bool vnni_, pinned_;
 };
 
 } // namespace

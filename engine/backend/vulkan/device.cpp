@@ -347,6 +347,9 @@ Device::Device(const VulkanOptions& options, int index)
     const auto destroy = instance_->functions().vkGetDeviceProcAddr(made, "vkDestroyDevice");
     device_ = {made, DestroyDevice{reinterpret_cast<PFN_vkDestroyDevice>(destroy)}};
     functions_ = DeviceFunctions(instance_->functions(), made);
+    if (options_.on_device_functions) {
+        options_.on_device_functions(functions_);
+    }
     functions_.vkGetDeviceQueue(made, traits_.queue_family, 0, &queue_);
     functions_.vkGetDeviceQueue(made, traits_.copy_family, 0, &copy_queue_);
 }
@@ -380,6 +383,12 @@ void Device::submit(QueueKind queue, VkCommandBuffer commands, const Moment& aft
     const std::lock_guard lock(queue_mutex_);
     check(functions_.vkQueueSubmit(queue == QueueKind::copy ? copy_queue_ : queue_, 1, &info, VK_NULL_HANDLE),
           "submitting work to " + traits_.info.name);
+}
+
+void Device::settle(QueueKind queue) const noexcept {
+    const std::lock_guard lock(queue_mutex_);
+    functions_.vkQueueWaitIdle(queue == QueueKind::copy ? copy_queue_
+                                                        : queue_); // lost: nothing runs any more
 }
 
 Timeline::Timeline(const Device& device, QueueKind queue) : device_(device), queue_(queue) {

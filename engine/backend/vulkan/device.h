@@ -75,6 +75,9 @@ class Device {
     };
     /// Submits `commands`, which begin after `after` (if it has a semaphore) and end with `end`.
     void submit(QueueKind queue, VkCommandBuffer commands, const Moment& after, const Moment& end) const;
+    /// Waits until the driver is through with all that was given to `queue`: it may still hold semaphores
+    /// that submissions waited for when those are done (Mesa's queues of their own thread do).
+    void settle(QueueKind queue) const noexcept;
 
   private:
     std::unique_ptr<Instance> instance_;

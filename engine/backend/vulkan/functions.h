@@ -44,6 +44,7 @@ class Library {
 #define ERGO_VULKAN_DEVICE_FUNCTIONS(X)                                                                      \
     X(vkGetDeviceQueue)                                                                                      \
     X(vkQueueSubmit)                                                                                         \
+    X(vkQueueWaitIdle)                                                                                       \
     X(vkCreateBuffer)                                                                                        \
     X(vkDestroyBuffer)                                                                                       \
     X(vkGetBufferMemoryRequirements)                                                                         \

@@ -84,6 +84,9 @@ Instance::Instance(const VulkanOptions& options)
     const auto destroy = library_->get_instance_proc_addr()(made, "vkDestroyInstance");
     instance_ = {made, DestroyInstance{reinterpret_cast<PFN_vkDestroyInstance>(destroy)}};
     functions_ = InstanceFunctions(*library_, made, options.validation);
+    if (options.on_instance_functions) {
+        options.on_instance_functions(functions_);
+    }
     if (options.validation) {
         VkDebugUtilsMessengerEXT receiver = VK_NULL_HANDLE;
         check(functions_.vkCreateDebugUtilsMessengerEXT(made, &messenger, nullptr, &receiver),

@@ -69,6 +69,11 @@ TapCopies::TapCopies(const Device& device, const Plan& plan, const std::vector<S
     }
 }
 
+TapCopies::~TapCopies() {
+    // Deliveries wait for the semaphore of the other timeline, which goes right behind them.
+    device_.settle(QueueKind::copy);
+}
+
 std::uint64_t TapCopies::bytes(const Tap& tap, std::int64_t keys) const {
     const BufferInfo& buffer = plan_.buffers[static_cast<std::size_t>(tap.buffer.index)];
     return static_cast<std::uint64_t>(buffer_floats(buffer, 1, keys)) * sizeof(float);

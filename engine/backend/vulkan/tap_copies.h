@@ -24,6 +24,8 @@ class TapCopies {
     /// `buffers`: the program's, one a plan buffer.
     TapCopies(const Device& device, const Plan& plan, const std::vector<Slice>& buffers,
               std::int64_t capacity);
+    ~TapCopies();
+    TapCopies(TapCopies&&) = delete;
 
     /// Behind what has been given to the compute queue so far: keeps the taps of step `number`, which saw
     /// `keys` keys, in place of those of step number - 2.

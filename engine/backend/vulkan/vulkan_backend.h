@@ -17,6 +17,11 @@
 
 namespace ergo {
 
+namespace vulkan {
+struct InstanceFunctions;
+struct DeviceFunctions;
+} // namespace vulkan
+
 /// The machine's Vulkan devices in the driver's order; empty when there is no loader or no driver. Never
 /// throws. A device this backend cannot use says so in `unusable`.
 std::vector<DeviceInfo> vulkan_devices();
@@ -32,6 +37,9 @@ struct VulkanOptions : Diagnostics {
     bool always_stage = false;
     /// Uses integer dot products also where the device has no instruction for them. For tests.
     bool slow_dot_products = false;
+    /// May replace functions as soon as they have been loaded: tests play devices that are not there.
+    std::function<void(vulkan::InstanceFunctions&)> on_instance_functions;
+    std::function<void(vulkan::DeviceFunctions&)> on_device_functions;
     /// Where compiled kernels are kept between runs; empty: nowhere. A file that does not fit this device,
     /// driver and program, or is damaged, is as good as none and is replaced.
     std::filesystem::path pipeline_folder;
