@@ -92,7 +92,7 @@ std::vector<int> spread_over_cores() {
 
 } // namespace
 
-ThreadPool::ThreadPool(int threads, bool pinned) {
+ThreadPool::ThreadPool(int threads, bool pinned) : shares_(static_cast<std::size_t>(std::max(threads, 1))) {
     const std::vector<int> processors = pinned ? spread_over_cores() : std::vector<int>();
     for (int worker = 0; worker < threads && !processors.empty(); ++worker) {
         processors_.push_back(processors[static_cast<std::size_t>(worker) % processors.size()]);
@@ -141,16 +141,19 @@ void ThreadPool::run(Loop loop) {
         loop.call(loop.context, 0, loop.count, 0);
         return;
     }
-    const auto pieces = static_cast<std::uint32_t>((loop.count + loop.piece - 1) / loop.piece);
+    loop.pieces = (loop.count + loop.piece - 1) / loop.piece;
     loop_ = loop;
     error_ = nullptr;
     finished_.store(0, std::memory_order_relaxed);
-    const std::uint32_t number = loop_number(ticket_.load(std::memory_order_relaxed)) + 1;
-    ticket_.store(std::uint64_t{number} << 32 | pieces);
+    const std::uint32_t number = loop_number(shares_[0].ticket.load(std::memory_order_relaxed)) + 1;
+    for (int owner = 0; owner < threads(); ++owner) {
+        const auto pieces = static_cast<std::uint32_t>(first_piece(owner + 1) - first_piece(owner));
+        shares_[static_cast<std::size_t>(owner)].ticket.store(std::uint64_t{number} << 32 | pieces);
+    }
     wake_.fetch_add(1);
     wake_.notify_all();
     work(number, 0);
-    for (int spins = 0; finished_.load(std::memory_order_acquire) != pieces; ++spins) {
+    for (int spins = 0; finished_.load(std::memory_order_acquire) != loop.pieces; ++spins) {
         if (spins < spins_before_yield) {
             relax();
         } else {
@@ -164,27 +167,43 @@ void ThreadPool::run(Loop loop) {
     }
 }
 
-// Claims and runs pieces of the loop until none is left; false when there was none.
+std::int64_t ThreadPool::first_piece(int owner) const {
+    return loop_.pieces * owner / threads();
+}
+
+void ThreadPool::call(std::int64_t piece, int worker) {
+    const std::int64_t begin = piece * loop_.piece;
+    try {
+        loop_.call(loop_.context, begin, std::min(begin + loop_.piece, loop_.count), worker);
+    } catch (...) {
+        const std::lock_guard lock(error_mutex_);
+        if (!error_) {
+            error_ = std::current_exception();
+        }
+    }
+    finished_.fetch_add(1, std::memory_order_acq_rel);
+}
+
+// Claims and runs pieces of one share until none is left; false when there was none.
+bool ThreadPool::claim_from(int owner, std::uint32_t number, int worker) {
+    bool any = false;
+    std::atomic<std::uint64_t>& share = shares_[static_cast<std::size_t>(owner)].ticket;
+    std::uint64_t ticket = share.load(std::memory_order_acquire);
+    while (loop_number(ticket) == number && unclaimed(ticket) > 0) {
+        if (share.compare_exchange_weak(ticket, ticket - 1, std::memory_order_acq_rel)) {
+            any = true;
+            call(first_piece(owner + 1) - unclaimed(ticket), worker);
+            ticket = share.load(std::memory_order_acquire);
+        }
+    }
+    return any;
+}
+
+// A worker's own share, then what is left of the others'; false when there was nothing.
 bool ThreadPool::work(std::uint32_t number, int worker) {
     bool any = false;
-    std::uint64_t ticket = ticket_.load(std::memory_order_acquire);
-    while (loop_number(ticket) == number && unclaimed(ticket) > 0) {
-        if (!ticket_.compare_exchange_weak(ticket, ticket - 1, std::memory_order_acq_rel)) {
-            continue;
-        }
-        any = true;
-        const std::int64_t last = (loop_.count + loop_.piece - 1) / loop_.piece;
-        const std::int64_t begin = (last - unclaimed(ticket)) * loop_.piece;
-        try {
-            loop_.call(loop_.context, begin, std::min(begin + loop_.piece, loop_.count), worker);
-        } catch (...) {
-            const std::lock_guard lock(error_mutex_);
-            if (!error_) {
-                error_ = std::current_exception();
-            }
-        }
-        finished_.fetch_add(1, std::memory_order_acq_rel);
-        ticket = ticket_.load(std::memory_order_acquire);
+    for (int i = 0; i < threads(); ++i) {
+        any |= claim_from((worker + i) % threads(), number, worker);
     }
     return any;
 }
@@ -196,7 +215,7 @@ void ThreadPool::help(int worker) {
         if (stop_.load()) {
             return;
         }
-        if (work(loop_number(ticket_.load()), worker)) {
+        if (work(loop_number(shares_[static_cast<std::size_t>(worker)].ticket.load()), worker)) {
             idle = 0;
         } else if (++idle < spins_before_sleep) {
             relax();

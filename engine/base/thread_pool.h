@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A small team of threads for one loop at a time. The caller works too; helpers that are asleep or
-// descheduled never hold a loop up, for pieces are claimed, not dealt. Loops run over outputs: what a piece
-// computes must not depend on where it begins, so results are the same for any number of threads.
+// A small team of threads for one loop at a time. The caller works too. Every thread has a share of each
+// loop, the same part of loops of the same length, so that what one loop writes is still in the caches of the
+// core that the next loop reads it on. Shares are claimed piece by piece, and who has none left takes from
+// the others': helpers that are asleep or descheduled never hold a loop up. Loops run over outputs: what a
+// piece computes must not depend on where it begins, so results are the same for any number of threads.
 #pragma once
 
 #include <atomic>
@@ -24,7 +26,7 @@ class ThreadPool {
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
 
-    int threads() const { return static_cast<int>(helpers_.size()) + 1; }
+    int threads() const { return static_cast<int>(shares_.size()); }
 
     /// Keeps the calling thread on the processor that a pinned pool's helpers leave free, until it ends;
     /// where the pool is not pinned, nothing.
@@ -59,16 +61,23 @@ class ThreadPool {
         void (*call)(const void* context, std::int64_t begin, std::int64_t end, int worker) = nullptr;
         const void* context = nullptr;
         std::int64_t count = 0;
-        std::int64_t piece = 1;
+        std::int64_t piece = 1; // indices of one
+        std::int64_t pieces = 0;
     };
 
     void run(Loop loop);
     bool work(std::uint32_t loop_number, int worker);
+    bool claim_from(int owner, std::uint32_t loop_number, int worker);
+    void call(std::int64_t piece, int worker);
+    std::int64_t first_piece(int owner) const;
     void help(int worker);
 
-    // High half: number of the loop; low half: pieces not yet claimed. A claim is a compare-and-swap on the
-    // whole, so a late helper cannot take a piece of a loop it does not know.
-    std::atomic<std::uint64_t> ticket_{0};
+    // Of one worker. High half: number of the loop; low half: pieces of its share not yet claimed. A claim is
+    // a compare-and-swap on the whole, so a late helper cannot take a piece of a loop it does not know.
+    struct alignas(64) Share {
+        std::atomic<std::uint64_t> ticket{0};
+    };
+    std::vector<Share> shares_;              // [threads]
     std::atomic<std::uint32_t> finished_{0}; // pieces done of the current loop
     std::atomic<std::uint32_t> wake_{0};     // helpers sleep on it
     std::atomic<bool> busy_{false}, stop_{false};
