@@ -1790,6 +1790,10 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
         <translation>jetzt verfügbar</translation>
     </message>
     <message>
+        <source>weights held as</source>
+        <translation>Gewichte gehalten als</translation>
+    </message>
+    <message>
         <source>Memory for a context of %1 tokens</source>
         <translation>Speicher für einen Kontext von %1 Token</translation>
     </message>

@@ -99,7 +99,7 @@ void MemoryPage::layOut() {
     for (const ergo::MemoryItem& item : planner_->plan(hosts_.at(0), own_context_).items) {
         names << engineText(item.what);
     }
-    names << tr("total") << tr("can be had now");
+    names << tr("total") << tr("can be had now") << tr("weights held as");
     for (const QString& name : names) {
         auto* left = new QLabel(name);
         left->setForegroundRole(QPalette::PlaceholderText);
@@ -126,7 +126,8 @@ void MemoryPage::plan() {
             values_[h][at++]->setText(item.bytes == 0 ? QString("0") : byteText(item.bytes));
         }
         values_[h][at++]->setText(byteText(plan.total()));
-        values_[h][at]->setText(availableText(hosts_[h]));
+        values_[h][at++]->setText(availableText(hosts_[h]));
+        values_[h][at]->setText(QString::fromStdString(plan.dtype));
         if (!plan.fits(watched)) {
             problems << tr("%1: too little.").arg(hostText(hosts_[h]));
         }
@@ -154,6 +155,7 @@ QString MemoryPage::report() const {
         }
         text += tr("total") + ": " + byteText(plan.total()) + "\n";
         text += tr("can be had now") + ": " + availableText(host) + "\n";
+        text += tr("weights held as") + ": " + QString::fromStdString(plan.dtype) + "\n";
     }
     return text;
 }

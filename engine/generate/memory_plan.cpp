@@ -15,6 +15,7 @@
 #include <fstream>
 #include <limits>
 #include <optional>
+#include <sstream>
 
 namespace ergo {
 
@@ -72,15 +73,36 @@ std::vector<const Plan*> pointers(const std::vector<ModelPlan>& plans) {
     return out;
 }
 
-/// What the weight matrices are rounded to (q4 leaves some of them in q8), else what is stored.
-std::string run_types(const Tables& tables, const ModelInfo& info) {
+/// The types of a model as it is stored, those that a backend has no kernels for as the 16-bit floats they
+/// become.
+std::string held_types(const std::string& stored, const std::string& backend) {
+    const auto widened = [&](const std::string& name) {
+        return name == "q5_1" || (backend != "cpu" && (name == "q4_k" || name == "q5_k" || name == "q6_k"));
+    };
+    std::vector<std::string> types;
+    std::istringstream names(stored);
+    for (std::string name; std::getline(names >> std::ws, name, ',');) {
+        name = widened(name) ? dtype_name(DType::f16) : name;
+        if (std::ranges::find(types, name) == types.end()) {
+            types.push_back(name);
+        }
+    }
+    std::string out;
+    for (const std::string& type : types) {
+        out += (out.empty() ? "" : ", ") + type;
+    }
+    return out;
+}
+
+/// What the weight matrices are rounded to (q4 leaves some of them in q8), else what they are held as.
+std::string run_types(const Tables& tables, const ModelInfo& info, const std::string& backend) {
     std::optional<DType> rounded;
     for (const WeightInfo& weight : tables.weights) {
         if (weight.run_as && (!rounded || weight.run_as == DType::q4)) {
             rounded = weight.run_as;
         }
     }
-    return rounded ? std::string(dtype_name(*rounded)) : info.dtype;
+    return rounded ? std::string(dtype_name(*rounded)) : held_types(info.dtype, backend);
 }
 
 /// Bytes that can be had on a device now, as far as it says.
@@ -197,7 +219,7 @@ MemoryPlan MemoryPlanner::plan(const MemoryHost& host, std::int64_t context, con
     const MemoryNeed watched = host.need(*tables, context, pointers(watched_));
     MemoryPlan plan;
     plan.backend = host.backend;
-    plan.dtype = run_types(*tables, model_->info());
+    plan.dtype = run_types(*tables, model_->info(), host.backend);
     plan.cache = dtype_name(cache_type(*tables));
     plan.context = context;
     plan.items = {{"weights", need.weights + need.in_place},

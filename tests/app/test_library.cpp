@@ -147,6 +147,7 @@ class TestLibrary : public QObject {
         QVERIFY(!advice->isHidden());
         QCOMPARE(advice->text(), QString("Small GPU: too little."));
         QVERIFY(page.report().contains("Small GPU\n") && page.report().contains("main memory\n"));
+        QVERIFY(page.report().contains("weights held as: bf16, f32\n"));
         hosts[1].available = 0; // nobody knows: nothing is said against it
         MemoryPage other(headers);
         other.setHosts(hosts);

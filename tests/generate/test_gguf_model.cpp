@@ -2,6 +2,7 @@
 // A GGUF file from end to end: the logits of its twin in safetensors, the ids of its twin's tokenizer.json.
 #include "engine/base/error.h"
 #include "engine/checkpoint/torch_writer.h"
+#include "engine/generate/memory_plan.h"
 #include "engine/generate/metadata_tokenizer.h"
 #include "engine/generate/opened_model.h"
 #include "engine/generate/session.h"
@@ -132,6 +133,17 @@ class TestGgufModel : public QObject {
         }
         const std::uint64_t held = opened->loaded->weight_bytes();
         QVERIFY2(held < stored * 104 / 100, qPrintable(QString("%1 of %2").arg(held).arg(stored)));
+
+        const MemoryPlanner planner(opened->model);
+        MemoryHost host = cpu_memory_host(1);
+        const MemoryPlan plan = planner.plan(host, 64);
+        const std::uint64_t made = plan.item("weights") - held; // rotation tables, widened vectors
+        QVERIFY2(made < held / 20, qPrintable(QString::number(made)));
+        QCOMPARE(opened->loaded->taken().weights, plan.item("weights"));
+        QCOMPARE(plan.dtype, opened->model->info().dtype);
+        QVERIFY(QString::fromStdString(plan.dtype).contains("q4_k"));
+        host.backend = "vulkan:0"; // which has no kernels for them
+        QCOMPARE(planner.plan(host, 64).dtype, std::string("f16, f32"));
     }
 
     void tokenizer_and_template_come_along() {
