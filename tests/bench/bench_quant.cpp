@@ -95,10 +95,21 @@ void shapes(benchmark::internal::Benchmark* each) {
     each->Args({1, 512, 131072})->Args({128, 2048, 2048});
 }
 
+// Of blocks of 256.
+void super_shapes(benchmark::internal::Benchmark* each) {
+    for (const std::int64_t rows : {1, 16, 128}) {
+        each->Args({rows, 768, 3072})->Args({rows, 3072, 768});
+    }
+    each->Args({1, 768, 131072})->Args({128, 2048, 2048});
+}
+
 BENCHMARK_CAPTURE(vectors, q8_inputs_of_8_bits, DType::q8, Rounding::bits8)->Apply(shapes);
 BENCHMARK_CAPTURE(vectors, q8_inputs_of_16_bits, DType::q8, Rounding::bits16)->Apply(shapes);
 BENCHMARK_CAPTURE(vectors, q4_inputs_of_8_bits, DType::q4, Rounding::bits8)->Apply(shapes);
 BENCHMARK_CAPTURE(vectors, q4_inputs_of_16_bits, DType::q4, Rounding::bits16)->Apply(shapes);
+BENCHMARK_CAPTURE(vectors, q4_k_inputs_of_8_bits, DType::q4_k, Rounding::bits8)->Apply(super_shapes);
+BENCHMARK_CAPTURE(vectors, q5_k_inputs_of_8_bits, DType::q5_k, Rounding::bits8)->Apply(super_shapes);
+BENCHMARK_CAPTURE(vectors, q6_k_inputs_of_8_bits, DType::q6_k, Rounding::bits8)->Apply(super_shapes);
 BENCHMARK_CAPTURE(plain, q8, DType::q8, Rounding::bits8)->Args({1, 512, 512});
 
 } // namespace
