@@ -330,6 +330,13 @@ template <DType Form_, bool Bytes_> struct Strips {
     static constexpr bool Bytes = Bytes_;
     using N = Numbers<Form, Bytes>;
 
+    /// Even shares that stay in a first cache of 32 KiB, the rows of a tile beside them.
+    static std::int64_t groups_at_once(std::int64_t all) {
+        constexpr std::int64_t most = 26 * 1024 / (tile_strips * strip_group_bytes(Form));
+        const std::int64_t shares = (all + most - 1) / most;
+        return (all + shares - 1) / shares;
+    }
+
     const std::byte* strips[tile_strips];
 
     void read(const QuantLinearArgs& a, std::int64_t output, std::int64_t first, std::int64_t /*count*/) {
@@ -354,6 +361,8 @@ template <DType Form_, bool Bytes_> struct Panel {
     static constexpr DType Form = Form_;
     static constexpr bool Bytes = Bytes_;
     using N = Numbers<Form, Bytes>;
+
+    static std::int64_t groups_at_once(std::int64_t /*all*/) { return block_groups; }
 
     static constexpr bool has_others = has_minimums(Form) || scale_parts<Form> == 2;
     HWY_ALIGN std::int32_t all_numbers[block_groups * N::group_steps * tile_outputs]; // [group, step, output]
@@ -496,14 +505,14 @@ void multiply_rows(const QuantLinearArgs& a, const Weights& weights, std::int64_
 }
 
 /// Where the weights of the panel after that of (output, first) are.
-Pieces next_panel(const QuantLinearArgs& a, std::int64_t output, std::int64_t first, std::int64_t begin,
-                  std::int64_t end) {
+Pieces next_panel(const QuantLinearArgs& a, std::int64_t output, std::int64_t first, std::int64_t groups,
+                  std::int64_t begin, std::int64_t end) {
     output += tile_outputs;
     if (output >= end) {
         output = begin;
-        first += block_groups;
+        first += groups;
     }
-    const std::int64_t count = std::min<std::int64_t>(block_groups, a.in.groups - first);
+    const std::int64_t count = std::min(groups, a.in.groups - first);
     if (count <= 0) {
         return {};
     }
@@ -515,11 +524,12 @@ Pieces next_panel(const QuantLinearArgs& a, std::int64_t output, std::int64_t fi
 template <class Weights> void rows_by_tiles(const QuantLinearArgs& a, std::int64_t begin, std::int64_t end) {
     Weights weights;
     const std::int64_t tiles = (a.rows + tile_rows - 1) / tile_rows; // they share the rows evenly
-    for (std::int64_t first = 0; first < a.in.groups; first += block_groups) {
-        const std::int64_t count = std::min<std::int64_t>(block_groups, a.in.groups - first);
+    const std::int64_t block = Weights::groups_at_once(a.in.groups);
+    for (std::int64_t first = 0; first < a.in.groups; first += block) {
+        const std::int64_t count = std::min(block, a.in.groups - first);
         for (std::int64_t o = begin; o < end; o += tile_outputs) {
             weights.read(a, o, first, count);
-            const Ahead ahead(next_panel(a, o, first, begin, end), tiles);
+            const Ahead ahead(next_panel(a, o, first, block, begin, end), tiles);
             for (std::int64_t tile = 0; tile < tiles; ++tile) {
                 ahead.fetch(tile);
                 const std::int64_t row = a.rows * tile / tiles;
