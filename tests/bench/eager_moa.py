@@ -6,7 +6,7 @@ for every token, every path of every mixture for every position, as a plain modu
     tests/bench/eager_moa.py CHECKPOINT [--tokens 512] [--steps 5] [--ergo build/release/ergo]
 
 CHECKPOINT is a folder with config.json and model.safetensors under the published names (`ergo synth --like
-DiscoverLM-70M --out CHECKPOINT`). The products, distances, balls, softmaxes and convolutions are those of the model, in their
+discoverlm-70m --out CHECKPOINT`, or moa-100m). The products, distances, balls, softmaxes and convolutions are those of the model, in their
 shapes and with its weights; small factors (layer scales, feature gates, learned rotations) are left out, so logits are
 not the model's and the time is rather too short. With --ergo, generation after the same number of tokens is
 measured too and the ratio printed."""
@@ -33,6 +33,9 @@ class Part:
     def has(self, name):
         return any(key.startswith(f"{self.prefix}.{name}.") for key in self.tensors)
 
+    def is_tensor(self, name):
+        return f"{self.prefix}.{name}" in self.tensors
+
     def sub(self, name):
         return Part(self.tensors, f"{self.prefix}.{name}")
 
@@ -48,14 +51,14 @@ def gated(part, x):
 
 
 def attention(part, x, shared):
-    tokens, (heads, dim) = x.shape[0], (part["alpha"].shape[0], part["metric_diag"].shape[-1])
+    tokens, (heads, dim) = x.shape[0], part["origin"].shape
     q = part.linear("q_proj", x).view(tokens, heads, dim).transpose(0, 1)
     if shared:
         k = part.linear("kv_proj", x)[None]
         v = k
     else:
         k, v = (part.linear(n, x).view(tokens, heads, dim).transpose(0, 1) for n in ("k_proj", "v_proj"))
-    root = part["metric_diag"].clamp(min=0).sqrt().view(-1, 1, dim)
+    root = part["metric_diag"].clamp(min=0).sqrt().view(-1, 1, dim) if part.is_tensor("metric_diag") else 1
     a, b = q * root, k * root
     square = (a * a).sum(-1, keepdim=True) + (b * b).sum(-1)[:, None] - 2 * a @ b.transpose(1, 2)
     logits = -part["alpha"].view(-1, 1, 1) * square.clamp(min=0) / dim**0.5
@@ -68,7 +71,8 @@ def attention(part, x, shared):
 
 
 def channel_mix(part, x):
-    return part.linear("down_proj", F.silu(part.linear("up_proj", x))) * torch.sigmoid(part.linear("gate_proj", x))
+    mixed = part.linear("down_proj", F.silu(part.linear("up_proj", x)))
+    return mixed * torch.sigmoid(part.linear("gate_proj", x)) if part.has("gate_proj") else mixed
 
 
 def depthwise(part, x):
@@ -81,12 +85,13 @@ def two_layers(part, x):
     return part.linear("fc2", F.silu(part.linear("fc1", x)))
 
 
-def mixture(part, x):
+def mixture(part, x, top_k):
     h = part.norm("norm", x)
     scores = two_layers(part.sub("router"), h)
-    top = scores.topk(2, -1)
+    top = scores.topk(top_k, -1)
     share = torch.zeros_like(scores).scatter(-1, top.indices, top.values.softmax(-1))
-    share = share * (1 + torch.tanh(two_layers(part.sub("router_gate"), h)))
+    gate = part["router_gate"] if part.is_tensor("router_gate") else two_layers(part.sub("router_gate"), h)
+    share = share * (1 + torch.tanh(gate))
     paths = [
         part.linear("local_conv.pointwise", F.silu(depthwise(part.sub("local_conv"), h))),
         attention(part.sub("metric_attention"), h, False),
@@ -109,14 +114,18 @@ def hyper(part, x):
     return x + sum(share[:, i, None] * branch for i, branch in enumerate(branches))
 
 
-def logits(tensors, layers, ids):
+def logits(tensors, config, ids):
     model, head = Part(tensors, "model"), Part(tensors, "lm_head")
+    layers, top_k = config["num_layers"], config.get("router_topk", 2)
     x = F.embedding(ids, model["embed_tokens.weight"])
     for layer in range(layers):
-        x = mixture(model.sub(f"layers.{layer}"), x)
+        x = mixture(model.sub(f"layers.{layer}"), x, top_k)
         own = model.sub(f"layers.{layer}")
         x = hyper(own.sub("hyper_ffn") if own.has("hyper_ffn") else model.sub("hyper_ffn"), x)
-    x = mixture(head, model.norm("norm", x))
+    x = model.norm("norm", x)
+    if not head.has("router"):  # MoA-100M's head is its table alone
+        return F.linear(x[-1], model["embed_tokens.weight"])
+    x = mixture(head, x, top_k)
     x = x + gated(head.sub("swiglu"), head.norm("ffn_norm", x))
     return F.linear(head.norm("out_norm", x)[-1], model["embed_tokens.weight"])
 
@@ -134,11 +143,11 @@ def main():
     tensors = {name: t.float() for name, t in load_file(args.checkpoint / "model.safetensors").items()}
     ids = torch.arange(args.tokens) * 7 % config["vocab_size"]
     with torch.inference_mode():
-        logits(tensors, config["num_layers"], ids)
+        logits(tensors, config, ids)
         seconds = []
         for _ in range(args.steps):
             start = time.perf_counter()
-            if not torch.isfinite(logits(tensors, config["num_layers"], ids)).all():
+            if not torch.isfinite(logits(tensors, config, ids)).all():
                 raise SystemExit("logits are not finite")
             seconds.append(time.perf_counter() - start)
     eager = 1 / min(seconds)
