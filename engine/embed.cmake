@@ -1,6 +1,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Compiles files below resources/ and the SPIR-V of shaders/ into a target, found through engine/base/embedded.h.
 # The assembler's .incbin is used: it takes megabytes in no time and no memory.
+#
+# -DGLSLC=… and -DSPIRV_VAL=… name other programs than those found; kernels that need more than Debian 12's glslc knows
+# (matmul_coop.comp) are left out where a probe fails.
+
+# Whether both programs know cooperative matrices.
+function(ergo_knows_matrices result)
+  set(probe ${CMAKE_BINARY_DIR}/shaders/probe_matrices)
+  file(WRITE ${probe}.comp "#version 460
+#extension GL_KHR_cooperative_matrix : require
+#extension GL_KHR_memory_scope_semantics : require
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+layout(local_size_x = 32) in;
+shared f16vec2 tile[128];
+shared float sums[256];
+void main() {
+    coopmat<float16_t, gl_ScopeSubgroup, 16, 16, gl_MatrixUseA> a;
+    coopMatLoad(a, tile, 0, 8, gl_CooperativeMatrixLayoutRowMajor);
+    coopMatStore(coopmat<float, gl_ScopeSubgroup, 16, 16, gl_MatrixUseAccumulator>(0.0), sums, 0, 16,
+                 gl_CooperativeMatrixLayoutRowMajor);
+}
+")
+  execute_process(COMMAND ${GLSLC} --target-env=vulkan1.2 ${probe}.comp -o ${probe}.spv
+                  RESULT_VARIABLE problem OUTPUT_QUIET ERROR_QUIET)
+  if(NOT problem AND SPIRV_VAL)
+    execute_process(COMMAND ${SPIRV_VAL} --target-env vulkan1.2 ${probe}.spv
+                    RESULT_VARIABLE problem OUTPUT_QUIET ERROR_QUIET)
+  endif()
+  if(problem)
+    set(${result} FALSE PARENT_SCOPE)
+  else()
+    set(${result} TRUE PARENT_SCOPE)
+  endif()
+endfunction()
+
 function(ergo_embed target)
   file(GLOB_RECURSE files CONFIGURE_DEPENDS
        ${PROJECT_SOURCE_DIR}/resources/schemas/*.json
@@ -30,6 +64,11 @@ function(ergo_embed target)
     if(unknown)
       message(STATUS "glslc does not know GL_EXT_spirv_intrinsics: no integer dot products")
       list(FILTER shaders EXCLUDE REGEX "/matmul_dot\\.comp$")
+    endif()
+    ergo_knows_matrices(knows)
+    if(NOT knows)
+      message(STATUS "glslc or spirv-val does not know GL_KHR_cooperative_matrix: no cooperative matrices")
+      list(FILTER shaders EXCLUDE REGEX "/matmul_coop\\.comp$")
     endif()
     foreach(shader IN LISTS shaders)
       get_filename_component(stem ${shader} NAME_WE)

@@ -983,8 +983,8 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
         <translation>Keine kooperativen Matrizen</translation>
     </message>
     <message>
-        <source>This build has no kernels that use them: products of a prompt never do</source>
-        <translation>Dieses Programm hat keine Kernel damit: Produkte einer Eingabe kommen immer ohne sie aus</translation>
+        <source>The CPU has none</source>
+        <translation>Der Prozessor hat keine</translation>
     </message>
 </context>
 <context>

@@ -55,6 +55,9 @@ json to_json(const BenchResult& r, const OpenedModel& opened, bool observed) {
         out["submissions_per_token"] = r.submissions_per_token;
         out["bytes_moved_per_token"] = r.bytes_moved_per_token;
     }
+    if (const std::string said = opened.backend->info().matrices; !said.empty()) {
+        out["cooperative_matrices"] = said;
+    }
     if (observed) {
         out["unobserved_tokens_per_second"] = r.unobserved_tokens_per_second;
         out["observed_share"] = r.observed_share;

@@ -53,7 +53,8 @@ std::vector<Option> model_options() {
         attach_option(),
         {"--diagnose", "LIST",
          "for a Vulkan device, separated by commas: serialise (kernels one after the other), no-fusion (one "
-         "kernel an op), no-extensions (nothing beyond Vulkan 1.2), validation (the validation layer; what "
+         "kernel an op), no-extensions (nothing beyond Vulkan 1.2), no-cooperative-matrix, validation (the "
+         "validation layer; what "
          "it says goes to stderr), lose-at=N and "
          "no-memory-at=N (the device fails after N steps, on purpose)"},
         {"--set", "NAME=VALUE",
@@ -100,6 +101,8 @@ Diagnostics diagnostics_from(const std::string& list) {
             wanted.no_fusion = true;
         } else if (word == "no-extensions") {
             wanted.no_extensions = true;
+        } else if (word == "no-cooperative-matrix") {
+            wanted.no_cooperative_matrix = true;
         } else if (word == "validation") {
             wanted.validation = true;
         } else if (word.starts_with("lose-at=")) {
@@ -107,10 +110,10 @@ Diagnostics diagnostics_from(const std::string& list) {
         } else if (word.starts_with("no-memory-at=")) {
             wanted.fault = fault_from(DeviceFault::Kind::out_of_memory, word.substr(13));
         } else {
-            throw UsageError(
-                "--diagnose knows serialise, no-fusion, no-extensions, validation, lose-at=N and "
-                "no-memory-at=N, not '" +
-                printable(word) + "'.");
+            throw UsageError("--diagnose knows serialise, no-fusion, no-extensions, no-cooperative-matrix, "
+                             "validation, lose-at=N and "
+                             "no-memory-at=N, not '" +
+                             printable(word) + "'.");
         }
     }
     return wanted;

@@ -73,11 +73,7 @@ DeveloperDialog::DeveloperDialog(ConversationController* controller, std::shared
         "no_extensions", tr("Nothing beyond Vulkan 1.2"),
         tr("Kernels do without what this device has besides: integer dot products, a subgroup size of "
            "choice"));
-    QCheckBox* matrices =
-        addSwitch("no_cooperative_matrix", tr("No cooperative matrices"),
-                  tr("This build has no kernels that use them: products of a prompt never do"));
-    matrices->setChecked(true);
-    matrices->setEnabled(false);
+    no_matrices_ = addSwitch("no_cooperative_matrix", tr("No cooperative matrices"), QString());
     validation_ = addSwitch("validation", tr("Validation layer"),
                             tr("The Khronos validation layer checks every call; needs to be installed"));
     hint_ = new QLabel;
@@ -133,6 +129,7 @@ void DeveloperDialog::apply() {
         wanted.serialise = serialise_->isChecked();
         wanted.no_fusion = no_fusion_->isChecked();
         wanted.no_extensions = no_extensions_->isChecked();
+        wanted.no_cooperative_matrix = no_matrices_->isEnabled() && no_matrices_->isChecked();
         wanted.validation = validation_->isChecked();
         controller_->useBackend(QString::fromStdString(opened->choice.backend), wanted);
     }
@@ -160,7 +157,19 @@ void DeveloperDialog::showModel() {
     refresh();
 }
 
+/// Whether they are used is known when the first prompt has been read.
+void DeveloperDialog::showMatrices() {
+    const auto& opened = controller_->opened();
+    const ergo::DeviceInfo info = opened ? opened->backend->info() : ergo::DeviceInfo{};
+    const bool off = opened && opened->options.diagnostics.no_cooperative_matrix;
+    no_matrices_->setEnabled(info.has_matrices);
+    no_matrices_->setChecked(!info.has_matrices || off);
+    no_matrices_->setToolTip(info.matrices.empty() ? tr("The CPU has none")
+                                                   : QString::fromStdString(info.matrices));
+}
+
 void DeveloperDialog::refresh() {
+    showMatrices();
     std::vector<ergo::OpTime> times = controller_->opTimes();
     double total = 0;
     for (const ergo::OpTime& op : times) {

@@ -44,12 +44,13 @@ class DeveloperDialog : public QDialog {
     QCheckBox* addSwitch(const QString& name, const QString& text, const QString& tip);
     void apply();
     void showModel();
+    void showMatrices();
     void refresh();
 
     QPointer<ConversationController> controller_; ///< the window may let go of it first
     std::shared_ptr<ValidationLog> log_;
     QLabel *device_, *hint_;
-    QCheckBox *serialise_, *no_fusion_, *no_extensions_, *validation_;
+    QCheckBox *serialise_, *no_fusion_, *no_extensions_, *no_matrices_, *validation_;
     QTableWidget* table_;
     QPlainTextEdit* messages_;
     QTimer timer_;

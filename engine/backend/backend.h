@@ -37,6 +37,10 @@ struct DeviceInfo {
     std::string unusable{}; ///< why its backend cannot use it; empty: it can
     /// Names what its kernels are made of; changes when they do. For what is measured once and kept.
     std::string kernels{};
+    /// What became of cooperative matrices in the products of a prompt: that they are used, or why not. Empty
+    /// where the backend has no such kernels (the CPU), or no weights yet that they are for.
+    std::string matrices{};
+    bool has_matrices = false; ///< they are used, or would be but for Diagnostics::no_cooperative_matrix
 };
 
 /// What was done since the executor was made: proves that skipped paths are skipped.

@@ -23,11 +23,13 @@ struct Diagnostics {
     bool serialise = false;     ///< every kernel waits for the one before it
     bool no_fusion = false;     ///< a kernel an op, as the plan has them
     bool no_extensions = false; ///< nothing beyond Vulkan 1.2, though the device has more
+    bool no_cooperative_matrix = false; ///< products of a prompt are computed without them
     bool validation = false;    ///< the Khronos validation layer; Error(unsupported) when it is not installed
     std::optional<DeviceFault> fault;
     bool operator==(const Diagnostics& other) const {
         return serialise == other.serialise && no_fusion == other.no_fusion &&
-               no_extensions == other.no_extensions && validation == other.validation &&
+               no_extensions == other.no_extensions &&
+               no_cooperative_matrix == other.no_cooperative_matrix && validation == other.validation &&
                fault.has_value() == other.fault.has_value() &&
                (!fault || (fault->kind == other.fault->kind && fault->at_step == other.fault->at_step));
     }

@@ -131,7 +131,7 @@ class BackendTest : public QObject {
         auto* serialise = page->findChild<QCheckBox*>("serialise");
         QVERIFY(serialise->isEnabled() && !serialise->isChecked());
         auto* matrices =
-            page->findChild<QCheckBox*>("no_cooperative_matrix"); // no build has kernels with them
+            page->findChild<QCheckBox*>("no_cooperative_matrix"); // the software device has none
         QVERIFY(matrices->isChecked() && !matrices->isEnabled() && !matrices->toolTip().isEmpty());
         QVERIFY(page->findChild<QCheckBox*>("no_extensions")->isEnabled());
         moved.clear();

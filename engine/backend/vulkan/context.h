@@ -3,14 +3,17 @@
 #pragma once
 
 #include "engine/backend/vulkan/device.h"
+#include "engine/backend/vulkan/matrices.h"
 #include "engine/backend/vulkan/pipelines.h"
 
 namespace ergo::vulkan {
 
 struct Context {
-    Context(const VulkanOptions& options, int index) : device(options, index), pipelines(device) {}
+    Context(const VulkanOptions& options, int index)
+        : device(options, index), pipelines(device), matrices(device) {}
     Device device;
     Pipelines pipelines; // destroyed first: declared after the device
+    Matrices matrices;
 };
 
 } // namespace ergo::vulkan

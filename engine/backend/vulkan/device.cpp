@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/backend/vulkan/device.h"
 
+#include "engine/backend/vulkan/matrices.h"
 #include "engine/base/embedded.h"
 #include "engine/base/error.h"
 
@@ -183,6 +184,7 @@ void inspect_subgroups(const InstanceFunctions& functions, VkPhysicalDevice devi
     if (control.subgroupSizeControl && (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
         size > 0 && sizes.maxComputeWorkgroupSubgroups >= (most_invocations + size - 1) / size) {
         traits.fixed_subgroup_size = traits.subgroup_size = size;
+        traits.full_subgroups = control.computeFullSubgroups == VK_TRUE;
         traits.info.features.push_back("subgroup size control");
     }
 }
@@ -203,6 +205,60 @@ void inspect_dot_products(const InstanceFunctions& functions, VkPhysicalDevice d
     if (traits.dot_products) {
         traits.info.features.push_back(traits.fast_dot_products ? "integer dot products"
                                                                 : "integer dot products (slow)");
+    }
+}
+
+/// The shapes that are of use, and what else a kernel needs for them; empty: why there are none.
+std::string find_shapes(const InstanceFunctions& functions, VkPhysicalDevice device, DeviceTraits& traits) {
+    if (!has_extension(functions, device, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME) ||
+        !functions.vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR) {
+        return "the device has no cooperative matrices";
+    }
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices{};
+    matrices.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR;
+    VkPhysicalDeviceVulkan12Features features{};
+    features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
+    features.pNext = &matrices;
+    ask(functions, device, &features, nullptr);
+    if (!matrices.cooperativeMatrix || !features.shaderFloat16 || !features.vulkanMemoryModel) {
+        return "the device has cooperative matrices, but not 16-bit floats and Vulkan's memory model";
+    }
+    if (!traits.full_subgroups) {
+        return "the device lets no kernel ask for full subgroups of one size";
+    }
+    std::uint32_t count = 0;
+    if (functions.vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR(device, &count, nullptr) < 0) {
+        return "the device does not say which cooperative matrices it has";
+    }
+    VkCooperativeMatrixPropertiesKHR empty{};
+    empty.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
+    std::vector<VkCooperativeMatrixPropertiesKHR> all(count, empty);
+    if (functions.vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR(device, &count, all.data()) < 0) {
+        return "the device does not say which cooperative matrices it has";
+    }
+    all.resize(std::min<std::size_t>(count, all.size()));
+    for (const VkCooperativeMatrixPropertiesKHR& each : all) {
+        if (each.AType == VK_COMPONENT_TYPE_FLOAT16_KHR && each.BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
+            each.CType == VK_COMPONENT_TYPE_FLOAT32_KHR && each.ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
+            each.scope == VK_SCOPE_SUBGROUP_KHR) {
+            traits.matrix_shapes.push_back({each.MSize, each.NSize, each.KSize});
+        }
+    }
+    if (!best_tiling(traits.matrix_shapes, traits.subgroup_size, traits.limits.maxComputeSharedMemorySize)) {
+        traits.matrix_shapes.clear();
+        return "none of the device's " + std::to_string(all.size()) +
+               " kinds of cooperative matrices multiplies 16-bit floats in the sizes of the kernel";
+    }
+    return {};
+}
+
+void inspect_matrices(const InstanceFunctions& functions, VkPhysicalDevice device, DeviceTraits& traits) {
+    const std::string problem = find_shapes(functions, device, traits);
+    traits.info.has_matrices = problem.empty();
+    if (problem.empty()) {
+        traits.info.features.push_back("cooperative matrices");
+    } else {
+        traits.info.matrices = "Not used: " + problem + ".";
     }
 }
 
@@ -279,6 +335,7 @@ DeviceTraits inspect(const Instance& instance, VkPhysicalDevice device) {
         inspect_12(functions, device, traits);
         inspect_subgroups(functions, device, traits);
         inspect_dot_products(functions, device, traits);
+        inspect_matrices(functions, device, traits);
     }
     if (!traits.info.unusable.empty()) {
         traits.info.features.insert(traits.info.features.begin(), "unusable: " + traits.info.unusable);
@@ -297,10 +354,19 @@ Device::Device(const VulkanOptions& options, int index)
     traits_ = all[chosen];
     traits_.dot_products = traits_.dot_products && find_embedded("shaders/matmul_dot.spv") &&
                            (traits_.fast_dot_products || options_.slow_dot_products);
+    if (traits_.info.has_matrices && !find_embedded("shaders/matmul_coop.spv")) {
+        traits_.info.has_matrices = false;
+        traits_.info.matrices = "Not used: the shader compiler of this build did not know them.";
+    }
     if (options_.no_extensions) {
         traits_.fixed_subgroup_size = 0;
-        traits_.dot_products = false;
+        traits_.full_subgroups = traits_.dot_products = false;
+        if (traits_.info.has_matrices) {
+            traits_.info.has_matrices = false;
+            traits_.info.matrices = "Not used: extensions of Vulkan 1.2 are switched off.";
+        }
     }
+    const bool matrices = traits_.info.has_matrices && !options_.no_cooperative_matrix;
     if (!traits_.info.unusable.empty()) {
         throw Error(ErrorKind::unsupported, traits_.info.name + " cannot be used: " + traits_.info.unusable,
                     {.code = "V-FEATURE", .advice = "update its driver, or use the CPU"});
@@ -321,6 +387,10 @@ Device::Device(const VulkanOptions& options, int index)
     VkPhysicalDeviceSubgroupSizeControlFeaturesEXT control{};
     control.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
     control.subgroupSizeControl = VK_TRUE;
+    control.computeFullSubgroups = traits_.full_subgroups;
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR cooperative{};
+    cooperative.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR;
+    cooperative.cooperativeMatrix = VK_TRUE;
     VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR dot{};
     dot.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR;
     dot.shaderIntegerDotProduct = VK_TRUE;
@@ -336,6 +406,12 @@ Device::Device(const VulkanOptions& options, int index)
         dot.pNext = features.pNext;
         features.pNext = &dot;
         extensions.push_back(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+    }
+    if (matrices) {
+        features.shaderFloat16 = features.vulkanMemoryModel = VK_TRUE;
+        cooperative.pNext = features.pNext;
+        features.pNext = &cooperative;
+        extensions.push_back(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
     }
     info.enabledExtensionCount = static_cast<std::uint32_t>(extensions.size());
     info.ppEnabledExtensionNames = extensions.data();

@@ -14,8 +14,14 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace ergo::vulkan {
+
+/// Of a product of cooperative matrices: rows x depth by depth x columns (M, K, N of the extension).
+struct MatrixShape {
+    std::uint32_t rows = 0, columns = 0, depth = 0;
+};
 
 /// What the backend needs to know about a physical device.
 struct DeviceTraits {
@@ -30,9 +36,13 @@ struct DeviceTraits {
     /// All kernels run with this many invocations a subgroup where the driver lets one ask; 0: its own
     /// choice.
     std::uint32_t fixed_subgroup_size = 0;
+    bool full_subgroups = false; ///< and a kernel may ask that none of them is missing
     /// Of four 8-bit numbers each (VK_KHR_shader_integer_dot_product); of a Device: whether kernels use them.
     bool dot_products = false;
     bool fast_dot_products = false; ///< and the device has an instruction for them
+    /// Cooperative matrices of 16-bit floats that a subgroup multiplies with sums in float32. info.matrices
+    /// says why there are none, info.has_matrices of a Device: whether its kernels may have them.
+    std::vector<MatrixShape> matrix_shapes;
     /// What a driver's compiled kernels depend on: vendor, device, driver and the layout of its own cache.
     std::string cache_key;
     /// With what its own cache begins: VkPipelineCacheHeaderVersionOne.

@@ -33,9 +33,10 @@ std::uint32_t Groups::count(std::uint64_t rows, std::uint64_t keys) const {
 
 Encoder::Encoder(const DeviceTraits& device, const Plan& plan, Weights& weights, const SessionMemory& session,
                  VkDeviceAddress step, const std::vector<Slice>& buffers, Arena& arguments, Arena& scratch,
-                 bool serialise, bool as_planned)
+                 bool serialise, bool as_planned, const MatrixKernel* matrices)
     : device_(device), plan_(plan), weights_(weights), session_(session), step_(step), buffers_(buffers),
-      arguments_(arguments), scratch_(scratch), serialise_(serialise), as_planned_(as_planned) {}
+      arguments_(arguments), scratch_(scratch), serialise_(serialise), as_planned_(as_planned),
+      matrices_(matrices) {}
 
 void Encoder::begin(const Step& step) {
     current_ = step.ops.back();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/backend/vulkan/fusion.h"
+#include "engine/backend/vulkan/matrices.h"
 #include "engine/backend/vulkan/memory.h"
 #include "engine/backend/vulkan/pipelines.h"
 #include "engine/backend/vulkan/session_memory.h"
@@ -84,9 +85,10 @@ class Encoder {
     /// `step`: address of the program's StepHeader; `buffers`: one slice a plan buffer; `arguments`,
     /// `scratch`: arenas of the program.
     /// `serialise`: every dispatch waits for the one before. `as_planned`: one dispatch an op where possible.
+    /// `matrices`: as VulkanProgram.
     Encoder(const DeviceTraits& device, const Plan& plan, Weights& weights, const SessionMemory& session,
             VkDeviceAddress step, const std::vector<Slice>& buffers, Arena& arguments, Arena& scratch,
-            bool serialise, bool as_planned);
+            bool serialise, bool as_planned, const MatrixKernel* matrices);
 
     /// Encodes all ops. Throws Error(unsupported) naming the op it cannot encode.
     void encode();
@@ -121,6 +123,7 @@ class Encoder {
     const DeviceTraits& device() const { return device_; }
     const Plan& plan() const { return plan_; }
     bool as_planned() const { return as_planned_; }
+    const MatrixKernel* matrices() const { return matrices_; }
     std::int64_t capacity() const { return session_.capacity(); }
     const Tables& tables() const { return weights_.tables(); }
     std::uint32_t width(BufferId id) const;
@@ -165,6 +168,7 @@ class Encoder {
     Arena& arguments_;
     Arena& scratch_;
     bool serialise_, as_planned_, counting_ = true;
+    const MatrixKernel* matrices_;
     const Op* op_ = nullptr;
     std::size_t current_ = 0; // in the plan
     std::vector<Dispatch> dispatches_;

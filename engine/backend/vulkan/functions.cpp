@@ -48,6 +48,9 @@ InstanceFunctions::InstanceFunctions(const Library& library, VkInstance instance
     const auto get = library.get_instance_proc_addr();
 #define ERGO_VULKAN_LOAD(name) name = require<PFN_##name>(get(instance, #name), #name);
     ERGO_VULKAN_INSTANCE_FUNCTIONS(ERGO_VULKAN_LOAD)
+    vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR =
+        reinterpret_cast<PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR>(
+            get(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
     if (debug) {
         ERGO_VULKAN_LOAD(vkCreateDebugUtilsMessengerEXT)
         ERGO_VULKAN_LOAD(vkDestroyDebugUtilsMessengerEXT)

@@ -2,8 +2,7 @@
 // The Vulkan loader, opened at run time, and the tables of functions found through it. Immutable once filled.
 #pragma once
 
-#define VK_NO_PROTOTYPES
-#include <vulkan/vulkan.h>
+#include "engine/backend/vulkan/cooperative_matrix.h"
 
 #include <memory>
 #include <string>
@@ -94,6 +93,9 @@ struct InstanceFunctions {
     // Only with the debug extension.
     PFN_vkCreateDebugUtilsMessengerEXT vkCreateDebugUtilsMessengerEXT = nullptr;
     PFN_vkDestroyDebugUtilsMessengerEXT vkDestroyDebugUtilsMessengerEXT = nullptr;
+    /// Null where no driver knows the extension.
+    PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR =
+        nullptr;
     InstanceFunctions() = default;
     InstanceFunctions(const Library& library, VkInstance instance, bool debug);
 };

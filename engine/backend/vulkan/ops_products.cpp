@@ -60,6 +60,22 @@ bool in_whole_numbers(const Encoder& encoder, const Products& products) {
            });
 }
 
+/// By cooperative matrices where they are used and allowed.
+bool encode_matrices(Encoder& encoder, const Products& products, const Push& push,
+                     const std::vector<std::uint32_t>& constants) {
+    const MatrixKernel* kernel = encoder.matrices();
+    const auto splitting = kernel ? splitting_of(encoder.tables(), products.linears) : std::nullopt;
+    if (!splitting || !kernel->used[static_cast<std::size_t>(*splitting)]) {
+        return false;
+    }
+    std::vector<std::uint32_t> all = constants;
+    const auto own = kernel->constants(*splitting, products.gate != nullptr);
+    all.insert(all.end(), own.begin(), own.end());
+    encoder.dispatch(kernel->shader, std::move(all), push,
+                     {Groups::cover(push.outputs, 64), Groups::rows(64), Groups::fixed(1)});
+    return true;
+}
+
 } // namespace
 
 void encode(Encoder& encoder, const Linear& op) {
@@ -110,7 +126,7 @@ void encode(Encoder& encoder, const Products& products) {
         const std::uint64_t groups = std::min<std::uint64_t>((push.outputs + outputs - 1) / outputs, 65535);
         encoder.dispatch("matvec", constants, push,
                          {Groups::fixed(groups), encoder.row_groups(out), Groups::fixed(1)});
-    } else {
+    } else if (!encode_matrices(encoder, products, push, constants)) {
         encoder.dispatch(in_whole_numbers(encoder, products) ? "matmul_dot" : "matmul", constants, push,
                          {Groups::cover(push.outputs, 64), Groups::rows(32), Groups::fixed(1)});
     }

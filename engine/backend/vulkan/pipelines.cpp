@@ -178,6 +178,9 @@ Owned<VkPipeline> Pipelines::make(VkShaderModule module, const Wanted& wanted) c
     subgroups.requiredSubgroupSize = device_.traits().fixed_subgroup_size;
     if (subgroups.requiredSubgroupSize) {
         info.stage.pNext = &subgroups;
+        if (wanted.shader == "matmul_coop") { // a subgroup holds a matrix together: all of it must be there
+            info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT;
+        }
     }
     info.stage.pSpecializationInfo = &special;
     info.layout = layout_.get();

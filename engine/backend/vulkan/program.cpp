@@ -49,7 +49,7 @@ std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t rows, std::int
 }
 
 VulkanProgram::VulkanProgram(Context& context, Weights& weights, SessionMemory& session,
-                             std::shared_ptr<const Plan> plan, bool timed)
+                             std::shared_ptr<const Plan> plan, bool timed, const MatrixKernel* matrices)
     : context_(context), session_(session), plan_(std::move(plan)),
       device_arena_(context.device, Placement::device), step_arena_(context.device, Placement::step),
       host_arena_(context.device, Placement::transfer), logits_arena_(context.device, Placement::transfer),
@@ -70,7 +70,7 @@ VulkanProgram::VulkanProgram(Context& context, Weights& weights, SessionMemory& 
     }
     Encoder encoder(context.device.traits(), *plan_, weights, session, step_.address, buffers_, step_arena_,
                     device_arena_, context.device.options().serialise || timed,
-                    context.device.options().no_fusion);
+                    context.device.options().no_fusion, matrices);
     encoder.encode();
     uses_ = encoder.uses();
     work_.resize(uses_.size());

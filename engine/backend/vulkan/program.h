@@ -24,9 +24,10 @@ struct StepHeader {
 
 class VulkanProgram final : public Program {
   public:
-    /// `timed`: measures what each op takes; the ops then run one after the other.
+    /// `timed`: measures what each op takes; the ops then run one after the other. `matrices`: computes
+    /// products of several rows where it may; null: nothing does.
     VulkanProgram(Context& context, Weights& weights, SessionMemory& session,
-                  std::shared_ptr<const Plan> plan, bool timed);
+                  std::shared_ptr<const Plan> plan, bool timed, const MatrixKernel* matrices);
 
     /// Runs a step that validate_step() has passed.
     void run(const StepState& step, const CancelToken& cancel, Counters& counters);

@@ -21,7 +21,10 @@ class VulkanExecutor final : public Executor {
 
     std::unique_ptr<Program> prepare(std::shared_ptr<const Plan> plan) override {
         validate(*plan, weights_->tables());
-        return std::make_unique<VulkanProgram>(*context_, *weights_, memory_, std::move(plan), timed_);
+        const MatrixKernel* matrices =
+            could_use_matrices(weights_->tables(), *plan) ? context_->matrices.kernel(*context_) : nullptr;
+        return std::make_unique<VulkanProgram>(*context_, *weights_, memory_, std::move(plan), timed_,
+                                               matrices);
     }
 
     void run(Program& program, const StepState& step, const CancelToken& cancel) override {
@@ -145,7 +148,11 @@ class VulkanBackend final : public Backend {
     VulkanBackend(const VulkanOptions& options, int index)
         : context_(std::make_shared<Context>(options, index)) {}
 
-    DeviceInfo info() const override { return context_->device.traits().info; }
+    DeviceInfo info() const override {
+        DeviceInfo info = context_->device.traits().info;
+        context_->matrices.tell(info);
+        return info;
+    }
 
     MemoryNeed need(const Tables& tables, std::int64_t capacity,
                     std::span<const Plan* const> plans) const override {

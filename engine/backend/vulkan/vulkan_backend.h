@@ -37,6 +37,16 @@ struct VulkanOptions : Diagnostics {
     bool always_stage = false;
     /// Uses integer dot products also where the device has no instruction for them. For tests.
     bool slow_dot_products = false;
+    /// Cooperative matrices of `rows` x `columns`, products over `depth` inputs, held by `invocations` at a
+    /// time: computed by invocations of their own on whatever device, also wrong on purpose.
+    struct EmulatedMatrices {
+        std::uint32_t rows = 16, columns = 16, depth = 16, invocations = 32;
+        bool wrong = false;
+    };
+    /// Instead of the device's. For tests.
+    std::optional<EmulatedMatrices> emulated_matrices;
+    /// Without cooperative matrices a product counts as taking this many times as long as it does. For tests.
+    double plain_handicap = 1;
     /// May replace functions as soon as they have been loaded: tests play devices that are not there.
     std::function<void(vulkan::InstanceFunctions&)> on_instance_functions;
     std::function<void(vulkan::DeviceFunctions&)> on_device_functions;
