@@ -136,11 +136,12 @@ void pack_strip(const Tensor& matrix, DType form, std::int64_t strip, std::byte*
         return pack_super_strip(matrix, strip, to);
     }
     const std::int64_t outputs = matrix.shape().at(0), groups = groups_of(matrix.shape().at(1));
+    const DType rounded = form == DType::q4_0 ? DType::q4 : form;
     GroupedRow row;
     for (std::int64_t lane = 0; lane < strip_outputs; ++lane) {
         const std::int64_t output = strip * strip_outputs + lane;
         if (output < outputs) {
-            read_grouped_row(matrix, form, output, row);
+            read_grouped_row(matrix, rounded, output, row);
         } else {
             row.resize(matrix.shape()[1]);
         }
@@ -152,7 +153,9 @@ void pack_strip(const Tensor& matrix, DType form, std::int64_t strip, std::byte*
             if (form == DType::q8) {
                 put_numbers_q8(q, lane, at + group_scale_bytes(form));
             } else {
-                std::memcpy(at + (strip_outputs + lane) * 2, &row.minimums[i], 2);
+                if (form == DType::q4) {
+                    std::memcpy(at + (strip_outputs + lane) * 2, &row.minimums[i], 2);
+                }
                 put_numbers_q4(q, lane, at + group_scale_bytes(form));
             }
         }
@@ -180,7 +183,8 @@ void unpack_row(const std::byte* strips, DType form, std::int64_t row, std::span
         } else {
             const int both = static_cast<int>(at[s % (group_steps / 2) * step_bytes]);
             const int q = s < group_steps / 2 ? both & 15 : both >> 4;
-            value = scale * static_cast<float>(q) + half_at(group + (strip_outputs + lane) * 2);
+            value = scale * static_cast<float>(q) +
+                    (form == DType::q4 ? half_at(group + (strip_outputs + lane) * 2) : -8 * scale);
         }
         out[static_cast<std::size_t>(i)] = value;
     }

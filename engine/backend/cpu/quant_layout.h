@@ -9,6 +9,7 @@
 //         bytes at [s][o]
 //     q4: scales [16] and minimums [16] f16, numbers [4][16][4]: at [p][o] in the low halves the inputs
 //         32 g + 4 p + 0..3, in the high halves the inputs 32 g + 4 (p + 4) + 0..3
+//     q4_0: as q4 without the minimums, which are -8 times the scales
 //
 // Blocks of 256 keep their scales as they are: in front of every eight groups scale [16] (and minimum [16])
 // f16, and group g is
@@ -32,12 +33,12 @@ namespace ergo::cpu {
 inline constexpr std::int64_t strip_outputs = 16;
 inline constexpr std::int64_t super_groups = super_inputs / group_inputs; // of a block of 256
 
-/// Types that weights are laid out in here: q8, q4, q4_k, q5_k, q6_k.
+/// Types that weights are laid out in here: q8, q4, q4_0, q4_k, q5_k, q6_k.
 inline constexpr bool is_in_strips(DType type) {
-    return type == DType::q8 || type == DType::q4 || is_super_block(type);
+    return type == DType::q8 || type == DType::q4 || type == DType::q4_0 || is_super_block(type);
 }
 inline constexpr bool has_minimums(DType form) {
-    return form == DType::q4 || form == DType::q4_k || form == DType::q5_k;
+    return form == DType::q4 || form == DType::q4_0 || form == DType::q4_k || form == DType::q5_k;
 }
 
 inline constexpr std::int64_t strips_of(std::int64_t outputs) {
@@ -68,8 +69,8 @@ inline constexpr std::int64_t strip_bytes(DType form, std::int64_t inputs) {
 }
 
 /// The outputs [16 * strip, …) of a matrix, at most 16 of them, rounded to `form` (q8 or q4) where they are
-/// not of it; q4_k, q5_k and q6_k are the matrix's own type. `to`: strip_bytes. Throws Error(unsupported) as
-/// read_grouped_row.
+/// not of it; q4_0, q4_k, q5_k and q6_k are the matrix's own type. `to`: strip_bytes. Throws
+/// Error(unsupported) as read_grouped_row.
 void pack_strip(const Tensor& matrix, DType form, std::int64_t strip, std::byte* to);
 
 /// One output of packed strips in float32: what an embedding looks up. out.size() inputs.

@@ -198,6 +198,8 @@ template <DType Form> struct Scales {
     HWY_INLINE VF other(const std::byte* p, int v) const {
         if constexpr (Form == DType::q4) {
             return load_halves(p + 32 + v * lanes * 2);
+        } else if constexpr (Form == DType::q4_0) {
+            return hn::Mul(hn::Set(DF(), -8.0f), load_halves(p + v * lanes * 2));
         } else if constexpr (has_minimums(Form)) {
             return hn::Mul(minimum_[v], load_count<std::uint8_t>(p + 16 + v * lanes));
         } else if constexpr (scale_parts<Form> == 2) {
@@ -577,6 +579,8 @@ void QuantLinearKernel(const QuantLinearArgs& a, std::int64_t begin, std::int64_
         return linear_with<DType::q8>(a, begin, end);
     case DType::q4:
         return linear_with<DType::q4>(a, begin, end);
+    case DType::q4_0:
+        return linear_with<DType::q4_0>(a, begin, end);
     case DType::q4_k:
         return linear_with<DType::q4_k>(a, begin, end);
     case DType::q5_k:
