@@ -54,9 +54,8 @@ std::vector<Option> model_options() {
         {"--diagnose", "LIST",
          "for a Vulkan device, separated by commas: serialise (kernels one after the other), no-fusion (one "
          "kernel an op), no-extensions (nothing beyond Vulkan 1.2), no-cooperative-matrix, validation (the "
-         "validation layer; what "
-         "it says goes to stderr), lose-at=N and "
-         "no-memory-at=N (the device fails after N steps, on purpose)"},
+         "validation layer; what it says goes to stderr), lose-at=N and no-memory-at=N (the device fails "
+         "after N steps, on purpose)"},
         {"--set", "NAME=VALUE",
          "change the model for this run: knob.NAME=VALUE for a semantic knob, else a parameter's name with "
          "globs and "
@@ -111,8 +110,7 @@ Diagnostics diagnostics_from(const std::string& list) {
             wanted.fault = fault_from(DeviceFault::Kind::out_of_memory, word.substr(13));
         } else {
             throw UsageError("--diagnose knows serialise, no-fusion, no-extensions, no-cooperative-matrix, "
-                             "validation, lose-at=N and "
-                             "no-memory-at=N, not '" +
+                             "validation, lose-at=N and no-memory-at=N, not '" +
                              printable(word) + "'.");
         }
     }

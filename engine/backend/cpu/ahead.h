@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Weights fetched before they are wanted. A prompt's products spread a panel of weights out, then multiply
-// all rows with it; without help, the memory rests meanwhile and the processor waits for the next panel.
+// Weights fetched before they are wanted. A prompt's products multiply all rows with a panel, some outputs'
+// weights of some inputs, before they take the next; without help, the memory rests meanwhile and the
+// processor waits for it then.
 // A value on the stack of the thread that multiplies.
 #pragma once
 

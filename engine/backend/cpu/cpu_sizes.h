@@ -11,10 +11,10 @@
 
 namespace ergo::cpu {
 
-/// The type that a weight is run in: what was asked for, where a kernel knows it. q8, q4, q4_k, q5_k and q6_k
-/// stand for matrices in whole numbers (WeightInfo::whole_numbers), which are laid out anew (quant_layout.h);
-/// f64 becomes f32, and any other block-quantised weight f16 (or, of the same size, bf16 where a value is
-/// beyond f16's range).
+/// The type that a weight is run in: what was asked for, where a kernel knows it. q8, q4, q4_0, q4_k, q5_k
+/// and q6_k stand for matrices in whole numbers (WeightInfo::whole_numbers), which are laid out anew
+/// (quant_layout.h); f64 becomes f32, and any other block-quantised weight f16 (or, of the same size, bf16
+/// where a value is beyond f16's range).
 DType run_type(const WeightInfo& weight);
 /// Bytes of a weight of `rows` outputs and `columns` inputs as it is run in `type`.
 std::uint64_t run_bytes(DType type, std::int64_t rows, std::int64_t columns);
