@@ -197,12 +197,28 @@ void read_version(Cursor& in, GgufFile& file) {
     }
 }
 
+constexpr std::string_view alignment_key = "general.alignment";
+
+/// The format says u32, and other readers take nothing else. `in` stands before the value's type.
+void check_alignment_type(Cursor in) {
+    constexpr std::array<const char*, 13> names{"u8",      "i8",     "u16",    "i16", "u32", "i32", "f32",
+                                                "boolean", "a text", "a list", "u64", "i64", "f64"};
+    const auto type = in.number<std::uint32_t>("a value's type");
+    if (type < names.size() && type != static_cast<std::uint32_t>(Type::u32)) {
+        in.fail("GG-ALIGN",
+                "general.alignment is stored as " + std::string(names[type]) + "; the format has it as u32.");
+    }
+}
+
 void read_metadata(Cursor& in, std::uint64_t count, GgufFile& file) {
     for (std::uint64_t i = 0; i < count; ++i) {
         const std::string_view key = in.text("a key of the metadata", max_key, "GG-KEY");
         if (key.empty() || !is_valid_utf8(key)) {
             in.fail("GG-KEY", "metadata " + std::to_string(i + 1) + " of " + std::to_string(count) +
                                   (key.empty() ? " has no name." : " has a name that is not UTF-8."));
+        }
+        if (key == alignment_key) {
+            check_alignment_type(in);
         }
         if (!file.metadata.add(key, value(in, key))) {
             in.fail("GG-KEY", "the metadata '" + printable(key) + "' occurs twice.");
@@ -211,14 +227,13 @@ void read_metadata(Cursor& in, std::uint64_t count, GgufFile& file) {
 }
 
 void read_alignment(Cursor& in, GgufFile& file) {
-    const MetadataValue* stored = file.metadata.find("general.alignment");
+    const MetadataValue* stored = file.metadata.find(alignment_key);
     if (!stored) {
         return;
     }
-    const auto* number = std::get_if<std::uint64_t>(stored);
-    const std::uint64_t n = number ? *number : 0;
+    const auto n = std::get<std::uint64_t>(*stored); // its type has been checked
     if (n < 8 || n > max_alignment || (n & (n - 1)) != 0) {
-        in.fail("GG-ALIGN", "general.alignment is " + printable(to_string(*stored), 60) +
+        in.fail("GG-ALIGN", "general.alignment is " + std::to_string(n) +
                                 "; it must be a power of two from 8 to " + std::to_string(max_alignment) +
                                 ".");
     }

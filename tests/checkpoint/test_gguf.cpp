@@ -187,6 +187,13 @@ class TestGguf : public QObject {
             QCOMPARE(aligned(GgufBytes::u32, n), QString("GG-ALIGN"));
         }
         QCOMPARE(aligned(GgufBytes::f32, 32.0f), QString("GG-ALIGN"));
+        QCOMPARE(aligned(GgufBytes::u8, std::uint8_t{32}), QString("GG-ALIGN"));
+        GgufBytes wide; // a good number in 64 bits
+        wide.header(0, 1).metadata("general.alignment", GgufBytes::u64, std::uint64_t{32});
+        const QString text = text_of([&] { read(wide.bytes); });
+        QVERIFY2(text.startsWith("GG-ALIGN") &&
+                     text.contains("general.alignment is stored as u64; the format has it as u32."),
+                 qPrintable(text));
     }
 
     void every_rule_of_tensors_has_a_file_that_breaks_it() {
