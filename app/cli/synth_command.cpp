@@ -51,7 +51,7 @@ int synth_command(const Arguments& arguments, const Context& context) {
     SynthRequest request;
     request.like = arguments.text("--like");
     if (arguments.has("--config")) {
-        request.config = read_text_file(arguments.text("--config"), 64 << 20);
+        request.config = read_text_file(arguments.text("--config"), most_settings_bytes);
     }
     request.preset = arguments.text("--preset");
     for (const std::string& assignment : arguments.all("--set")) {

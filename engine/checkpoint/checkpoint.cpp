@@ -25,7 +25,9 @@ constexpr std::uint64_t side_file_limit = std::uint64_t{64} << 20;
 constexpr std::uint64_t tokenizer_limit = std::uint64_t{256} << 20;
 
 std::uint64_t limit_of(const std::string& side_file) {
-    return side_file == "tokenizer.json" ? tokenizer_limit : side_file_limit;
+    const bool settings =
+        side_file == "config.json" || side_file == "semantics.json" || side_file == "generation_config.json";
+    return side_file == "tokenizer.json" ? tokenizer_limit : settings ? most_settings_bytes : side_file_limit;
 }
 
 std::string first_of(const std::vector<std::string>& names) {
@@ -427,6 +429,25 @@ std::optional<std::string> Checkpoint::side_file(const std::string& name) const 
     }
     require_inside(path);
     return read_text_file(path, limit_of(name));
+}
+
+std::vector<fs::path> Checkpoint::side_folder(const std::string& name, const char* extension) const {
+    require_bare(name);
+    std::vector<fs::path> files;
+    std::error_code ignored;
+    if (folder_.empty() || !fs::is_directory(folder_ / name, ignored)) {
+        return files;
+    }
+    require_inside(folder_ / name);
+    std::error_code failed;
+    for (fs::directory_iterator it(folder_ / name, failed), end; !failed && it != end; it.increment(failed)) {
+        if (it->path().extension() == extension && it->is_regular_file(ignored)) {
+            require_inside(it->path());
+            files.push_back(it->path());
+        }
+    }
+    std::sort(files.begin(), files.end());
+    return files;
 }
 
 std::optional<TorchFile> Checkpoint::side_torch_file(const std::string& name) const {

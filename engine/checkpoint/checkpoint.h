@@ -22,6 +22,12 @@ namespace ergo {
 class Error;
 struct TorchFile;
 
+/// Bytes of config.json, semantics.json and generation_config.json that are read, each. The largest real ones
+/// name the 21,843 classes of an image model twice (2 MB) or list every token of a vocabulary (10 MB with a
+/// line of its own for each of three brackets). One text of this size, which a tree holds several times while
+/// it is read, stays within what README.md says that a file may take.
+inline constexpr std::uint64_t most_settings_bytes = std::uint64_t{16} << 20;
+
 class Checkpoint {
   public:
     /// A stored tensor that no Tensor can hold (F8, F4, C64 …): shown, never run.
@@ -71,8 +77,12 @@ class Checkpoint {
     /// Text of a small file beside the weights (tokenizer.json, tokenizer_config.json,
     /// generation_config.json, chat_template.jinja, vocab.json, merges.txt, special_tokens_map.json,
     /// added_tokens.json, README.md …; a bare name), read now; nullopt when there is none. Throws
-    /// Error(resources, F-TOO-LARGE) beyond 64 MiB (tokenizer.json: 256 MiB).
+    /// Error(resources, F-TOO-LARGE) beyond 64 MiB (tokenizer.json: 256 MiB; settings: most_settings_bytes).
     std::optional<std::string> side_file(const std::string& name) const;
+    /// The files with `extension` (".jinja") in the folder `name` beside the weights, by name; none when
+    /// there is no such folder. Throws Error(io, F-IO) when it or one of them is a link out of the model's
+    /// folder.
+    std::vector<std::filesystem::path> side_folder(const std::string& name, const char* extension) const;
     /// Would it be read? Looks at names only.
     bool has_side_file(const std::string& name) const;
     /// A PyTorch file beside the weights (gravity_mass_log.pt; a bare name), read now as data (torch_file.h);

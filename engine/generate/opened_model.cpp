@@ -69,7 +69,7 @@ std::shared_ptr<const Tokenizer> open_tokenizer(const Checkpoint& checkpoint) {
         }
     }
     return Tokenizer::from_files([&](const std::string& name) { return checkpoint.side_file(name); },
-                                 read_named_templates(checkpoint.folder()));
+                                 read_named_templates(checkpoint.side_folder(named_templates, ".jinja")));
 }
 
 std::shared_ptr<const Tokenizer> open_tokenizer(const Checkpoint& checkpoint, const ModelInfo& info,

@@ -8,6 +8,7 @@
 #include "engine/generate/metadata_tokenizer.h"
 #include "engine/model/weight_types.h"
 #include "engine/tensor/grouped.h"
+#include "engine/tokenizer/tokenizer_folder.h"
 
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -212,14 +213,15 @@ class Conversion {
             write_file(folder / "tokenizer.json", files.tokenizer_json);
             write_file(folder / "tokenizer_config.json", files.config_json);
         }
-        std::error_code ignored;
-        const fs::path templates = checkpoint_.folder() / "additional_chat_templates";
-        if (!checkpoint_.folder().empty() && fs::is_directory(templates, ignored)) {
-            std::error_code failed;
-            fs::copy(templates, folder / templates.filename(), failed);
+        std::error_code failed;
+        for (const fs::path& file : checkpoint_.side_folder(named_templates, ".jinja")) {
+            fs::create_directory(folder / named_templates, failed);
+            if (!failed) {
+                fs::copy_file(file, folder / named_templates / file.filename(), failed);
+            }
             if (failed) {
-                throw Error(ErrorKind::io, "the folder cannot be copied: " + failed.message() + ".",
-                            {.code = "F-IO", .file = "additional_chat_templates"});
+                throw Error(ErrorKind::io, "the file cannot be copied: " + failed.message() + ".",
+                            {.code = "F-IO", .file = printable(file.filename().string())});
             }
         }
     }

@@ -298,7 +298,7 @@ std::shared_ptr<const Tokenizer> Tokenizer::from_table(const TokenTable& table,
 
 std::shared_ptr<const Tokenizer> Tokenizer::from_folder(const std::filesystem::path& folder) {
     return from_files([&](const std::string& name) { return read_side_file(folder, name); },
-                      read_named_templates(folder));
+                      read_named_templates(named_templates_of(folder)));
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {

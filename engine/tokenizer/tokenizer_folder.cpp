@@ -55,24 +55,24 @@ std::optional<std::string> read_side_file(const fs::path& folder, const std::str
     return is_there(path) ? std::optional(read_file(path, limit_of(name))) : std::nullopt;
 }
 
-std::vector<ChatTemplateText> read_named_templates(const fs::path& folder) {
-    constexpr std::size_t most = 64; // templates
-    if (folder.empty()) {            // of an embedded model
-        return {};
-    }
+std::vector<fs::path> named_templates_of(const fs::path& folder) {
     std::vector<fs::path> files;
     std::error_code ignored;
-    for (const fs::directory_entry& entry :
-         fs::directory_iterator(folder / "additional_chat_templates", ignored)) {
-        if (entry.path().extension() == ".jinja" && is_there(entry.path()) && files.size() < most) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder / named_templates, ignored)) {
+        if (entry.path().extension() == ".jinja" && is_there(entry.path())) {
             files.push_back(entry.path());
         }
     }
     std::sort(files.begin(), files.end());
+    return files;
+}
+
+std::vector<ChatTemplateText> read_named_templates(const std::vector<fs::path>& files) {
+    constexpr std::size_t most = 64;
     std::vector<ChatTemplateText> templates;
-    for (const fs::path& file : files) {
-        templates.push_back({file.stem().string(), read_file(file, chat_template_limit),
-                             "additional_chat_templates/" + file.filename().string()});
+    for (std::size_t i = 0; i < files.size() && i < most; ++i) {
+        templates.push_back({files[i].stem().string(), read_file(files[i], chat_template_limit),
+                             std::string(named_templates) + "/" + files[i].filename().string()});
     }
     return templates;
 }

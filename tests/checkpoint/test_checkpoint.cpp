@@ -158,6 +158,66 @@ class TestCheckpoint : public QObject {
         QCOMPARE(code_of([&] { Checkpoint::open(root / "model.safetensors.index.json"); }), "F-IO");
     }
 
+    void folders_beside_the_weights_are_links_of_the_same_kind() {
+        QTemporaryDir temporary, elsewhere;
+        const fs::path root = temporary.path().toStdString(), away = elsewhere.path().toStdString();
+        const fs::path folder = root / "templates";
+        write_safetensors(root / "model.safetensors", {{"a", ones(1)}});
+        write_bytes(away / "b.jinja", "b");
+        const auto model = Checkpoint::open(root);
+        QVERIFY(model->side_folder("templates", ".jinja").empty()); // there is none
+        QVERIFY_EXCEPTION_THROWN(model->side_folder("../templates", ".jinja"), Error);
+
+        fs::create_directory(folder);
+        write_bytes(folder / "c.jinja", "c");
+        write_bytes(folder / "a.jinja", "a");
+        write_bytes(folder / "notes.txt", "other");
+        fs::create_directory(folder / "d.jinja");                   // no file
+        fs::create_symlink(away / "b.jinja", folder / "other.txt"); // nobody reads it
+        QCOMPARE(model->side_folder("templates", ".jinja"),
+                 (std::vector<fs::path>{folder / "a.jinja", folder / "c.jinja"}));
+
+        fs::create_symlink(away / "b.jinja", folder / "b.jinja");
+        const QString file = text_of([&] { model->side_folder("templates", ".jinja"); });
+        QVERIFY2(file.contains("F-IO: b.jinja: ") && file.contains("link out of the folder"),
+                 qPrintable(file));
+
+        fs::rename(folder, root / "kept");
+        fs::remove(root / "kept" / "b.jinja");
+        fs::create_symlink("kept", folder); // stays inside
+        QCOMPARE(model->side_folder("templates", ".jinja").size(), std::size_t(2));
+        fs::remove(folder);
+        fs::create_symlink(away, folder);
+        const QString whole = text_of([&] { model->side_folder("templates", ".jinja"); });
+        QVERIFY2(whole.contains("F-IO: templates: ") && whole.contains("link out of the folder"),
+                 qPrintable(whole));
+    }
+
+    void settings_are_no_larger_than_settings_are() {
+        QTemporaryDir temporary;
+        const fs::path root = temporary.path().toStdString();
+        write_safetensors(root / "model.safetensors", {{"a", ones(1)}});
+        const auto of_size = [](std::uint64_t bytes) {
+            const std::string before = "{\"x\": \"", after = "\"}";
+            return before + std::string(bytes - before.size() - after.size(), 'x') + after;
+        };
+        for (const char* name : {"config.json", "semantics.json"}) {
+            write_bytes(root / name, of_size(most_settings_bytes));
+            QCOMPARE(code_of([&] { Checkpoint::open(root); }), "none");
+            write_bytes(root / name, of_size(most_settings_bytes + 1));
+            const QString text = text_of([&] { Checkpoint::open(root); });
+            QVERIFY2(text.contains("F-TOO-LARGE: " + QString(name)) && text.contains("16777217 bytes") &&
+                         text.contains("at most 16777216"),
+                     qPrintable(text));
+            fs::remove(root / name);
+        }
+        const auto model = Checkpoint::open(root);
+        write_bytes(root / "generation_config.json", of_size(most_settings_bytes + 1));
+        QCOMPARE(code_of([&] { model->side_file("generation_config.json"); }), "F-TOO-LARGE");
+        write_bytes(root / "vocab.json", of_size(most_settings_bytes + 1)); // no settings
+        QCOMPARE(model->side_file("vocab.json")->size(), std::size_t{most_settings_bytes + 1});
+    }
+
     void searches_folders_carefully() {
         QTemporaryDir temporary, elsewhere;
         const fs::path root = temporary.path().toStdString();

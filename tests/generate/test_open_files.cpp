@@ -115,6 +115,32 @@ class TestOpenFiles : public QObject {
         QVERIFY(logits(session) == expected_);
     }
 
+    void templates_with_names_come_from_the_folder_alone() {
+        QTemporaryDir temporary, elsewhere;
+        const fs::path folder = copy_without_weights(temporary), away = elsewhere.path().toStdString();
+        fs::copy_file(demo / "model.safetensors", folder / "model.safetensors");
+        fs::create_directory(folder / "additional_chat_templates");
+        write(folder / "additional_chat_templates" / "short.jinja", "{{ messages[0].content }}");
+        const auto has = [](const Tokenizer& tokenizer, const std::string& name) {
+            const auto& all = tokenizer.chat_templates();
+            return std::any_of(all.begin(), all.end(), [&](const auto& each) { return each.name == name; });
+        };
+        QVERIFY(has(*open_from(folder)->tokenizer, "short"));
+        write(away / "stray.jinja", "{{ messages[0].content }}");
+        fs::create_symlink(away / "stray.jinja", folder / "additional_chat_templates" / "stray.jinja");
+        for (const char* named : {"stray.jinja", "additional_chat_templates"}) { // the file, then the folder
+            try {
+                open_from(folder);
+                QFAIL("a link out of the folder must not be followed");
+            } catch (const Error& error) {
+                QCOMPARE(error.where().code, std::string("F-IO"));
+                QCOMPARE(error.where().file, std::string(named));
+            }
+            fs::remove_all(folder / "additional_chat_templates");
+            fs::create_directory_symlink(away, folder / "additional_chat_templates");
+        }
+    }
+
     void a_file_cut_off_while_it_loads_is_an_error() {
         QTemporaryDir temporary;
         const fs::path folder = copy_without_weights(temporary);

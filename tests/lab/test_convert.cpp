@@ -15,6 +15,7 @@
 
 #include <csignal>
 #include <cstring>
+#include <fstream>
 
 using ergo::CancelToken;
 using ergo::Error;
@@ -157,6 +158,25 @@ class TestConvert : public QObject {
         QVERIFY(kind_of([&] { convert(*source, out / ".." / "x" / "in", "bf16"); }) == ErrorKind::usage);
         QVERIFY(!fs::exists(out / "inside"));
         fs::remove_all(out);
+        QVERIFY(nothingLeft());
+    }
+
+    void namedTemplatesComeAlongFromTheFolderAlone() {
+        const fs::path source = path("source"), out = path("out"), stray = path("stray.jinja");
+        const fs::path templates = source / "additional_chat_templates";
+        convert(*demo_, source, "f32");
+        fs::create_directory(templates);
+        std::ofstream(templates / "short.jinja") << "{{ messages[0].content }}";
+        convert(*ergo::open_checkpoint(source.string()), out, "bf16");
+        QCOMPARE(fs::file_size(out / "additional_chat_templates" / "short.jinja"), std::uintmax_t(25));
+        fs::remove_all(out);
+        std::ofstream(stray) << "what is not the model's";
+        fs::create_symlink(stray, templates / "stray.jinja");
+        QVERIFY(kind_of([&] { convert(*ergo::open_checkpoint(source.string()), out, "bf16"); }) ==
+                ErrorKind::io);
+        QVERIFY(!fs::exists(out));
+        fs::remove_all(source);
+        fs::remove(stray);
         QVERIFY(nothingLeft());
     }
 
