@@ -5,7 +5,7 @@
 #include "engine/backend/reference/reference_backend.h"
 #include "engine/base/embedded.h"
 #include "support_grouped.h"
-#include "support_plans.h"
+#include "support_products.h"
 #include "support_vulkan.h"
 
 #include <QtTest>
@@ -18,27 +18,14 @@ using namespace ergo::test;
 
 namespace {
 
-using Extent = BufferInfo::Extent;
-
 constexpr double tolerance = 2e-6; // sums of groups are exact, their order differs
 
-struct Shape2 {
-    std::int64_t outputs, inputs;
-};
-
-WeightId grouped(Case& test, DType form, std::int64_t outputs, std::int64_t inputs) {
-    const WeightId id = test.weight({outputs, inputs}, 0.5f);
-    test.tables.weights.back().run_as = form;
-    return id;
-}
-
-Linear product(Case& test, DType form, BufferId in, Shape2 shape, BufferId out, bool biased = false) {
-    return Linear{in,
-                  grouped(test, form, shape.outputs, shape.inputs),
-                  biased ? test.weight({shape.outputs}) : WeightId{},
-                  out,
-                  biased ? Activation::gelu : Activation::identity,
-                  Rounding::bits8};
+AddMatrix grouped(DType form) {
+    return [form](Case& test, Size size) {
+        const WeightId id = test.weight({size.outputs, size.inputs}, 0.5f);
+        test.tables.weights.back().run_as = form;
+        return id;
+    };
 }
 
 } // namespace
@@ -49,14 +36,7 @@ class TestVulkanDot : public QObject {
     std::vector<std::string> messages_;
 
     static bool uses_dots(Backend& backend, const Case& test) {
-        const auto model = backend.load(std::make_shared<Tables>(test.tables), {}, {});
-        const auto executor = model->create_executor(128);
-        executor->time_ops(true);
-        const auto program = executor->prepare(std::make_shared<Plan>(test.plan));
-        executor->run(*program, step_at(0, std::min<std::int64_t>(3, test.plan.max_rows)), {});
-        const auto times = program->op_times();
-        return std::any_of(times.begin(), times.end(),
-                           [](const OpTime& time) { return time.kernel == "matmul_dot"; });
+        return uses_kernel(backend, test, "matmul_dot");
     }
 
     void agree(const std::function<Case(std::int64_t max_rows)>& made) {
@@ -103,13 +83,7 @@ class TestVulkanDot : public QObject {
         QFETCH(int, outputs);
         QFETCH(int, inputs);
         agree([&](std::int64_t rows) {
-            Case test(static_cast<std::uint64_t>(outputs * 1000 + inputs), rows);
-            const BufferId in = test.input(inputs);
-            for (const bool biased : {false, true}) {
-                test.add(product(test, static_cast<DType>(form), in, {outputs, inputs}, test.buffer(outputs),
-                                 biased));
-            }
-            return test;
+            return two_products(grouped(static_cast<DType>(form)), {outputs, inputs}, rows);
         });
     }
 
@@ -117,35 +91,15 @@ class TestVulkanDot : public QObject {
     void joined_and_guarded_data() { forms(); }
     void joined_and_guarded() {
         QFETCH(int, form);
-        const auto type = static_cast<DType>(form);
         agree([&](std::int64_t rows) {
-            Case test(9, rows);
-            const BufferId x = test.input(96), shares = test.shares(3), routed = test.buffer(40);
-            Gate gate;
-            gate.a = test.buffer(72);
-            gate.b = test.buffer(72);
-            test.add(product(test, type, x, {72, 96}, gate.a));
-            test.add(product(test, type, x, {72, 96}, gate.b));
-            gate.out = gate.a;
-            test.add(gate);
-            const BufferId down = test.buffer(96);
-            test.add(product(test, type, gate.out, {96, 72}, down));
-            Mix sum;
-            sum.parts = {down};
-            sum.residual = x;
-            sum.out = test.buffer(96);
-            test.add(sum);
-            test.add(product(test, type, x, {40, 96}, routed), Guard{shares, 1});
-            test.guarded.push_back({routed, Guard{shares, 1}});
-            test.plan.logits = sum.out; // the buffers between are nobody's
-            return test;
+            return joined_products(grouped(static_cast<DType>(form)), true, rows);
         });
     }
 
     void sixteen_bits_are_computed_otherwise() {
         Case test(4, 8);
         const BufferId in = test.input(64), out = test.buffer(20);
-        test.add(Linear{in, grouped(test, DType::q8, 20, 64), {}, out, {}, Rounding::bits16});
+        test.add(Linear{in, grouped(DType::q8)(test, {20, 64}), {}, out, {}, Rounding::bits16});
         QVERIFY(!uses_dots(*dots_, test));
     }
 
@@ -156,7 +110,7 @@ class TestVulkanDot : public QObject {
         for (const float scale : {0.0f, 1e-35f, 1e-20f, 1e30f}) {
             Case test(6, 16);
             const BufferId in = test.input(70, scale), out = test.buffer(30);
-            test.add(product(test, static_cast<DType>(form), in, {30, 70}, out));
+            test.add(product(test, grouped(static_cast<DType>(form)), in, {30, 70}, out));
             const std::string message = difference(*reference_, *dots_, test, {16, 5}, tolerance);
             QVERIFY2(message.empty(), message.c_str());
         }

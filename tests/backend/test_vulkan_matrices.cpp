@@ -4,7 +4,7 @@
 // layer. A kernel earns its use: one that is slower or wrong is refused with the reason.
 #include "engine/backend/reference/reference_backend.h"
 #include "engine/backend/vulkan/matrices.h"
-#include "support_plans.h"
+#include "support_products.h"
 #include "support_vulkan.h"
 
 #include <QtTest>
@@ -22,39 +22,21 @@ using Emulated = VulkanOptions::EmulatedMatrices;
 constexpr double tolerance = 2e-5;         // sums in another order
 constexpr double rounded_tolerance = 2e-3; // inputs rounded to 11 bits
 
-struct Shape2 {
-    std::int64_t outputs, inputs;
-};
-
-WeightId weight(Case& test, DType type, Shape2 shape, float scale = 0.5f) {
-    return type == DType::f32 ? test.weight({shape.outputs, shape.inputs}, scale)
-                              : test.weight({shape.outputs, shape.inputs}, type, false, scale);
-}
-
-Linear product(Case& test, DType type, BufferId in, Shape2 shape, BufferId out, bool biased = false) {
-    return Linear{in,
-                  weight(test, type, shape),
-                  biased ? test.weight({shape.outputs}) : WeightId{},
-                  out,
-                  biased ? Activation::gelu : Activation::identity,
-                  Rounding::bits8};
+AddMatrix stored_as(DType type, float scale = 0.5f) {
+    return [type, scale](Case& test, Size size) {
+        const Shape shape{size.outputs, size.inputs};
+        return type == DType::f32 ? test.weight(shape, scale) : test.weight(shape, type, false, scale);
+    };
 }
 
 bool uses_matrices(Backend& backend, const Case& test) {
-    const auto model = backend.load(std::make_shared<Tables>(test.tables), {}, {});
-    const auto executor = model->create_executor(128);
-    executor->time_ops(true);
-    const auto program = executor->prepare(std::make_shared<Plan>(test.plan));
-    executor->run(*program, step_at(0, std::min<std::int64_t>(3, test.plan.max_rows)), {});
-    const auto times = program->op_times();
-    return std::any_of(times.begin(), times.end(),
-                       [](const OpTime& time) { return time.kernel == "matmul_emulated"; });
+    return uses_kernel(backend, test, "matmul_emulated");
 }
 
 Case small(DType type) {
     Case test(7, 8);
     const BufferId in = test.input(64), out = test.buffer(20);
-    test.add(product(test, type, in, {20, 64}, out));
+    test.add(product(test, stored_as(type), in, {20, 64}, out));
     return test;
 }
 
@@ -109,40 +91,14 @@ class TestVulkanMatrices : public QObject {
         QFETCH(int, type);
         QFETCH(int, outputs);
         QFETCH(int, inputs);
-        Case test(static_cast<std::uint64_t>(outputs * 1000 + inputs), 70);
-        const BufferId in = test.input(inputs);
-        for (const bool biased : {false, true}) {
-            test.add(
-                product(test, static_cast<DType>(type), in, {outputs, inputs}, test.buffer(outputs), biased));
-        }
-        agree(*matrices_, test);
+        agree(*matrices_, two_products(stored_as(static_cast<DType>(type)), {outputs, inputs}, 70));
     }
 
     /// A gate of two products, a residual, and a product that only some rows need.
     void joined_with_others_data() { types(); }
     void joined_with_others() {
         QFETCH(int, type);
-        const auto stored = static_cast<DType>(type);
-        Case test(3, 70);
-        const BufferId x = test.input(96), shares = test.shares(2);
-        Gate gate;
-        gate.a = test.buffer(72);
-        gate.b = test.buffer(72);
-        gate.out = test.buffer(72);
-        test.add(product(test, stored, x, {72, 96}, gate.a));
-        test.add(product(test, stored, x, {72, 96}, gate.b));
-        test.add(gate);
-        const BufferId down = test.buffer(96), routed = test.buffer(40);
-        test.add(product(test, stored, gate.out, {96, 72}, down));
-        Mix sum;
-        sum.parts = {down};
-        sum.residual = x;
-        sum.out = test.buffer(96);
-        test.add(sum);
-        test.add(product(test, stored, x, {40, 96}, routed), Guard{shares, 1});
-        test.guarded.push_back({routed, Guard{shares, 1}});
-        test.plan.logits = sum.out; // the buffers between are nobody's
-        agree(*matrices_, test);
+        agree(*matrices_, joined_products(stored_as(static_cast<DType>(type)), false, 70));
     }
 
     /// Beyond what 16-bit floats hold at either end, in inputs and in weights, also when the first inputs do
@@ -150,11 +106,11 @@ class TestVulkanMatrices : public QObject {
     void extremes_data() { types(); }
     void extremes() {
         QFETCH(int, type);
-        const auto stored = static_cast<DType>(type);
+        const auto form = static_cast<DType>(type);
         for (const float scale : {1e-20f, 1e6f}) {
             Case test(6, 70);
             const BufferId in = test.input(70, scale), out = test.buffer(30);
-            test.add(Linear{in, weight(test, stored, {30, 70}, 3e4f), {}, out, {}, Rounding::bits8});
+            test.add(Linear{in, stored_as(form, 3e4f)(test, {30, 70}), {}, out, {}, Rounding::bits8});
             agree(*matrices_, test);
         }
         for (const float late : {1e-8f, 1e8f}) { // the first 40 inputs are 0
@@ -166,7 +122,7 @@ class TestVulkanMatrices : public QObject {
             const BufferId in = test.buffer(100), out = test.buffer(30);
             test.add(Embed{
                 test.tables.add_weight("late", Tensor::from_floats({Case::vocabulary, 100}, table)), in});
-            test.add(Linear{in, weight(test, stored, {30, 100}), {}, out, {}, Rounding::bits8});
+            test.add(Linear{in, stored_as(form)(test, {30, 100}), {}, out, {}, Rounding::bits8});
             agree(*matrices_, test);
         }
     }
@@ -190,7 +146,7 @@ class TestVulkanMatrices : public QObject {
         for (const DType type : {DType::f32}) {
             Case test(11, 70);
             const BufferId in = test.input(75);
-            test.add(product(test, type, in, {90, 75}, test.buffer(90), true));
+            test.add(product(test, stored_as(type), in, {90, 75}, test.buffer(90), true));
             agree(*backend, test);
         }
     }
@@ -198,7 +154,7 @@ class TestVulkanMatrices : public QObject {
     void bf16_by_name_is_one_product() {
         Case test(5, 70);
         const BufferId in = test.input(100), out = test.buffer(77);
-        test.add(product(test, DType::bf16, in, {77, 100}, out));
+        test.add(product(test, stored_as(DType::bf16), in, {77, 100}, out));
         test.tables.weights.back().run_as = DType::bf16;
         agree(*matrices_, test, rounded_tolerance);
         // Rounding shows, so it was not two.
@@ -209,7 +165,7 @@ class TestVulkanMatrices : public QObject {
         for (const bool grouped : {false, true}) {
             Case test(4, 8);
             const BufferId in = test.input(64), out = test.buffer(20);
-            Linear linear = product(test, DType::f32, in, {20, 64}, out);
+            Linear linear = product(test, stored_as(DType::f32), in, {20, 64}, out);
             if (grouped) {
                 test.tables.weights.back().run_as = DType::q8;
             } else {
