@@ -181,6 +181,19 @@ void Resolver::need_tiles(std::int64_t inputs) const {
     }
 }
 
+void Resolver::need_pairs(const Attention& op) const {
+    const auto grow = [](LazyMemory& memory, std::uint64_t bytes) {
+        if (memory.bytes() < bytes) {
+            memory = LazyMemory(); // first, so that never both are held
+            memory = LazyMemory(bytes, "attention's scratch");
+        }
+    };
+    grow(session.pairs, pairs_bytes(op, session.capacity));
+    for (WorkerScratch& scratch : session.scratch) {
+        grow(scratch.pairs, pair_tile_bytes(op, session.capacity));
+    }
+}
+
 CpuExecutor::CpuExecutor(std::shared_ptr<const CpuModel> model, std::shared_ptr<ThreadPool> pool,
                          std::int64_t capacity, bool vnni)
     : model_(std::move(model)), pool_(std::move(pool)) {
@@ -212,7 +225,7 @@ CpuExecutor::CpuExecutor(std::shared_ptr<const CpuModel> model, std::shared_ptr<
     }
     const std::uint64_t row = row_bytes(model_->tables(), capacity);
     for (int worker = 0; worker < pool_->threads(); ++worker) {
-        session_.scratch.push_back({LazyMemory(row, "scratch"), LazyMemory(row, "scratch"), {}});
+        session_.scratch.push_back({LazyMemory(row, "scratch"), LazyMemory(row, "scratch"), {}, {}});
     }
 }
 
@@ -294,9 +307,11 @@ MemoryNeed CpuExecutor::taken() const {
     taken.cache = session_.state_memory.bytes();
     for (const WorkerScratch& scratch : session_.scratch) {
         taken.scratch += scratch.logits.bytes() + scratch.scores.bytes() + scratch.row.size() * sizeof(float);
+        taken.scratch += scratch.pairs.bytes();
     }
     taken.scratch += session_.rounded_rows.size() * sizeof(float);
     taken.scratch += session_.tiles.size() * sizeof(float);
+    taken.scratch += session_.pairs.bytes();
     return taken;
 }
 

@@ -62,6 +62,7 @@ struct CpuParam {
 struct WorkerScratch {
     LazyMemory logits, scores; ///< [most_queries, row_floats], or [side_queries, row_floats, side]
     AlignedFloats row;         ///< as wide as any op asked for
+    LazyMemory pairs;          ///< a tile of an attention in pairs of bf16, where one asked for it
 };
 
 /// One session's memory.
@@ -75,6 +76,7 @@ struct CpuSession {
     std::vector<WorkerScratch> scratch; ///< one a thread
     AlignedFloats rounded_rows;         ///< of the product at hand, where its weight is in whole numbers
     AlignedFloats tiles;                ///< rows of the product at hand, laid out for its kernel
+    LazyMemory pairs; ///< keys and values of the attention at hand in pairs of bf16, where one asked for it
     Counters counters;
     std::uint64_t operations = 0; ///< of products so far
     bool timed = false;           ///< programs prepared from now on time their ops
@@ -135,6 +137,8 @@ struct Resolver {
     void need_rounded_rows(std::int64_t inputs) const;
     /// The session's `tiles` have room for max_rows rows of `inputs`.
     void need_tiles(std::int64_t inputs) const;
+    /// The session's and every worker's `pairs` have room for this attention.
+    void need_pairs(const Attention& op) const;
 };
 
 std::unique_ptr<CpuOp> make_op(const Embed& op, const Resolver& resolver);

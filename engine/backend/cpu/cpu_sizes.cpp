@@ -175,7 +175,49 @@ std::int64_t tiles_floats(std::int64_t rows, std::int64_t inputs) {
     return rows > 1 ? row_tiles(rows) * tile_floats(inputs) : 0;
 }
 
+bool runs_in_pairs(const Tables& tables, const Attention& op) {
+    const auto asked = [](const WeightInfo& weight) { return weight.run_as == DType::bf16; };
+    const auto layout = [&](StateId id) {
+        return layout_of(tables.states.at(static_cast<std::size_t>(id.index)));
+    };
+    return op.rounding == Rounding::bits8 && op.score == Attention::Score::dot && !op.diagonal &&
+           op.ball.mode == Ball::Mode::off && layout(op.keys) == StateLayout::blocks &&
+           layout(op.values) == StateLayout::rows && std::ranges::any_of(tables.weights, asked) &&
+           has_attention_pairs();
+}
+
+std::uint64_t pairs_bytes(const Attention& op, std::int64_t capacity) {
+    const auto positions = static_cast<std::int64_t>(blocks_of(capacity)) * state_block;
+    return static_cast<std::uint64_t>(op.key_heads * pair_key_floats(positions, op.dim) +
+                                      op.value_heads * pair_value_floats(positions, op.value_dim)) *
+           sizeof(float);
+}
+
+std::int64_t pair_row_floats(std::int64_t capacity) {
+    constexpr std::int64_t apart = 16; // a cache line, which keeps rows out of the same cache sets
+    return static_cast<std::int64_t>(blocks_of(capacity)) * state_block + apart;
+}
+
+std::uint64_t pair_tile_bytes(const Attention& op, std::int64_t capacity) {
+    const std::int64_t row = pair_row_floats(capacity), packed = std::max<std::int64_t>(row, op.dim + 1) / 2;
+    return static_cast<std::uint64_t>(pair_queries * row + 16 * packed) * sizeof(float);
+}
+
 namespace {
+
+/// What attention in pairs takes of a session and of each worker, the largest of a plan's.
+std::pair<std::uint64_t, std::uint64_t> largest_pairs(const Tables& tables, const Plan& plan,
+                                                      std::int64_t capacity) {
+    std::uint64_t session = 0, worker = 0;
+    for (const Op& op : plan.ops) {
+        const auto* attention = std::get_if<Attention>(&op.body);
+        if (attention && plan.max_rows >= least_pair_rows && runs_in_pairs(tables, *attention)) {
+            session = std::max(session, pairs_bytes(*attention, capacity));
+            worker = std::max(worker, pair_tile_bytes(*attention, capacity));
+        }
+    }
+    return {session, worker};
+}
 
 /// Of the widest product of a plan that runs on all rows.
 std::uint64_t tiles_bytes(const Tables& tables, const Plan& plan) {
@@ -204,10 +246,13 @@ MemoryNeed need(const Tables& tables, std::uint64_t copy_limit, int threads, std
         need.cache += state_bytes(state, capacity);
     }
     need.scratch = 2 * static_cast<std::uint64_t>(threads) * row_bytes(tables, capacity);
-    std::uint64_t rounded_rows = 0, tiles = 0;
+    std::uint64_t rounded_rows = 0, tiles = 0, pairs = 0, pair_tile = 0;
     for (const Plan* plan : plans) {
         rounded_rows = std::max(rounded_rows, rounded_rows_bytes(tables, *plan));
         tiles = std::max(tiles, tiles_bytes(tables, *plan));
+        const auto [session, worker] = largest_pairs(tables, *plan, capacity);
+        pairs = std::max(pairs, session);
+        pair_tile = std::max(pair_tile, worker);
         for (const BufferInfo& buffer : plan->buffers) {
             need.scratch +=
                 static_cast<std::uint64_t>(buffer_floats(buffer, plan->max_rows, capacity)) * sizeof(float);
@@ -215,6 +260,7 @@ MemoryNeed need(const Tables& tables, std::uint64_t copy_limit, int threads, std
     }
     need.scratch += rounded_rows;
     need.scratch += tiles;
+    need.scratch += pairs + static_cast<std::uint64_t>(threads) * pair_tile;
     return need;
 }
 

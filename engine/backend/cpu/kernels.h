@@ -172,7 +172,54 @@ struct ValueArgs {
 /// channels. Whichever queries share a tile, each gets the same bits.
 void weighted_values(const ValueArgs& args, std::int64_t first, std::int64_t last);
 
-/// Most rows of a tile of heads side by side: keys are read and multiplied by their root once for all of them.
+/// Attention of many rows in pairs of 16 bits, where scores are dot products; only where
+/// has_attention_pairs(): has_bf16_pairs(), and whole numbers of 16 bits are multiplied as quickly. Keys and
+/// values of a head are laid out once a step, in pairs of channels and of positions, then met by tiles of
+/// queries. Weights and values are rounded to bf16. Of a query or key the sum of all squares is 32,767
+/// squared in whole numbers, to which its channels are rounded. Whichever queries share a tile, each gets the
+/// same bits.
+bool has_attention_pairs();
+inline constexpr int pair_queries = 14;        // most of a tile
+inline constexpr std::int64_t pair_group = 32; // positions, or channels, side by side
+/// Floats of a head's keys, of every 32 positions [(dim + 1) / 2, 32, 2] whole numbers of 16 bits and 32
+/// scales; positions are whole blocks.
+inline std::int64_t pair_key_floats(std::int64_t positions, std::int64_t dim) {
+    return positions * ((dim + 1) / 2 + 1);
+}
+/// Floats of a head's values [channels / 32 rounded up, positions / 2, 32, 2] in bf16.
+inline std::int64_t pair_value_floats(std::int64_t positions, std::int64_t channels) {
+    return (channels + pair_group - 1) / pair_group * pair_group * (positions / 2);
+}
+/// Lays out one block of keys [dim, state_block].
+void pair_keys(DType type, const std::byte* block, std::int64_t dim, float* out);
+/// Values of a head in rows of a multiple of 16 channels.
+struct PairValues {
+    DType type = DType::f32;
+    const std::byte* values = nullptr; // position 0
+    std::int64_t stride = 0;           // bytes between positions
+    std::int64_t channels = 0, positions = 0;
+};
+/// Lays out positions [first, last), first being even; where last is odd, its pair's second is 0.
+void pair_values(const PairValues& args, std::int64_t first, std::int64_t last, float* out);
+
+struct PairTile {
+    int queries = 1;
+    std::int64_t dim = 0, channels = 0, positions = 0;
+    const float *keys = nullptr, *values = nullptr; // of the head, laid out
+    const float* query[pair_queries] = {};          // [dim]
+    float* scores[pair_queries] = {};               // from position `first` on
+    float* packed = nullptr; // room for 16 * max((dim + 1) / 2, (end - first + 1) / 2) floats
+    float factor[pair_queries] = {};
+    float* out[pair_queries] = {}; // [channels]
+};
+/// scores[q][j - first] = query[q] . key j for j in [first, end); what follows up to a whole group may be
+/// anything. `first` is a multiple of state_block.
+void pair_scores(const PairTile& tile, std::int64_t first, std::int64_t end);
+/// out[q][c] = factor[q] * sum of scores[q][j - first] * value[j, c] over j in [first, end).
+void pair_weighted_values(const PairTile& tile, std::int64_t first, std::int64_t end);
+
+/// Most rows of a tile of heads side by side: keys are read and multiplied by their root once for all of
+/// them.
 inline constexpr int side_queries = 8;
 
 /// Attention of `side` heads side by side, for one row at a time of up to side_queries that share a pass over

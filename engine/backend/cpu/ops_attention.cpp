@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Rotation, the writing of keys and values, and attention over them. (MoA specification §6.5, §6.6)
+#include "engine/backend/cpu/attention_pairs.h"
 #include "engine/backend/cpu/attention_taps.h"
+#include "engine/backend/cpu/cpu_sizes.h"
 #include "engine/backend/cpu/loops.h"
+#include "engine/backend/cpu/tile_rows.h"
 
 #include <cmath>
+#include <cstring>
 #include <numeric>
+#include <optional>
 
 namespace ergo::cpu {
 
@@ -163,6 +168,9 @@ class AttentionOp final : public CpuOp {
         }
         resolver.need_row(most_queries * op.dim);
         share_ = heads_alike();
+        if (resolver.max_rows >= least_pair_rows && runs_in_pairs(session_.model->tables(), op)) {
+            pairs_.emplace(op, resolver);
+        }
     }
 
     // A tile is some (row, head) pairs whose heads share their keys and values: those are read once for all.
@@ -172,9 +180,14 @@ class AttentionOp final : public CpuOp {
         const auto rows = static_cast<std::int64_t>(context.rows.size());
         const std::int64_t groups = op_.heads / share_, pairs = rows * share_;
         const std::int64_t fair = (groups * pairs + session_.pool->threads() - 1) / session_.pool->threads();
-        const std::int64_t queries =
-            std::clamp<std::int64_t>(fair, 1, std::min<std::int64_t>(pairs, most_queries));
-        const std::int64_t tiles = (pairs + queries - 1) / queries;
+        const bool in_pairs = pairs_ && rows >= least_pair_rows;
+        const std::int64_t most = std::min<std::int64_t>(pairs, in_pairs ? pair_queries : most_queries);
+        const std::int64_t queries = std::clamp<std::int64_t>(fair, 1, most);
+        const std::int64_t tiles = tiles_of(pairs, queries);
+        if (in_pairs) {
+            const std::int64_t begin = first_candidate(context.position(context.rows.front()));
+            pairs_->lay_out(context, taps_.any_captured() ? 0 : begin);
+        }
         const std::int64_t work = queries * context.keys * (op_.dim + op_.value_dim + 8);
         session_.pool->parallel_for(
             groups * tiles, grain_for(work), [&](std::int64_t begin, std::int64_t end, int worker) {
@@ -182,14 +195,14 @@ class AttentionOp final : public CpuOp {
                     context.cancel.check();
                     const std::int64_t group = rows == 1 ? i % groups : i / tiles;
                     const std::int64_t in_group = rows == 1 ? i / groups : i % tiles;
-                    const std::int64_t from = (tiles - 1 - in_group) * queries;
+                    const TileRows of_tile = rows_of_tile(pairs, queries, tiles - 1 - in_group);
                     Tile tile;
-                    for (std::int64_t pair = from; pair < std::min(from + queries, pairs); ++pair) {
+                    for (std::int64_t pair = of_tile.first; pair < of_tile.last; ++pair) {
                         Query& query = tile.queries[tile.count++];
                         query.head = group * share_ + pair % share_;
                         query.row = context.rows[static_cast<std::size_t>(pair / share_)];
                     }
-                    run_tile(context, tile, session_.scratch[static_cast<std::size_t>(worker)]);
+                    run_tile(context, tile, session_.scratch[static_cast<std::size_t>(worker)], in_pairs);
                 }
             });
     }
@@ -203,8 +216,9 @@ class AttentionOp final : public CpuOp {
     };
     struct Tile {
         int count = 0;
-        Query queries[most_queries];
+        Query queries[pair_queries];
     };
+    static_assert(pair_queries >= most_queries);
 
     /// Neighbouring heads that read the same keys and values with the same diagonal.
     std::int64_t heads_alike() const {
@@ -236,11 +250,12 @@ class AttentionOp final : public CpuOp {
         tile.count = kept;
     }
 
-    void run_tile(const StepContext& context, Tile& tile, WorkerScratch& scratch) {
-        drop_silent(tile);
-        if (tile.count == 0) {
-            return;
-        }
+    /// Positions that the queries of a tile look at: blocks [first, last), of which values below `end`.
+    struct Extent {
+        std::int64_t first = 0, last = 0, end = 0, scored = 0; // scores are wanted below `scored`
+    };
+
+    Extent extent_of(const StepContext& context, const Tile& tile) const {
         std::int64_t begin = context.keys, end = 0;
         bool whole = false; // captures show every key, not candidates alone
         for (int q = 0; q < tile.count; ++q) {
@@ -249,20 +264,31 @@ class AttentionOp final : public CpuOp {
             end = std::max(end, t + 1);
             whole = whole || tile.queries[q].captured;
         }
-        const std::int64_t first = whole ? 0 : begin / state_block;
-        const std::int64_t last = ((whole ? context.keys : end) + state_block - 1) / state_block;
+        const std::int64_t scored = whole ? context.keys : end;
+        return {whole ? 0 : begin / state_block, (scored + state_block - 1) / state_block, end, scored};
+    }
+
+    void run_tile(const StepContext& context, Tile& tile, WorkerScratch& scratch, bool in_pairs) {
+        drop_silent(tile);
+        if (tile.count == 0) {
+            return;
+        }
+        const Extent extent = extent_of(context, tile);
+        if (in_pairs) {
+            run_in_pairs(context, tile, scratch, extent);
+            return;
+        }
         const std::int64_t length = session_.row_floats();
-        score_tile(tile, scratch, first, last);
+        score_tile(tile, scratch, extent.first, extent.last);
         ValueArgs values;
         values.queries = 0;
         for (int q = 0; q < tile.count; ++q) {
             float* weights = scratch.logits.floats() + q * length;
-            weigh(context, tile.queries[q], first, last, scratch.scores.floats() + q * length, weights);
-            const Query& query = tile.queries[q];
+            Query& query = tile.queries[q];
+            weigh(context, query, extent.first, extent.last, scratch.scores.floats() + q * length, weights);
             if (!query.silent) {
                 values.weights[values.queries] = weights;
-                values.factor[values.queries] =
-                    query.factor * (mask_ ? mask_->values[static_cast<std::size_t>(query.head)] : 1);
+                values.factor[values.queries] = factor_of(query);
                 values.out[values.queries++] = out_->row(query.row) + query.head * op_.value_dim;
             }
         }
@@ -271,8 +297,42 @@ class AttentionOp final : public CpuOp {
         values.stride = values_.stride;
         values.type = values_.type;
         values.channels = op_.value_dim;
-        values.end = end;
-        weighted_values(values, first, last);
+        values.end = extent.end;
+        weighted_values(values, extent.first, extent.last);
+    }
+
+    float factor_of(const Query& query) const {
+        return query.factor * (mask_ ? mask_->values[static_cast<std::size_t>(query.head)] : 1);
+    }
+
+    // The same with queries, keys, weights and values in bf16. Scores become weights where they lie, but for
+    // captured ones, of which both are shown.
+    void run_in_pairs(const StepContext& context, Tile& tile, WorkerScratch& scratch, const Extent& extent) {
+        PairTile args = pairs_->tile(scratch, tile.queries[0].head);
+        args.queries = tile.count;
+        for (int q = 0; q < tile.count; ++q) {
+            args.query[q] = query_->row(tile.queries[q].row) + tile.queries[q].head * op_.dim;
+        }
+        const std::int64_t first = extent.first * state_block;
+        pair_scores(args, first, extent.scored);
+        args.queries = 0;
+        for (int q = 0; q < tile.count; ++q) {
+            Query& query = tile.queries[q];
+            float* const scores = args.scores[q];
+            float* const weights = query.captured ? scratch.logits.floats() : scores;
+            weigh(context, query, extent.first, extent.last, scores, weights);
+            if (query.captured) {
+                std::memcpy(scores, weights, static_cast<std::size_t>(extent.end - first) * sizeof(float));
+            }
+            if (!query.silent) {
+                args.scores[args.queries] = scores;
+                args.factor[args.queries] = factor_of(query);
+                args.out[args.queries++] = out_->row(query.row) + query.head * op_.value_dim;
+            }
+        }
+        if (args.queries > 0) {
+            pair_weighted_values(args, first, extent.end);
+        }
     }
 
     std::int64_t first_candidate(std::int64_t t) const {
@@ -377,6 +437,7 @@ class AttentionOp final : public CpuOp {
     const CpuParam *diagonal_, *alpha_, *mask_, *mass_, *radius_ = nullptr;
     AttentionTaps taps_;
     std::int64_t share_ = 1; // heads in a row that share keys, values and diagonal
+    std::optional<AttentionPairs> pairs_;
 };
 
 class KeptShareOp final : public CpuOp {

@@ -155,6 +155,7 @@ void PlanBuilder::attention(const LayerPart& part, BufferId in) {
     body.key_heads = body.value_heads = static_cast<std::int32_t>(c.num_kv_heads);
     body.dim = body.value_dim = turn.dim;
     body.score = Attention::Score::dot;
+    body.rounding = Rounding::bits8;
     body.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(c.head_dim)));
     body.mask = part.mask;
     body.rows = draft_.attention_rows(part.stage + ".", turn.heads);

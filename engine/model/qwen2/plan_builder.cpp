@@ -115,6 +115,7 @@ class Builder {
         const auto root = static_cast<float>(1 / std::sqrt(static_cast<double>(c_.head_dim)));
         if (!layout_.gravity) {
             body.score = Attention::Score::dot;
+            body.rounding = Rounding::bits8;
             body.scale = root;
             return;
         }
