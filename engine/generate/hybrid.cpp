@@ -189,17 +189,20 @@ std::optional<PairSpeeds> remembered_speeds(const DeviceInfo& device, const Devi
     return PairSpeeds{{rates[0], rates[1]}, {rates[2], rates[3]}};
 }
 
+void keep_speeds(const DeviceInfo& device, const DeviceInfo& cpu, const Tables& tables,
+                 const std::filesystem::path& folder, const PairSpeeds& speeds) {
+    const std::array rates{speeds.device.reading, speeds.device.writing, speeds.cpu.reading,
+                           speeds.cpu.writing};
+    if (!folder.empty()) {
+        write_keyed(folder, key_of(device, cpu, tables), file_kind, std::as_bytes(std::span(rates)));
+    }
+}
+
 PairSpeeds measure_speeds(const std::shared_ptr<const OpenedModel>& device,
                           const std::shared_ptr<const OpenedModel>& cpu, const std::filesystem::path& folder,
                           const CancelToken& cancel) {
     const PairSpeeds speeds{speeds_of(device, cancel), speeds_of(cpu, cancel)};
-    const std::array rates{speeds.device.reading, speeds.device.writing, speeds.cpu.reading,
-                           speeds.cpu.writing};
-    if (!folder.empty()) { // where it cannot be kept it is measured again
-        const std::string key =
-            key_of(device->backend->info(), cpu->backend->info(), *device->model->tables());
-        write_keyed(folder, key, file_kind, std::as_bytes(std::span(rates)));
-    }
+    keep_speeds(device->backend->info(), cpu->backend->info(), *device->model->tables(), folder, speeds);
     return speeds;
 }
 

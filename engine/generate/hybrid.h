@@ -45,7 +45,10 @@ BackendChoice with_speeds(const BackendChoice& device, const std::string& device
 /// nothing is kept.
 std::optional<PairSpeeds> remembered_speeds(const DeviceInfo& device, const DeviceInfo& cpu,
                                             const Tables& tables, const std::filesystem::path& folder);
-/// Measures both in turn and remembers it. A part that takes longer than its share of the two seconds is cut
+/// Keeps them for remembered_speeds; where that is not possible they are measured again.
+void keep_speeds(const DeviceInfo& device, const DeviceInfo& cpu, const Tables& tables,
+                 const std::filesystem::path& folder, const PairSpeeds& speeds);
+/// Measures both in turn and keeps it. A part that takes longer than its share of the two seconds is cut
 /// off and counts as having just not been done in it.
 PairSpeeds measure_speeds(const std::shared_ptr<const OpenedModel>& device,
                           const std::shared_ptr<const OpenedModel>& cpu, const std::filesystem::path& folder,

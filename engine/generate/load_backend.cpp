@@ -29,6 +29,12 @@ std::filesystem::path kept_folder() {
     return cache.empty() ? cache : cache.parent_path() / "pipelines";
 }
 
+/// Where measured speeds are kept. Those of a run with switches for diagnosis are nobody else's, nor are
+/// others' its own: nowhere.
+std::filesystem::path speeds_folder(const OpenModelOptions& options) {
+    return options.diagnostics == Diagnostics{} ? kept_folder() : std::filesystem::path();
+}
+
 std::vector<DeviceInfo> vulkan_or_none() {
 #ifdef ERGO_HAS_VULKAN
     return vulkan_devices();
@@ -206,7 +212,7 @@ void exchange_places(OpenedModel& a, OpenedModel& b) {
 /// Of a device and the CPU, which `opened` and `cpu` are on: known, or measured now.
 PairSpeeds speeds_of(const OpenedModel& opened, const std::shared_ptr<const OpenedModel>& cpu,
                      const CancelToken& cancel) {
-    const auto folder = kept_folder();
+    const auto folder = speeds_folder(opened.options);
     if (const auto known = remembered_speeds(opened.backend->info(), cpu->backend->info(),
                                              *opened.model->tables(), folder)) {
         return *known;
@@ -218,6 +224,10 @@ PairSpeeds speeds_of(const OpenedModel& opened, const std::shared_ptr<const Open
 void load_hybrid(OpenedModel& opened, const Loading& loading) {
     loading.on(opened, {"vulkan", by_name});
     auto cpu = beside(opened, "cpu", loading);
+    if (opened.options.diagnostics.fault) { // is to be had in a session, not while something is measured
+        pair_up(opened, std::move(cpu), by_name);
+        return;
+    }
     const PairSpeeds speeds = speeds_of(opened, cpu, loading.cancel);
     const std::string reason =
         std::string(by_name) + " Measured: " + speeds_text(speeds, opened.backend->info().name);
@@ -256,7 +266,8 @@ void measure_against_cpu(OpenedModel& opened, const Loading& loading) {
 
 bool measured_before(const OpenedModel& opened) {
     const auto cpu = make_backend("cpu", opened.options);
-    return remembered_speeds(opened.backend->info(), cpu->info(), *opened.model->tables(), kept_folder())
+    return remembered_speeds(opened.backend->info(), cpu->info(), *opened.model->tables(),
+                             speeds_folder(opened.options))
         .has_value();
 }
 
@@ -275,7 +286,7 @@ void load_auto(OpenedModel& opened, const Loading& loading) {
             return; // where there is no room for both any more, the CPU alone is the safe choice
         }
         loading.on(opened, choice);
-        if (!measured_before(opened)) {
+        if (!opened.options.diagnostics.fault && !measured_before(opened)) {
             measure_against_cpu(opened, loading);
         }
     } catch (const Error& error) {
@@ -348,7 +359,7 @@ BackendChoice choose_auto(const MemoryPlanner& planner, const Tables& tables, st
     for (std::size_t i = 0; i < devices.size(); ++i) {
         if (choice.backend == "vulkan:" + std::to_string(i)) {
             const DeviceInfo cpu = make_backend("cpu", options)->info();
-            const auto known = remembered_speeds(devices[i], cpu, tables, kept_folder());
+            const auto known = remembered_speeds(devices[i], cpu, tables, speeds_folder(options));
             return known ? with_speeds(choice, devices[i].name, *known) : choice;
         }
     }

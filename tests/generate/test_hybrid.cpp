@@ -73,6 +73,17 @@ Written write(const std::shared_ptr<const OpenedModel>& opened) {
     return out;
 }
 
+/// What is kept between runs lies in `folder` as long as this is there.
+class CacheFolder {
+  public:
+    explicit CacheFolder(const QString& folder) { qputenv("XDG_CACHE_HOME", folder.toUtf8()); }
+    ~CacheFolder() { before_.isNull() ? qunsetenv("XDG_CACHE_HOME") : qputenv("XDG_CACHE_HOME", before_); }
+    CacheFolder(CacheFolder&&) = delete;
+
+  private:
+    QByteArray before_ = qgetenv("XDG_CACHE_HOME");
+};
+
 double logit_difference(std::span<const float> a, std::span<const float> b) {
     double worst = 0, scale = 0;
     for (std::size_t i = 0; i < a.size(); ++i) {
@@ -265,6 +276,47 @@ class HybridTest : public QObject {
         const CancelToken cancel;
         cancel.cancel();
         QVERIFY_EXCEPTION_THROWN(measure_speeds(device, cpu, kept, cancel), Error);
+    }
+
+    /// Switches for diagnosis make a device slower: what is measured with them is not kept, and what was
+    /// measured without them is not theirs.
+    void diagnosis_has_no_part_in_kept_speeds() {
+        const QTemporaryDir cache;
+        const auto kept = std::filesystem::path(cache.path().toStdString()) / "ergosphere" / "pipelines";
+        const auto speeds_kept = [&] {
+            std::error_code none;
+            int files = 0;
+            for (const auto& entry : std::filesystem::directory_iterator(kept, none)) {
+                files += entry.path().extension() == ".speeds";
+            }
+            return files;
+        };
+        const CacheFolder here(cache.path());
+        OpenModelOptions slow = on("hybrid");
+        slow.diagnostics.serialise = true;
+        const auto diagnosed = [&] { return open_all("demo:moa", slow, {}, {})->choice; };
+        QVERIFY(diagnosed().reason.find("Measured: ") != std::string::npos);
+        QCOMPARE(speeds_kept(), 0);
+        const auto device = open_on(vulkan_), cpu = open_on("cpu");
+        keep_speeds(device->backend->info(), cpu->backend->info(), *device->model->tables(), kept,
+                    {{123456, 7}, {8, 654321}});
+        QCOMPARE(speeds_kept(), 1);
+        const BackendChoice plain = open_on("hybrid")->choice; // reads them
+        QVERIFY2(plain.reason.find("reads 123456 and writes 7.0") != std::string::npos, plain.reason.c_str());
+        const BackendChoice other = diagnosed();
+        QVERIFY2(other.reason.find("Measured: ") != std::string::npos &&
+                     other.reason.find("123456") == std::string::npos,
+                 other.reason.c_str());
+        const PairSpeeds still =
+            *remembered_speeds(device->backend->info(), cpu->backend->info(), *device->model->tables(), kept);
+        QCOMPARE(still.device.reading, 123456.0);
+        // A failure that is wanted waits for a session.
+        const auto failing = open_on("hybrid", DeviceFault{DeviceFault::Kind::lost, 0});
+        QVERIFY(failing->choice.reason.find("Measured") == std::string::npos);
+        const Written got = write(failing);
+        QCOMPARE(got.ids, cpu_.ids);
+        QCOMPARE(got.moves.size(), std::size_t(1));
+        QCOMPARE(speeds_kept(), 1);
     }
 
     void by_name_the_order_is_measured() {
