@@ -345,6 +345,78 @@
         <source>; no mass file was found beside it, so it runs under dot-product attention (if its weights were adapted to gravity, attach their gravity_mass_log.pt: without it they write nonsense)</source>
         <translation>; daneben liegt keine Massendatei, also läuft es mit Skalarprodukt-Attention (wurden die Gewichte an Gravitation angepasst, so füge ihre gravity_mass_log.pt hinzu: ohne sie schreiben sie Unsinn)</translation>
     </message>
+    <message>
+        <source>bf16 by name</source>
+        <translation>ausdrücklich verlangtem bf16</translation>
+    </message>
+    <message>
+        <source>16 bits</source>
+        <translation>16 Bit</translation>
+    </message>
+    <message>
+        <source>%1 (%2 times the speed)</source>
+        <translation>%1 (%2-mal so schnell)</translation>
+    </message>
+    <message>
+        <source>the device has no cooperative matrices</source>
+        <translation>das Gerät hat keine kooperativen Matrizen</translation>
+    </message>
+    <message>
+        <source>the device has cooperative matrices, but not 16-bit floats and Vulkan&apos;s memory model</source>
+        <translation>das Gerät hat kooperative Matrizen, aber keine Gleitkommazahlen mit 16 Bit und nicht das Speichermodell von Vulkan</translation>
+    </message>
+    <message>
+        <source>the device lets no kernel ask for full subgroups of one size</source>
+        <translation>auf dem Gerät kann kein Kernel volle Subgroups einer festen Größe verlangen</translation>
+    </message>
+    <message>
+        <source>the device does not say which cooperative matrices it has</source>
+        <translation>das Gerät sagt nicht, welche kooperativen Matrizen es hat</translation>
+    </message>
+    <message>
+        <source>none of the device&apos;s %1 kinds of cooperative matrices multiplies 16-bit floats in the sizes of the kernel</source>
+        <translation>keine der %1 Arten kooperativer Matrizen des Geräts multipliziert Gleitkommazahlen mit 16 Bit in den Größen des Kernels</translation>
+    </message>
+    <message>
+        <source>the shader compiler of this build did not know them</source>
+        <translation>der Shader-Compiler dieses Programms kannte sie nicht</translation>
+    </message>
+    <message>
+        <source>extensions of Vulkan 1.2 are switched off</source>
+        <translation>Erweiterungen von Vulkan 1.2 sind ausgeschaltet</translation>
+    </message>
+    <message>
+        <source>products with weights in %1 differ by %2 from those without, where %3 would be rounding</source>
+        <translation>Produkte mit Gewichten in %1 weichen um %2 von denen ohne sie ab, wo %3 Rundung wäre</translation>
+    </message>
+    <message>
+        <source>not faster with weights in %1</source>
+        <translation>nicht schneller mit Gewichten in %1</translation>
+    </message>
+    <message>
+        <source>Switched off.</source>
+        <translation>Ausgeschaltet.</translation>
+    </message>
+    <message>
+        <source>Not tried yet: that happens when the first prompt that they are for is read.</source>
+        <translation>Noch nicht erprobt: Das geschieht, wenn der erste Prompt gelesen wird, für den sie da sind.</translation>
+    </message>
+    <message>
+        <source>Being tried.</source>
+        <translation>Werden gerade erprobt.</translation>
+    </message>
+    <message>
+        <source>Used in prompts with weights in %1.</source>
+        <translation>In Prompts verwendet mit Gewichten in %1.</translation>
+    </message>
+    <message>
+        <source>Used in prompts with weights in %1; not in %2.</source>
+        <translation>In Prompts verwendet mit Gewichten in %1, nicht mit solchen in %2.</translation>
+    </message>
+    <message>
+        <source>Not used: %1.</source>
+        <translation>Nicht verwendet: %1.</translation>
+    </message>
 </context>
 <context>
     <name>Prompt</name>

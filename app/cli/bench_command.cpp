@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/cli/commands.h"
+#include "app/cli/matrices_text.h"
 #include "engine/base/error.h"
 #include "engine/lab/bench.h"
 
@@ -55,7 +56,7 @@ json to_json(const BenchResult& r, const OpenedModel& opened, bool observed) {
         out["submissions_per_token"] = r.submissions_per_token;
         out["bytes_moved_per_token"] = r.bytes_moved_per_token;
     }
-    if (const std::string said = opened.backend->info().matrices; !said.empty()) {
+    if (const std::string said = matrices_text(opened.backend->info().matrices); !said.empty()) {
         out["cooperative_matrices"] = said;
     }
     if (observed) {

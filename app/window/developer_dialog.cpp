@@ -2,6 +2,7 @@
 #include "app/window/developer_dialog.h"
 
 #include "app/window/conversation_controller.h"
+#include "app/window/engine_text.h"
 #include "app/window/theme.h"
 
 #include <QCheckBox>
@@ -164,8 +165,8 @@ void DeveloperDialog::showMatrices() {
     const bool off = opened && opened->options.diagnostics.no_cooperative_matrix;
     no_matrices_->setEnabled(info.has_matrices);
     no_matrices_->setChecked(!info.has_matrices || off);
-    no_matrices_->setToolTip(info.matrices.empty() ? tr("The CPU has none")
-                                                   : QString::fromStdString(info.matrices));
+    const QString said = matricesText(info.matrices);
+    no_matrices_->setToolTip(said.isEmpty() ? tr("The CPU has none") : said);
 }
 
 void DeveloperDialog::refresh() {

@@ -2,7 +2,9 @@
 #include "app/window/engine_text.h"
 
 #include <QCoreApplication>
+#include <QLocale>
 #include <QRegularExpression>
+#include <QStringList>
 
 namespace ergosphere {
 
@@ -66,6 +68,9 @@ constexpr const char* context = "Engine";
     QT_TRANSLATE_NOOP("Engine", "weight"),
     QT_TRANSLATE_NOOP("Engine", "distance"),
     QT_TRANSLATE_NOOP("Engine", "radius"),
+    // weights, where cooperative matrices are tried
+    QT_TRANSLATE_NOOP("Engine", "bf16 by name"),
+    QT_TRANSLATE_NOOP("Engine", "16 bits"),
 };
 
 /// A clause of a verdict, as the families write it and as it is said; numbers and names are taken over.
@@ -130,6 +135,84 @@ QString engineText(const QString& phrase) {
 
 QString engineText(const std::string& phrase) {
     return QCoreApplication::translate(context, phrase.c_str());
+}
+
+namespace {
+
+/// "f32 (1.30 times the speed), …": of the weights for which they are used, or not.
+QString gainsText(const ergo::MatrixUse& use, bool used) {
+    QStringList parts;
+    for (const ergo::MatrixUse::Gain& gain : use.gains) {
+        if (gain.used == used) {
+            parts << QCoreApplication::translate("Engine", "%1 (%2 times the speed)")
+                         .arg(engineText(gain.weights), QLocale().toString(gain.times, 'f', 2));
+        }
+    }
+    return parts.join(QStringLiteral(", "));
+}
+
+QString whyNoMatrices(const ergo::MatrixUse& use) {
+    using State = ergo::MatrixUse::State;
+    const auto number = [](double n) { return QLocale().toString(n, 'e', 1); };
+    switch (use.state) {
+    case State::not_there:
+        return QCoreApplication::translate("Engine", "the device has no cooperative matrices");
+    case State::no_halves:
+        return QCoreApplication::translate(
+            "Engine", "the device has cooperative matrices, but not 16-bit floats and Vulkan's memory model");
+    case State::no_full_subgroups:
+        return QCoreApplication::translate("Engine",
+                                           "the device lets no kernel ask for full subgroups of one size");
+    case State::not_listed:
+        return QCoreApplication::translate("Engine",
+                                           "the device does not say which cooperative matrices it has");
+    case State::no_fitting_shape:
+        return QCoreApplication::translate("Engine", "none of the device's %1 kinds of cooperative matrices "
+                                                     "multiplies 16-bit floats in the sizes of the kernel")
+            .arg(use.kinds);
+    case State::not_built:
+        return QCoreApplication::translate("Engine", "the shader compiler of this build did not know them");
+    case State::no_extensions:
+        return QCoreApplication::translate("Engine", "extensions of Vulkan 1.2 are switched off");
+    case State::wrong:
+        return QCoreApplication::translate("Engine", "products with weights in %1 differ by %2 from those "
+                                                     "without, where %3 would be rounding")
+            .arg(QString::fromStdString(use.type), number(use.difference), number(use.allowed));
+    case State::failed:
+        return QString::fromStdString(use.error);
+    case State::slower:
+        return QCoreApplication::translate("Engine", "not faster with weights in %1")
+            .arg(gainsText(use, false));
+    default:
+        return {};
+    }
+}
+
+} // namespace
+
+QString matricesText(const ergo::MatrixUse& use) {
+    using State = ergo::MatrixUse::State;
+    switch (use.state) {
+    case State::none:
+        return {};
+    case State::switched_off:
+        return QCoreApplication::translate("Engine", "Switched off.");
+    case State::untried:
+        return QCoreApplication::translate(
+            "Engine", "Not tried yet: that happens when the first prompt that they are for is read.");
+    case State::being_tried:
+        return QCoreApplication::translate("Engine", "Being tried.");
+    case State::used: {
+        const QString others = gainsText(use, false);
+        return others.isEmpty()
+                   ? QCoreApplication::translate("Engine", "Used in prompts with weights in %1.")
+                         .arg(gainsText(use, true))
+                   : QCoreApplication::translate("Engine", "Used in prompts with weights in %1; not in %2.")
+                         .arg(gainsText(use, true), others);
+    }
+    default:
+        return QCoreApplication::translate("Engine", "Not used: %1.").arg(whyNoMatrices(use));
+    }
 }
 
 QString placeText(const std::string& label) {

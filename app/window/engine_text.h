@@ -3,6 +3,8 @@
 // out of a file, whole reports) stays as it is. Free functions, GUI thread.
 #pragma once
 
+#include "engine/backend/matrix_use.h"
+
 #include <QString>
 
 #include <string>
@@ -19,6 +21,9 @@ QString verdictText(const std::string& why);
 
 /// "gravity · qwen2-gravity"; a schema that is called like its family is not named twice.
 QString familyText(const std::string& family, const std::string& variant);
+
+/// What became of cooperative matrices; empty where there is nothing to tell.
+QString matricesText(const ergo::MatrixUse& use);
 
 /// A place such as "layer 3 · MetricMQA", "LM head · MetricMH".
 QString placeText(const std::string& label);

@@ -4,6 +4,7 @@
 // time (its session's worker); a LoadedModel may serve several executors.
 #pragma once
 
+#include "engine/backend/matrix_use.h"
 #include "engine/backend/memory_need.h"
 #include "engine/backend/plan.h"
 #include "engine/base/cancel.h"
@@ -37,9 +38,7 @@ struct DeviceInfo {
     std::string unusable{}; ///< why its backend cannot use it; empty: it can
     /// Names what its kernels are made of; changes when they do. For what is measured once and kept.
     std::string kernels{};
-    /// What became of cooperative matrices in the products of a prompt: that they are used, or why not. Empty
-    /// where the backend has no such kernels (the CPU), or no weights yet that they are for.
-    std::string matrices{};
+    MatrixUse matrices{};      ///< what became of cooperative matrices in the products of a prompt
     bool has_matrices = false; ///< they are used, or would be but for Diagnostics::no_cooperative_matrix
 };
 
@@ -142,6 +141,9 @@ class Backend {
     /// alone: no weight is read. The allocations are made by the same arithmetic.
     virtual MemoryNeed need(const Tables& tables, std::int64_t capacity,
                             std::span<const Plan* const> plans) const = 0;
+    /// The type whose numbers a matrix that is stored as `stored` has here, however they are laid out: that
+    /// type where there is a kernel for it, else the floats that it becomes while it is loaded.
+    virtual DType held_as(DType stored) const = 0;
     /// Makes the weights usable. `tables` must outlive the result.
     virtual std::unique_ptr<LoadedModel> load(std::shared_ptr<const Tables> tables, const Progress& progress,
                                               const CancelToken& cancel) = 0;

@@ -15,6 +15,10 @@ std::optional<DType> WeightInfo::whole_numbers() const {
     return tensor.shape().size() == 2 && is_super_block(type()) ? std::optional(type()) : grouped();
 }
 
+DType float_type(DType stored) {
+    return is_quantised(stored) ? DType::f16 : stored == DType::f64 ? DType::f32 : stored;
+}
+
 std::vector<float> WeightInfo::values() const {
     if (const auto form = grouped()) {
         return grouped_values(tensor, *form);

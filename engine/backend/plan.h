@@ -38,6 +38,10 @@ struct WeightInfo {
     std::vector<float> values() const;
 };
 
+/// The floats that numbers of a type become where no kernel takes them as they are: f32 for f64, f16 (or, of
+/// the same size, bf16 where a value is beyond f16's range) for what is quantised, else the type itself.
+DType float_type(DType stored);
+
 /// A small float32 array that ops read and interventions may change between steps (alpha, radius, temperature
 /// …).
 struct ParamInfo {

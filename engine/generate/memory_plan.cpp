@@ -73,16 +73,24 @@ std::vector<const Plan*> pointers(const std::vector<ModelPlan>& plans) {
     return out;
 }
 
-/// The types of a model as it is stored, those that a backend has no kernels for as the 16-bit floats they
-/// become.
-std::string held_types(const std::string& stored, const std::string& backend) {
-    const auto widened = [&](const std::string& name) {
-        return name == "q5_1" || (backend != "cpu" && (name == "q4_k" || name == "q5_k" || name == "q6_k"));
-    };
+/// By the name of dtype_name; none: it is no type of a tensor's.
+std::optional<DType> type_called(const std::string& name) {
+    for (int i = 0; i <= static_cast<int>(DType::q4); ++i) {
+        if (name == dtype_name(static_cast<DType>(i))) {
+            return static_cast<DType>(i);
+        }
+    }
+    return {};
+}
+
+/// The types that a model is stored in, "q4_k, f32", as `host` holds them.
+std::string held_types(const std::string& stored, const MemoryHost& host) {
     std::vector<std::string> types;
     std::istringstream names(stored);
     for (std::string name; std::getline(names >> std::ws, name, ',');) {
-        name = widened(name) ? dtype_name(DType::f16) : name;
+        if (const auto type = type_called(name)) {
+            name = dtype_name(host.held_as(*type));
+        }
         if (std::ranges::find(types, name) == types.end()) {
             types.push_back(name);
         }
@@ -95,14 +103,14 @@ std::string held_types(const std::string& stored, const std::string& backend) {
 }
 
 /// What the weight matrices are rounded to (q4 leaves some of them in q8), else what they are held as.
-std::string run_types(const Tables& tables, const ModelInfo& info, const std::string& backend) {
+std::string run_types(const Tables& tables, const ModelInfo& info, const MemoryHost& host) {
     std::optional<DType> rounded;
     for (const WeightInfo& weight : tables.weights) {
         if (weight.run_as && (!rounded || weight.run_as == DType::q4)) {
             rounded = weight.run_as;
         }
     }
-    return rounded ? std::string(dtype_name(*rounded)) : held_types(info.dtype, backend);
+    return rounded ? std::string(dtype_name(*rounded)) : held_types(info.dtype, host);
 }
 
 /// Bytes that can be had on a device now, as far as it says.
@@ -155,7 +163,8 @@ MemoryHost memory_host(const Backend& backend) {
     return {info.backend, info.name, available,
             [&backend](const Tables& tables, std::int64_t capacity, std::span<const Plan* const> plans) {
                 return backend.need(tables, capacity, plans);
-            }};
+            },
+            [&backend](DType stored) { return backend.held_as(stored); }};
 }
 
 MemoryHost cpu_memory_host(int threads) {
@@ -164,6 +173,7 @@ MemoryHost cpu_memory_host(int threads) {
     host.need = [cpu](const Tables& tables, std::int64_t capacity, std::span<const Plan* const> plans) {
         return cpu->need(tables, capacity, plans);
     };
+    host.held_as = [cpu](DType stored) { return cpu->held_as(stored); };
     return host;
 }
 
@@ -173,8 +183,8 @@ std::vector<MemoryHost> memory_hosts(int threads) {
     const std::vector<DeviceInfo> devices = vulkan_devices();
     for (std::size_t i = 0; i < devices.size(); ++i) {
         if (devices[i].unusable.empty()) {
-            hosts.push_back(
-                {"vulkan:" + std::to_string(i), devices[i].name, memory_of(devices[i]), vulkan_need});
+            hosts.push_back({"vulkan:" + std::to_string(i), devices[i].name, memory_of(devices[i]),
+                             vulkan_need, vulkan_held_as});
         }
     }
 #endif
@@ -219,7 +229,7 @@ MemoryPlan MemoryPlanner::plan(const MemoryHost& host, std::int64_t context, con
     const MemoryNeed watched = host.need(*tables, context, pointers(watched_));
     MemoryPlan plan;
     plan.backend = host.backend;
-    plan.dtype = run_types(*tables, model_->info(), host.backend);
+    plan.dtype = run_types(*tables, model_->info(), host);
     plan.cache = dtype_name(cache_type(*tables));
     plan.context = context;
     plan.items = {{"weights", need.weights + need.in_place},

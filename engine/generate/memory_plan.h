@@ -23,6 +23,7 @@ struct MemoryHost {
     /// As Backend::need.
     std::function<MemoryNeed(const Tables& tables, std::int64_t capacity, std::span<const Plan* const> plans)>
         need;
+    std::function<DType(DType stored)> held_as; ///< as Backend::held_as
 };
 
 /// The host of an opened backend; `backend` must outlive it.

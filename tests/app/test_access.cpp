@@ -14,6 +14,7 @@
 #include <QAccessible>
 #include <QAction>
 #include <QButtonGroup>
+#include <QCheckBox>
 #include <QComboBox>
 #include <QDialog>
 #include <QDockWidget>
@@ -212,6 +213,56 @@ QMap<QString, QString> textsOfWindow(WindowUnderTest& t) {
     return texts;
 }
 
+/// The German translation of this tree while it is installed.
+class German {
+  public:
+    German() = default;
+    German(German&&) = delete;
+    ~German() {
+        QApplication::removeTranslator(&window_);
+        QApplication::removeTranslator(&qt_);
+        QLocale::setDefault(before_);
+    }
+    /// False where there is no lrelease.
+    bool prepare() const {
+        const QString lrelease = "/usr/lib/qt6/bin/lrelease";
+        return QFile::exists(lrelease) &&
+               QProcess::execute(lrelease, {"-silent", ERGO_SOURCE_DIR "/translations/ergosphere_de.ts",
+                                            "-qm", file()}) == 0;
+    }
+    bool install() {
+        QLocale::setDefault(QLocale(QLocale::German, QLocale::Germany));
+        return qt_.load("qtbase_de", QLibraryInfo::path(QLibraryInfo::TranslationsPath)) &&
+               QApplication::installTranslator(&qt_) && window_.load(file()) &&
+               QApplication::installTranslator(&window_);
+    }
+
+  private:
+    QString file() const { return folder_.filePath("ergosphere_de.qm"); }
+
+    QTemporaryDir folder_;
+    QTranslator qt_, window_;
+    QLocale before_;
+};
+
+/// Every way in which cooperative matrices can be used or not, in words; the last one with numbers.
+QStringList matrixTexts() {
+    using State = ergo::MatrixUse::State;
+    QStringList all;
+    for (int state = static_cast<int>(State::none) + 1; state <= static_cast<int>(State::used); ++state) {
+        ergo::MatrixUse use;
+        use.state = static_cast<State>(state);
+        use.kinds = 12;
+        use.type = "bf16";
+        use.difference = 0.25;
+        use.allowed = 1e-3;
+        use.error = "VK_ERROR_UNKNOWN";
+        use.gains = {{"bf16 by name", 2.25, use.state == State::used}, {"f32", 0.5, false}};
+        all << matricesText(use);
+    }
+    return all;
+}
+
 } // namespace
 
 class TestAccess : public QObject {
@@ -292,15 +343,10 @@ class TestAccess : public QObject {
     }
 
     void theGermanWindowIsGerman() {
-        const QString lrelease = "/usr/lib/qt6/bin/lrelease";
-        if (!QFile::exists(lrelease)) {
+        German language;
+        if (!language.prepare()) {
             QSKIP("lrelease is not installed");
         }
-        QTemporaryDir folder;
-        const QString qm = folder.filePath("ergosphere_de.qm");
-        QCOMPARE(QProcess::execute(lrelease,
-                                   {"-silent", ERGO_SOURCE_DIR "/translations/ergosphere_de.ts", "-qm", qm}),
-                 0);
         QMap<QString, QString> english, german;
         {
             WindowUnderTest t;
@@ -309,11 +355,7 @@ class TestAccess : public QObject {
             QVERIFY(t.waitIdle() && t.waitFrames());
             english = textsOfWindow(t);
         }
-        QTranslator own, translator;
-        QVERIFY(own.load("qtbase_de", QLibraryInfo::path(QLibraryInfo::TranslationsPath)));
-        QApplication::installTranslator(&own);
-        QVERIFY(translator.load(qm));
-        QApplication::installTranslator(&translator);
+        QVERIFY(language.install());
         {
             WindowUnderTest t;
             QVERIFY(t.open("demo:moa"));
@@ -328,8 +370,6 @@ class TestAccess : public QObject {
                 QVERIFY2(!why.contains(word), qPrintable(why));
             }
         }
-        QApplication::removeTranslator(&translator);
-        QApplication::removeTranslator(&own);
         QVERIFY(german.size() > 100);
         // Names, units, and words that are the same in both languages or come out of the model.
         static const QRegularExpression same(
@@ -359,6 +399,45 @@ class TestAccess : public QObject {
         left.removeDuplicates();
         QVERIFY2(left.isEmpty(), qPrintable(QString::number(left.size()) + " texts are the same:\n" +
                                             left.mid(0, 200).join('\n')));
+    }
+
+    /// Why cooperative matrices are used or not: every reason, and the one that the page shows.
+    void theDiagnosticsPageIsGerman() {
+        German language;
+        if (!language.prepare()) {
+            QSKIP("lrelease is not installed");
+        }
+        const QStringList english = matrixTexts();
+        QVERIFY(language.install());
+        const QStringList german = matrixTexts();
+        for (qsizetype i = 0; i < german.size(); ++i) {
+            QVERIFY2(german[i] != english[i] && !german[i].contains('%'), qPrintable(german[i]));
+            for (const char* word : {" the ", " not ", " with ", " of ", "used", "tried"}) {
+                QVERIFY2(!german[i].contains(word), qPrintable(german[i]));
+            }
+        }
+        QVERIFY2(german.last().contains("f32 (0,50-mal so schnell)") &&
+                     german.last().contains("ausdrücklich verlangtem bf16 (2,25-mal so schnell)"),
+                 qPrintable(german.last()));
+        QString vulkan;
+        const std::vector<ergo::DeviceInfo> devices = ergo::all_devices(); // the CPU first
+        for (std::size_t i = 1; i < devices.size() && vulkan.isEmpty(); ++i) {
+            vulkan = devices[i].software ? QString("vulkan:%1").arg(i - 1) : QString();
+        }
+        if (vulkan.isEmpty()) {
+            QSKIP("there is no software Vulkan device");
+        }
+        WindowUnderTest t;
+        QVERIFY(t.open("demo:moa"));
+        QSignalSpy moved(&t.controller(), &ConversationController::backendChanged);
+        t.controller().useBackend(vulkan, {});
+        QVERIFY(moved.wait(30000));
+        t.window().findChild<QAction*>("diagnostics")->trigger();
+        QWidget* page = t.dialog("developer_dialog");
+        QVERIFY(page);
+        QCOMPARE(page->findChild<QCheckBox*>("no_cooperative_matrix")->toolTip(),
+                 QString("Nicht verwendet: das Gerät hat keine kooperativen Matrizen."));
+        page->close();
     }
 };
 

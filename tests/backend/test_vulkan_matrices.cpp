@@ -18,6 +18,7 @@ using namespace ergo::test;
 namespace {
 
 using Emulated = VulkanOptions::EmulatedMatrices;
+using State = MatrixUse::State;
 
 constexpr double tolerance = 2e-5;         // sums in another order
 constexpr double rounded_tolerance = 2e-3; // inputs rounded to 11 bits
@@ -175,22 +176,27 @@ class TestVulkanMatrices : public QObject {
             QVERIFY(!uses_matrices(*matrices_, test));
         }
         const DeviceInfo info = make_vulkan_backend(device_, options({}))->info();
-        QVERIFY2(info.matrices.starts_with("Not tried yet") && info.has_matrices, info.matrices.c_str());
+        QVERIFY(info.matrices.state == State::untried && info.has_matrices);
     }
 
     void right_and_faster_is_used() {
         const DeviceInfo info = matrices_->info();
-        QVERIFY2(info.matrices.starts_with("Used in prompts with weights in bf16 by name (") &&
-                     info.has_matrices,
-                 info.matrices.c_str());
+        QVERIFY(info.matrices.state == State::used && info.has_matrices);
+        QCOMPARE(info.matrices.gains.size(), std::size_t(3));
+        QCOMPARE(info.matrices.gains[0].weights, std::string("bf16 by name"));
+        for (const MatrixUse::Gain& gain : info.matrices.gains) {
+            QVERIFY2(gain.used && gain.times > 1, gain.weights.c_str());
+        }
     }
 
     void slower_is_refused() {
         const auto backend = make_vulkan_backend(device_, options({}, 1e-6));
         QVERIFY(!uses_matrices(*backend, small(DType::f32)));
         const DeviceInfo info = backend->info();
-        QVERIFY2(info.matrices.starts_with("Not used: not faster") && !info.has_matrices,
-                 info.matrices.c_str());
+        QVERIFY(info.matrices.state == State::slower && !info.has_matrices);
+        for (const MatrixUse::Gain& gain : info.matrices.gains) {
+            QVERIFY2(!gain.used && gain.times < 1, gain.weights.c_str());
+        }
     }
 
     void wrong_is_refused() {
@@ -199,9 +205,9 @@ class TestVulkanMatrices : public QObject {
         const auto backend = make_vulkan_backend(device_, options(wrong));
         QVERIFY(!uses_matrices(*backend, small(DType::f32)));
         const DeviceInfo info = backend->info();
-        QVERIFY2(info.matrices.starts_with("Not used: products with weights in bf16 differ by ") &&
-                     !info.has_matrices,
-                 info.matrices.c_str());
+        QVERIFY(info.matrices.state == State::wrong && !info.has_matrices);
+        QCOMPARE(info.matrices.type, std::string("bf16"));
+        QVERIFY(info.matrices.difference > info.matrices.allowed && info.matrices.allowed > 0);
         Case test = small(DType::f32);
         QCOMPARE(QString::fromStdString(difference(*reference_, *backend, test, {5}, tolerance)), QString());
     }
@@ -211,13 +217,13 @@ class TestVulkanMatrices : public QObject {
         off.no_cooperative_matrix = true;
         const auto backend = make_vulkan_backend(device_, off);
         QVERIFY(!uses_matrices(*backend, small(DType::f32)));
-        QCOMPARE(backend->info().matrices, std::string("Switched off."));
+        QVERIFY(backend->info().matrices.state == State::switched_off);
         QVERIFY(backend->info().has_matrices); // so that they can be switched on again
     }
 
     void a_device_without_says_so() {
         const DeviceInfo info = make_vulkan_backend(device_, {})->info();
-        QVERIFY2(info.matrices.starts_with("Not used: ") && !info.has_matrices, info.matrices.c_str());
+        QVERIFY(info.matrices.state == State::not_there && !info.has_matrices);
     }
 
     /// Layouts for what drivers list.

@@ -53,6 +53,9 @@ class TestVulkanCli : public QObject {
         QVERIFY(r["dispatches_per_token"].toDouble() > 10);
         QVERIFY(r["bytes_moved_per_token"].toDouble() > r["bytes_per_token"].toDouble());
         QVERIFY(r["submissions_per_token"].toDouble() >= 1);
+        const QString matrices = r["cooperative_matrices"].toString();
+        QVERIFY2(matrices.startsWith("Not used: the device has no cooperative matrices."),
+                 qPrintable(matrices));
         const QJsonArray ops = r["generate_ops"].toArray();
         QVERIFY(ops.size() > 10);
         double before = 1e300;

@@ -6,6 +6,7 @@
 #include "engine/generate/metadata_tokenizer.h"
 #include "engine/generate/opened_model.h"
 #include "engine/generate/session.h"
+#include "tests/generate/support_devices.h"
 #include "tests/generate/support_gguf_model.h"
 
 #include <QTemporaryDir>
@@ -142,8 +143,39 @@ class TestGgufModel : public QObject {
         QCOMPARE(opened->loaded->taken().weights, plan.item("weights"));
         QCOMPARE(plan.dtype, opened->model->info().dtype);
         QVERIFY(QString::fromStdString(plan.dtype).contains("q4_k"));
-        host.backend = "vulkan:0"; // which has no kernels for them
-        QCOMPARE(planner.plan(host, 64).dtype, std::string("f16, f32"));
+    }
+
+    // What the plan says that a model is held in is what the loaded model then takes, on every backend.
+    void the_plan_says_what_is_held_data() {
+        QTest::addColumn<QString>("backend");
+        QTest::addColumn<QString>("types");
+        QTest::newRow("cpu") << "cpu"
+                             << "";
+        if (const std::string vulkan = test::software_backend(); !vulkan.empty()) {
+            QTest::newRow("vulkan") << QString::fromStdString(vulkan) << "f16, f32"; // no kernels for these
+        }
+    }
+    void the_plan_says_what_is_held() {
+        QFETCH(QString, backend);
+        QFETCH(QString, types);
+        write_twins(at("k"), at("k-twin"), mixed, false);
+        OpenModelOptions options;
+        options.backend = backend.toStdString();
+        const auto opened = open_all((at("k") / "model.gguf").string(), options, {}, {});
+        const std::string& stored = opened->model->info().dtype;
+        QVERIFY2(stored.find("q4_k") != std::string::npos, stored.c_str());
+        QCOMPARE(opened->memory.dtype, types.isEmpty() ? stored : types.toStdString());
+        QCOMPARE(MemoryPlanner(opened->model).plan(memory_host(*opened->backend), 64).dtype,
+                 opened->memory.dtype);
+        std::uint64_t held = 0; // of matrices in blocks: as announced
+        for (const WeightInfo& weight : opened->model->tables()->weights) {
+            const DType as = opened->backend->held_as(weight.tensor.dtype());
+            QVERIFY(opened->memory.dtype.find(dtype_name(as)) != std::string::npos);
+            held += dtype_bytes(as, weight.tensor.size());
+        }
+        const std::uint64_t reported = opened->loaded->weight_bytes();
+        QVERIFY2(reported >= held && reported < held * 104 / 100, // strips of 16 outputs
+                 qPrintable(QString("%1 of %2").arg(reported).arg(held)));
     }
 
     void tokenizer_and_template_come_along() {

@@ -72,6 +72,7 @@ class CountingBackend final : public ergo::Backend {
                           std::span<const ergo::Plan* const> plans) const override {
         return inner_->need(tables, capacity, plans);
     }
+    ergo::DType held_as(ergo::DType stored) const override { return inner_->held_as(stored); }
     std::unique_ptr<ergo::LoadedModel> load(std::shared_ptr<const ergo::Tables> tables,
                                             const ergo::Progress& progress,
                                             const ergo::CancelToken& cancel) override {

@@ -70,6 +70,8 @@ class CpuBackend final : public Backend {
         return cpu::need(tables, copy_limit(), pool_->threads(), capacity, plans);
     }
 
+    DType held_as(DType stored) const override { return cpu::held_as(stored); }
+
     std::unique_ptr<LoadedModel> load(std::shared_ptr<const Tables> tables, const Progress& progress,
                                       const CancelToken& cancel) override {
         return std::make_unique<CpuLoadedModel>(std::make_shared<const cpu::CpuModel>(std::move(tables),

@@ -3,6 +3,8 @@
 
 #include "engine/backend/cpu/kernels.h"
 #include "engine/backend/cpu/kernels_quant.h"
+#include "engine/tensor/grouped.h"
+#include "engine/tensor/super_blocks.h"
 
 #include <algorithm>
 #include <map>
@@ -72,10 +74,11 @@ DType run_type(const WeightInfo& weight) {
     if (const auto form = weight.whole_numbers()) {
         return weight.type() == DType::q4_0 ? DType::q4_0 : *form; // a tenth less to read than q4
     }
-    if (is_quantised(weight.type())) {
-        return DType::f16;
-    }
-    return weight.type() == DType::f64 ? DType::f32 : weight.type();
+    return float_type(weight.type());
+}
+
+DType held_as(DType stored) {
+    return grouped_form(stored) || is_super_block(stored) ? stored : float_type(stored);
 }
 
 std::uint64_t run_bytes(DType type, std::int64_t rows, std::int64_t columns) {

@@ -16,6 +16,8 @@ namespace ergo::cpu {
 /// (quant_layout.h); f64 becomes f32, and any other block-quantised weight f16 (or, of the same size, bf16
 /// where a value is beyond f16's range).
 DType run_type(const WeightInfo& weight);
+/// As Backend::held_as.
+DType held_as(DType stored);
 /// Bytes of a weight of `rows` outputs and `columns` inputs as it is run in `type`.
 std::uint64_t run_bytes(DType type, std::int64_t rows, std::int64_t columns);
 

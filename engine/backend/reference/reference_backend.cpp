@@ -431,6 +431,7 @@ class ReferenceBackend final : public Backend {
         }
         return need;
     }
+    DType held_as(DType) const override { return DType::f32; }
     std::unique_ptr<LoadedModel> load(std::shared_ptr<const Tables> tables, const Progress&,
                                       const CancelToken& cancel) override {
         cancel.check();

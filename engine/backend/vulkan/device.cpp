@@ -208,11 +208,12 @@ void inspect_dot_products(const InstanceFunctions& functions, VkPhysicalDevice d
     }
 }
 
-/// The shapes that are of use, and what else a kernel needs for them; empty: why there are none.
-std::string find_shapes(const InstanceFunctions& functions, VkPhysicalDevice device, DeviceTraits& traits) {
+/// The shapes that are of use, and what else a kernel needs for them: untried, or why there are none.
+MatrixUse find_shapes(const InstanceFunctions& functions, VkPhysicalDevice device, DeviceTraits& traits) {
+    using State = MatrixUse::State;
     if (!has_extension(functions, device, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME) ||
         !functions.vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR) {
-        return "the device has no cooperative matrices";
+        return {.state = State::not_there};
     }
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices{};
     matrices.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR;
@@ -221,20 +222,20 @@ std::string find_shapes(const InstanceFunctions& functions, VkPhysicalDevice dev
     features.pNext = &matrices;
     ask(functions, device, &features, nullptr);
     if (!matrices.cooperativeMatrix || !features.shaderFloat16 || !features.vulkanMemoryModel) {
-        return "the device has cooperative matrices, but not 16-bit floats and Vulkan's memory model";
+        return {.state = State::no_halves};
     }
     if (!traits.full_subgroups) {
-        return "the device lets no kernel ask for full subgroups of one size";
+        return {.state = State::no_full_subgroups};
     }
     std::uint32_t count = 0;
     if (functions.vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR(device, &count, nullptr) < 0) {
-        return "the device does not say which cooperative matrices it has";
+        return {.state = State::not_listed};
     }
     VkCooperativeMatrixPropertiesKHR empty{};
     empty.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
     std::vector<VkCooperativeMatrixPropertiesKHR> all(count, empty);
     if (functions.vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR(device, &count, all.data()) < 0) {
-        return "the device does not say which cooperative matrices it has";
+        return {.state = State::not_listed};
     }
     all.resize(std::min<std::size_t>(count, all.size()));
     for (const VkCooperativeMatrixPropertiesKHR& each : all) {
@@ -246,19 +247,16 @@ std::string find_shapes(const InstanceFunctions& functions, VkPhysicalDevice dev
     }
     if (!best_tiling(traits.matrix_shapes, traits.subgroup_size, traits.limits.maxComputeSharedMemorySize)) {
         traits.matrix_shapes.clear();
-        return "none of the device's " + std::to_string(all.size()) +
-               " kinds of cooperative matrices multiplies 16-bit floats in the sizes of the kernel";
+        return {.state = State::no_fitting_shape, .kinds = all.size()};
     }
-    return {};
+    return {.state = State::untried};
 }
 
 void inspect_matrices(const InstanceFunctions& functions, VkPhysicalDevice device, DeviceTraits& traits) {
-    const std::string problem = find_shapes(functions, device, traits);
-    traits.info.has_matrices = problem.empty();
-    if (problem.empty()) {
+    traits.info.matrices = find_shapes(functions, device, traits);
+    traits.info.has_matrices = traits.info.matrices.state == MatrixUse::State::untried;
+    if (traits.info.has_matrices) {
         traits.info.features.push_back("cooperative matrices");
-    } else {
-        traits.info.matrices = "Not used: " + problem + ".";
     }
 }
 
@@ -356,14 +354,14 @@ Device::Device(const VulkanOptions& options, int index)
                            (traits_.fast_dot_products || options_.slow_dot_products);
     if (traits_.info.has_matrices && !find_embedded("shaders/matmul_coop.spv")) {
         traits_.info.has_matrices = false;
-        traits_.info.matrices = "Not used: the shader compiler of this build did not know them.";
+        traits_.info.matrices = {.state = MatrixUse::State::not_built};
     }
     if (options_.no_extensions) {
         traits_.fixed_subgroup_size = 0;
         traits_.full_subgroups = traits_.dot_products = false;
         if (traits_.info.has_matrices) {
             traits_.info.has_matrices = false;
-            traits_.info.matrices = "Not used: extensions of Vulkan 1.2 are switched off.";
+            traits_.info.matrices = {.state = MatrixUse::State::no_extensions};
         }
     }
     const bool matrices = traits_.info.has_matrices && !options_.no_cooperative_matrix;

@@ -121,13 +121,13 @@ bool could_use_matrices(const Tables& tables, const Plan& plan) {
 Matrices::Matrices(const Device& device) {
     const DeviceTraits& traits = device.traits();
     const VulkanOptions& options = device.options();
-    said_ = traits.info.matrices;
+    use_ = traits.info.matrices;
     has_ = traits.info.has_matrices;
     MatrixKernel kernel;
     std::optional<MatrixTiling> tiling;
     if (options.no_cooperative_matrix && (has_ || options.emulated_matrices)) {
         has_ = true;
-        said_ = "Switched off.";
+        use_ = {.state = MatrixUse::State::switched_off};
         return;
     }
     if (const auto& wanted = options.emulated_matrices) {
@@ -146,7 +146,7 @@ Matrices::Matrices(const Device& device) {
     if (tiling) {
         kernel.tiling = *tiling;
         candidate_ = kernel;
-        said_ = "Not tried yet: that happens when the first prompt that they are for is read.";
+        use_ = {.state = MatrixUse::State::untried};
     }
 }
 
@@ -156,7 +156,7 @@ const MatrixKernel* Matrices::kernel(Context& context) {
         const MatrixTrial trial = try_matrices(context, *candidate_);
         tried_ = true;
         candidate_->used = trial.used;
-        said_ = trial.said;
+        use_ = trial.use;
         has_ = std::find(trial.used.begin(), trial.used.end(), true) != trial.used.end();
     }
     return candidate_ && has_ ? &*candidate_ : nullptr;
@@ -165,11 +165,11 @@ const MatrixKernel* Matrices::kernel(Context& context) {
 void Matrices::tell(DeviceInfo& info) const {
     const std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock.owns_lock()) { // the window asks, and a trial takes a while
-        info.matrices = "Being tried.";
+        info.matrices = {.state = MatrixUse::State::being_tried};
         info.has_matrices = false;
         return;
     }
-    info.matrices = said_;
+    info.matrices = use_;
     info.has_matrices = has_;
 }
 

@@ -11,7 +11,6 @@
 #include <array>
 #include <mutex>
 #include <optional>
-#include <string>
 #include <vector>
 
 namespace ergo::vulkan {
@@ -71,13 +70,13 @@ class Matrices {
     mutable std::mutex mutex_;
     std::optional<MatrixKernel> candidate_;
     bool tried_ = false, has_ = false;
-    std::string said_;
+    MatrixUse use_;
 };
 
 /// Whether `kernel` computes what the plain kernel does, and for which splittings it is faster.
 struct MatrixTrial {
     std::array<bool, splittings> used{};
-    std::string said; ///< a sentence
+    MatrixUse use;
 };
 MatrixTrial try_matrices(Context& context, MatrixKernel kernel);
 

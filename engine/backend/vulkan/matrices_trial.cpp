@@ -9,9 +9,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 #include <numeric>
+#include <optional>
 
 namespace ergo::vulkan {
 
@@ -174,14 +174,8 @@ constexpr Kind kinds[] = {{Splitting::one, DType::bf16},
                           {Splitting::two, DType::f16},
                           {Splitting::three, DType::f32}};
 
-std::string text(const char* form, double number) {
-    char out[64];
-    std::snprintf(out, sizeof out, form, number);
-    return out;
-}
-
-/// Empty when all products are what they should be.
-std::string what_is_wrong(Context& context, const MatrixKernel& kernel) {
+/// What is, if anything.
+std::optional<MatrixUse> what_is_wrong(Context& context, const MatrixKernel& kernel) {
     for (const Kind& kind : kinds) {
         const auto index = static_cast<std::size_t>(kind.splitting);
         const Model model = awkward(kind.type, kind.splitting == Splitting::one);
@@ -189,21 +183,14 @@ std::string what_is_wrong(Context& context, const MatrixKernel& kernel) {
         for (const BufferId out : model.outputs) {
             const double found = difference(plain.run(out), matrices.run(out), model.ids.size());
             if (!(found <= tolerances[index])) {
-                return "products with weights in " + std::string(dtype_name(kind.type)) + " differ by " +
-                       text("%.1e", found) + " from those without, where " + text("%.1e", tolerances[index]) +
-                       " would be rounding";
+                return MatrixUse{.state = MatrixUse::State::wrong,
+                                 .type = std::string(dtype_name(kind.type)),
+                                 .difference = found,
+                                 .allowed = tolerances[index]};
             }
         }
     }
     return {};
-}
-
-std::string listed(const std::vector<std::string>& all) {
-    std::string out;
-    for (const std::string& one : all) {
-        out += (out.empty() ? "" : ", ") + one;
-    }
-    return out;
 }
 
 } // namespace
@@ -212,12 +199,10 @@ MatrixTrial try_matrices(Context& context, MatrixKernel kernel) {
     MatrixTrial trial;
     kernel.used.fill(true);
     try {
-        const std::string wrong = what_is_wrong(context, kernel);
-        if (!wrong.empty()) {
-            trial.said = "Not used: " + wrong + ".";
+        if (auto wrong = what_is_wrong(context, kernel)) {
+            trial.use = *std::move(wrong);
             return trial;
         }
-        std::vector<std::string> faster, slower;
         for (const Kind& kind : kinds) {
             if (kind.type == DType::f16) {
                 continue; // as bf16
@@ -229,18 +214,13 @@ MatrixTrial try_matrices(Context& context, MatrixKernel kernel) {
                                 context.device.options().plain_handicap /
                                 Machine(context, model, &kernel).time();
             trial.used[index] = gain > margin;
-            (trial.used[index] ? faster : slower)
-                .push_back(std::string(names[index]) + text(" (%.2f times the speed)", gain));
+            trial.use.gains.push_back({names[index], gain, trial.used[index]});
         }
-        if (faster.empty()) {
-            trial.said = "Not used: not faster with weights in " + listed(slower) + ".";
-        } else {
-            trial.said = "Used in prompts with weights in " + listed(faster) +
-                         (slower.empty() ? "." : "; not in " + listed(slower) + ".");
-        }
+        const bool any = std::find(trial.used.begin(), trial.used.end(), true) != trial.used.end();
+        trial.use.state = any ? MatrixUse::State::used : MatrixUse::State::slower;
     } catch (const Error& error) { // the device does not do what it says; if it is lost, the next step tells
         trial.used.fill(false);
-        trial.said = "Not used: " + error.message() + ".";
+        trial.use = {.state = MatrixUse::State::failed, .error = error.message()};
     }
     return trial;
 }

@@ -159,6 +159,8 @@ class VulkanBackend final : public Backend {
         return vulkan_need(tables, capacity, plans);
     }
 
+    DType held_as(DType stored) const override { return vulkan_held_as(stored); }
+
     std::unique_ptr<LoadedModel> load(std::shared_ptr<const Tables> tables, const Progress& progress,
                                       const CancelToken& cancel) override {
         for (const StateInfo& state : tables->states) {

@@ -28,6 +28,8 @@ std::vector<DeviceInfo> vulkan_devices();
 
 /// What a model takes in device memory, as Backend::need; needs no device.
 MemoryNeed vulkan_need(const Tables& tables, std::int64_t capacity, std::span<const Plan* const> plans);
+/// As Backend::held_as; needs no device.
+DType vulkan_held_as(DType stored);
 
 struct VulkanOptions : Diagnostics {
     /// Receives each warning and error of the layer, from any thread that uses the backend; also while the

@@ -7,6 +7,7 @@
 #include "engine/backend/vulkan/program.h"
 #include "engine/backend/vulkan/vulkan_backend.h"
 #include "engine/backend/vulkan/weights.h"
+#include "engine/tensor/grouped.h"
 
 #include <set>
 
@@ -43,6 +44,10 @@ std::uint64_t program_bytes(const Plan& plan, std::int64_t capacity) {
 }
 
 } // namespace
+
+DType vulkan_held_as(DType stored) {
+    return grouped_form(stored) ? stored : float_type(stored);
+}
 
 MemoryNeed vulkan_need(const Tables& tables, std::int64_t capacity, std::span<const Plan* const> plans) {
     MemoryNeed need;

@@ -26,18 +26,14 @@ Stored stored_as(const WeightInfo& weight) {
     if (const auto form = weight.grouped()) {
         return form == DType::q8 ? Stored::q8 : Stored::q4;
     }
-    switch (weight.type()) {
+    switch (float_type(weight.type())) {
     case DType::f32:
-    case DType::f64:
         return Stored::f32;
     case DType::bf16:
         return Stored::bf16;
     case DType::f16:
         return Stored::f16;
     default:
-        if (is_quantised(weight.type())) {
-            return Stored::f16;
-        }
         throw Error(ErrorKind::unsupported,
                     "a weight of type " + std::string(dtype_name(weight.tensor.dtype())) + " cannot be used",
                     {.tensor = weight.name, .advice = "weights are f32, f64, f16, bf16 or quantised"});
