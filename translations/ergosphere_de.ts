@@ -546,8 +546,8 @@ Schreib eine Nachricht, und die Karte wächst mit jedem Token.</translation>
         <translation>× gleichmäßig</translation>
     </message>
     <message>
-        <source>log × uniform</source>
-        <translation>log × gleichmäßig</translation>
+        <source>log2 × uniform</source>
+        <translation>log2 × gleichmäßig</translation>
     </message>
 </context>
 <context>
@@ -2112,8 +2112,8 @@ Arrow keys move the white point, with Shift the black one.</source>
 Pfeiltasten bewegen den Weißpunkt, mit Umschalt den Schwarzpunkt.</translation>
     </message>
     <message>
-        <source>from %1 to %2</source>
-        <translation>von %1 bis %2</translation>
+        <source>%1 from %2 to %3</source>
+        <translation>%1 von %2 bis %3</translation>
     </message>
     <message>
         <source>auto</source>

@@ -112,7 +112,7 @@ QWidget* AttentionLens::makeControls() {
     scale_picker_ = picker(
         tr("Scale"), tr("Weights, or how many times an even look at all keys: heads that spread widely look "
                         "blank otherwise"));
-    scale_picker_->addItems({tr("weight"), tr("× uniform"), tr("log × uniform")});
+    scale_picker_->addItems({tr("weight"), tr("× uniform"), tr("log2 × uniform")});
     connect(scale_picker_, &QComboBox::activated, this,
             [this](int index) { setScale(static_cast<WeightScale>(index)); });
     colormap_ = picker(tr("Colour map"), tr("Colours of the picture"));
@@ -254,7 +254,7 @@ void AttentionLens::fitRange(const std::vector<float>& values) {
     }
     const double least = scale_ == WeightScale::weight ? std::min(low, 0.0) : low;
     range_->setValues(values, std::min(least, coloring_.black), std::max(high, coloring_.white));
-    range_->setColoring(coloring_, automatic_);
+    range_->setColoring(coloring_, automatic_, scale_picker_->currentText());
 }
 
 /// In units of weight the picture and the single heads share one scale. Relative to uniform a single head

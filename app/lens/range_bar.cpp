@@ -39,12 +39,19 @@ void RangeBar::setValues(const std::vector<float>& values, double low, double hi
     update();
 }
 
-void RangeBar::setColoring(const Coloring& coloring, bool automatic) {
+void RangeBar::setColoring(const Coloring& coloring, bool automatic, const QString& quantity) {
     coloring_ = coloring;
     automatic_ = automatic;
-    setAccessibleDescription(
-        tr("from %1 to %2").arg(coloring_.black, 0, 'g', 3).arg(coloring_.white, 0, 'g', 3));
+    quantity_ = quantity;
+    setAccessibleDescription(tr("%1 from %2 to %3")
+                                 .arg(quantity_)
+                                 .arg(coloring_.black, 0, 'g', 3)
+                                 .arg(coloring_.white, 0, 'g', 3));
     update();
+}
+
+QString RangeBar::note() const {
+    return quantity_ + QStringLiteral(" · ") + (automatic_ ? tr("auto") : tr("R fits"));
 }
 
 QRectF RangeBar::bar() const {
@@ -92,8 +99,19 @@ void RangeBar::paintEvent(QPaintEvent*) {
     };
     handle(coloring_.black, false);
     handle(coloring_.white, true);
+    drawLabels(painter);
+    if (hasFocus()) {
+        painter.setBrush(Qt::NoBrush);
+        painter.setPen(QPen(colors.accent, 1));
+        painter.drawRect(area.adjusted(-0.5, -0.5, 0.5, 0.5));
+    }
+}
+
+/// Under the bar: both ends of the colours, and what the numbers are.
+void RangeBar::drawLabels(QPainter& painter) const {
     painter.setFont(monoFont(11));
-    painter.setPen(colors.muted);
+    painter.setPen(colorsOf(palette()).muted);
+    const QRectF area = bar();
     const QRectF line(area.left(), area.bottom() + 6, area.width(), label_height);
     const QFontMetricsF metrics(painter.font());
     const QString black = QString::number(coloring_.black, 'g', 3),
@@ -111,15 +129,13 @@ void RangeBar::paintEvent(QPaintEvent*) {
         painter.drawText(QRectF(white_left, line.top(), white_width + 2, line.height()),
                          Qt::AlignVCenter | Qt::AlignLeft, white);
     }
-    const QString note = automatic_ ? tr("auto") : tr("R fits");
-    const double note_width = metrics.horizontalAdvance(note);
-    if (white_left + white_width + 12 < line.right() - note_width) {
-        painter.drawText(line, Qt::AlignVCenter | Qt::AlignRight, note);
-    }
-    if (hasFocus()) {
-        painter.setBrush(Qt::NoBrush);
-        painter.setPen(QPen(colors.accent, 1));
-        painter.drawRect(area.adjusted(-0.5, -0.5, 0.5, 0.5));
+    // Behind the numbers or, where white is far to the right, between them.
+    const double note_width = metrics.horizontalAdvance(note()), gap = 12;
+    const double behind = line.right() - note_width, between = black_left + black_width + gap;
+    const bool after = white_left + white_width + gap < behind;
+    if (after || between + note_width + gap < white_left) {
+        painter.drawText(QRectF(after ? behind : between, line.top(), note_width + 2, line.height()),
+                         Qt::AlignVCenter | Qt::AlignLeft, note());
     }
 }
 

@@ -19,7 +19,10 @@ class RangeBar : public QWidget {
 
     /// `values` are a sample of the picture's; [low, high] is the domain drawn.
     void setValues(const std::vector<float>& values, double low, double high);
-    void setColoring(const Coloring& coloring, bool automatic);
+    /// `quantity`: what the values are, "× uniform".
+    void setColoring(const Coloring& coloring, bool automatic, const QString& quantity);
+    /// The words at the end of the numbers: what they are, and whether they fit by themselves.
+    QString note() const;
     QSize sizeHint() const override { return {320, 56}; }
     QSize minimumSizeHint() const override { return {120, 56}; }
 
@@ -37,11 +40,13 @@ class RangeBar : public QWidget {
 
   private:
     QRectF bar() const;
+    void drawLabels(QPainter& painter) const;
     double toX(double value) const;
     double toValue(double x) const;
     void drag(double x);
 
     Coloring coloring_;
+    QString quantity_;
     bool automatic_ = true;
     double low_ = 0, high_ = 1;
     std::vector<int> bins_;

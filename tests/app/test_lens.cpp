@@ -338,11 +338,17 @@ class TestLens : public QObject {
         QTest::qWait(80);
         auto* bar = lens.findChild<RangeBar*>();
         const double fitted = *lens.figureSpec().white;
+        QCOMPARE(bar->note(), QString("weight · auto")); // what the numbers are stands beside them
         QTest::mouseClick(bar, Qt::LeftButton, Qt::NoModifier, QPoint(bar->width() * 3 / 4, 12));
         const double dragged = *lens.figureSpec().white;
         QVERIFY(dragged > fitted);
+        QCOMPARE(bar->note(), QString("weight · R fits"));
         QTest::keyClick(lens.findChild<MatrixView*>(), Qt::Key_R);
         QCOMPARE(*lens.figureSpec().white, fitted);
+        lens.setScale(WeightScale::log_ratio);
+        QCOMPARE(bar->note(), QString("log2 × uniform · auto"));
+        QVERIFY2(bar->accessibleDescription().startsWith("log2 × uniform from "),
+                 qPrintable(bar->accessibleDescription()));
     }
 
     void router_lens_shows_and_selects() {
