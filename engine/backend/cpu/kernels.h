@@ -109,6 +109,8 @@ void mix(const MixPart* parts, std::int64_t count, std::int64_t width, const flo
 /// (query . source) / sqrt(mean(source^2) + eps): the logit of one depth source.
 float depth_logit(float eps, std::int64_t width, const float* query, const float* source);
 
+/// Scores, logits and weights are worked on in groups of so many positions, two of the widest vectors.
+inline constexpr std::int64_t score_group = 32;
 /// Most queries of a tile of attention: pairs of row and head that share their keys and values.
 inline constexpr int most_queries = 4;
 
@@ -125,9 +127,9 @@ struct ScoreArgs {
     std::int64_t stride = 0;         // bytes between blocks
     float* out[most_queries] = {};
 };
-/// out[q][j - first * state_block] = s of position j, for the blocks [first, last). Whichever queries share a
-/// tile, each gets the same bits.
-void scores(const ScoreArgs& args, std::int64_t first, std::int64_t last);
+/// out[q][j - first * state_block] = s of position j, from block `first` to position `end`; what follows up
+/// to a whole block may be anything. Whichever queries share a tile, each gets the same bits.
+void scores(const ScoreArgs& args, std::int64_t first, std::int64_t end);
 
 /// Turns scores into logits, masks, and finds the largest.
 struct LogitArgs {
@@ -145,14 +147,14 @@ struct LogitResult {
     std::int64_t kept = 0;
     float maximum = 0; // -infinity when nothing is kept
 };
-/// logits[i] (i from position first * state_block) = alpha * scores[i] * scale - penalty, -infinity where
-/// masked; with gravity strength / (softening - distance_scale * scores[i]) stands for scores[i]. `logits`
-/// may be `scores`.
-LogitResult logits(const LogitArgs& args, std::int64_t first, std::int64_t last, const float* scores,
+/// logits[i] (`count` of them from position first * state_block on, whole groups) = alpha * scores[i] * scale
+/// - penalty, -infinity where masked; with gravity strength / (softening - distance_scale * scores[i]) stands
+/// for scores[i]. `logits` may be `scores`.
+LogitResult logits(const LogitArgs& args, std::int64_t first, std::int64_t count, const float* scores,
                    float* logits);
 
 /// x[i] = exp(x[i] - maximum); returns the sum and, if wanted, sum of exp(x - maximum) * (x - maximum) over
-/// finite x. `count` is a multiple of state_block.
+/// finite x. `count` is whole groups.
 float exponentials(float maximum, std::int64_t count, float* x, float* weighted);
 
 /// Weighted sums of the values of one head for up to most_queries queries.

@@ -28,20 +28,20 @@ using V = hn::Vec<D>;
 constexpr int unroll = 4; // vectors of positions in flight; state_block is a multiple of unroll vectors
 static_assert(state_block % (unroll * hn::MaxLanes(D())) == 0);
 
-// Dot products of Queries queries and the keys' norms over `unroll` vectors of positions.
-template <int Queries, bool Norms, class Keys>
-HWY_INLINE void dots(D d, const ScoreArgs& a, Keys keys, V (*dot)[unroll], V* square) {
-    for (int u = 0; u < unroll; ++u) {
+// Dot products of Queries queries and the keys' norms over some vectors of positions.
+template <int Queries, int Vectors, bool Norms, class Keys>
+HWY_INLINE void dots(D d, const ScoreArgs& a, Keys keys, V (*dot)[Vectors], V* square) {
+    for (int u = 0; u < Vectors; ++u) {
         square[u] = hn::Zero(d);
         for (int q = 0; q < Queries; ++q) {
             dot[q][u] = hn::Zero(d);
         }
     }
     for (std::int64_t c = 0; c < a.dim; ++c) {
-        V k[unroll];
+        V k[Vectors];
         keys.read(d, c, k);
 #pragma GCC unroll 4
-        for (int u = 0; u < unroll; ++u) {
+        for (int u = 0; u < Vectors; ++u) {
             if (a.root) {
                 k[u] = hn::Mul(k[u], hn::Set(d, a.root[c]));
             }
@@ -53,7 +53,7 @@ HWY_INLINE void dots(D d, const ScoreArgs& a, Keys keys, V (*dot)[unroll], V* sq
         for (int q = 0; q < Queries; ++q) {
             const V query = hn::Set(d, a.query[q][c]);
 #pragma GCC unroll 4
-            for (int u = 0; u < unroll; ++u) {
+            for (int u = 0; u < Vectors; ++u) {
                 dot[q][u] = hn::MulAdd(query, k[u], dot[q][u]);
             }
         }
@@ -62,22 +62,22 @@ HWY_INLINE void dots(D d, const ScoreArgs& a, Keys keys, V (*dot)[unroll], V* sq
 
 // Negative squared distances by differences: as cheap as the expanded form when every head has its own
 // diagonal, and exact near 0 where the expanded form cancels.
-template <int Queries, class Keys>
-HWY_INLINE void distances(D d, const ScoreArgs& a, Keys keys, V (*square)[unroll]) {
+template <int Queries, int Vectors, class Keys>
+HWY_INLINE void distances(D d, const ScoreArgs& a, Keys keys, V (*square)[Vectors]) {
     for (int q = 0; q < Queries; ++q) {
-        for (int u = 0; u < unroll; ++u) {
+        for (int u = 0; u < Vectors; ++u) {
             square[q][u] = hn::Zero(d);
         }
     }
     for (std::int64_t c = 0; c < a.dim; ++c) {
-        V k[unroll];
+        V k[Vectors];
         keys.read(d, c, k);
         const V root = hn::Set(d, a.root ? a.root[c] : 1.0f);
 #pragma GCC unroll 4
         for (int q = 0; q < Queries; ++q) {
             const V query = hn::Set(d, a.query[q][c]);
 #pragma GCC unroll 4
-            for (int u = 0; u < unroll; ++u) {
+            for (int u = 0; u < Vectors; ++u) {
                 const V difference = hn::MulSub(k[u], root, query);
                 square[q][u] = hn::NegMulAdd(difference, difference, square[q][u]);
             }
@@ -85,55 +85,67 @@ HWY_INLINE void distances(D d, const ScoreArgs& a, Keys keys, V (*square)[unroll
     }
 }
 
-template <int Queries, DType type> void scores_of(const ScoreArgs& a, std::int64_t first, std::int64_t last) {
+// Scores of one vector of positions after another, Vectors of them from `at` on in a block.
+template <int Queries, int Vectors, DType type>
+HWY_INLINE void scores_at(const ScoreArgs& a, const float* query_norm, std::int64_t block, std::int64_t at,
+                          std::int64_t to) {
     const D d;
-    const auto lanes = hn::Lanes(d);
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    const V least = hn::Set(d, 1e-6f);
+    V s[Queries][Vectors], square[Vectors];
+    const BlockReader<type, Vectors, D> keys(a.keys + block * a.stride, a.dim, at);
+    switch (a.score) {
+    case Attention::Score::dot:
+        dots<Queries, Vectors, false>(d, a, keys, s, square);
+        break;
+    case Attention::Score::cosine:
+        dots<Queries, Vectors, true>(d, a, keys, s, square);
+        for (int q = 0; q < Queries; ++q) {
+            const V scale = hn::Set(d, 1 / std::max(std::sqrt(query_norm[q]), 1e-6f));
+            for (int u = 0; u < Vectors; ++u) {
+                s[q][u] = hn::Div(hn::Mul(s[q][u], scale), hn::Max(hn::Sqrt(square[u]), least));
+            }
+        }
+        break;
+    case Attention::Score::gravity:
+        if (a.expanded) {
+            dots<Queries, Vectors, true>(d, a, keys, s, square);
+            for (int q = 0; q < Queries; ++q) {
+                for (int u = 0; u < Vectors; ++u) {
+                    const V squares = hn::Add(hn::Set(d, query_norm[q]), square[u]);
+                    s[q][u] = hn::Sub(hn::Add(s[q][u], s[q][u]), squares);
+                }
+            }
+            break;
+        }
+        [[fallthrough]];
+    case Attention::Score::negative_squared_distance:
+        distances<Queries, Vectors>(d, a, keys, s);
+        break;
+    }
+    for (int q = 0; q < Queries; ++q) {
+        for (int u = 0; u < Vectors; ++u) {
+            hn::StoreU(s[q][u], d, a.out[q] + to + u * lanes);
+        }
+    }
+}
+
+template <int Queries, DType type> void scores_of(const ScoreArgs& a, std::int64_t first, std::int64_t end) {
+    constexpr int half = unroll / 2;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(D()));
     float query_norm[Queries] = {};
     for (int q = 0; q < Queries; ++q) {
         for (std::int64_t c = 0; c < a.dim; ++c) {
             query_norm[q] += a.query[q][c] * a.query[q][c];
         }
     }
-    const V least = hn::Set(d, 1e-6f);
-    V s[Queries][unroll], square[unroll];
-    for (std::int64_t block = first; block < last; ++block) {
-        for (std::int64_t at = 0; at < state_block; at += unroll * static_cast<std::int64_t>(lanes)) {
-            const BlockReader<type, unroll, D> keys(a.keys + block * a.stride, a.dim, at);
-            switch (a.score) {
-            case Attention::Score::dot:
-                dots<Queries, false>(d, a, keys, s, square);
-                break;
-            case Attention::Score::cosine:
-                dots<Queries, true>(d, a, keys, s, square);
-                for (int q = 0; q < Queries; ++q) {
-                    const V scale = hn::Set(d, 1 / std::max(std::sqrt(query_norm[q]), 1e-6f));
-                    for (int u = 0; u < unroll; ++u) {
-                        s[q][u] = hn::Div(hn::Mul(s[q][u], scale), hn::Max(hn::Sqrt(square[u]), least));
-                    }
-                }
-                break;
-            case Attention::Score::gravity:
-                if (a.expanded) {
-                    dots<Queries, true>(d, a, keys, s, square);
-                    for (int q = 0; q < Queries; ++q) {
-                        for (int u = 0; u < unroll; ++u) {
-                            const V squares = hn::Add(hn::Set(d, query_norm[q]), square[u]);
-                            s[q][u] = hn::Sub(hn::Add(s[q][u], s[q][u]), squares);
-                        }
-                    }
-                    break;
-                }
-                [[fallthrough]];
-            case Attention::Score::negative_squared_distance:
-                distances<Queries>(d, a, keys, s);
-                break;
-            }
-            for (int q = 0; q < Queries; ++q) {
-                float* to = a.out[q] + (block - first) * state_block + at;
-                for (int u = 0; u < unroll; ++u) {
-                    hn::StoreU(s[q][u], d, to + u * lanes);
-                }
-            }
+    for (std::int64_t at = first * state_block; at < end; at += unroll * lanes) {
+        const std::int64_t block = at / state_block, in_block = at % state_block;
+        const std::int64_t to = at - first * state_block;
+        if (unroll * lanes > score_group && end - at <= half * lanes) {
+            scores_at<Queries, half, type>(a, query_norm, block, in_block, to);
+        } else {
+            scores_at<Queries, unroll, type>(a, query_norm, block, in_block, to);
         }
     }
 }
@@ -145,20 +157,20 @@ constexpr int queries_at_once = 4; // of 32 registers
 constexpr int queries_at_once = 2; // of 16
 #endif
 
-template <DType type> void scores_of(const ScoreArgs& a, std::int64_t first, std::int64_t last) {
+template <DType type> void scores_of(const ScoreArgs& a, std::int64_t first, std::int64_t end) {
     switch (a.queries) {
     case 1:
-        return scores_of<1, type>(a, first, last);
+        return scores_of<1, type>(a, first, end);
     case 2:
-        return scores_of<2, type>(a, first, last);
+        return scores_of<2, type>(a, first, end);
     case 3:
-        return scores_of<3, type>(a, first, last);
+        return scores_of<3, type>(a, first, end);
     default:
-        scores_of<4, type>(a, first, last);
+        scores_of<4, type>(a, first, end);
     }
 }
 
-void ScoresKernel(const ScoreArgs& args, std::int64_t first, std::int64_t last) {
+void ScoresKernel(const ScoreArgs& args, std::int64_t first, std::int64_t end) {
     for (int at = 0; at < args.queries;) {
         ScoreArgs some = args;
         some.queries = std::min(args.queries - at, queries_at_once);
@@ -166,19 +178,19 @@ void ScoresKernel(const ScoreArgs& args, std::int64_t first, std::int64_t last) 
         std::copy_n(args.out + at, some.queries, some.out);
         switch (some.type) {
         case DType::bf16:
-            scores_of<DType::bf16>(some, first, last);
+            scores_of<DType::bf16>(some, first, end);
             break;
         case DType::q8:
-            scores_of<DType::q8>(some, first, last);
+            scores_of<DType::q8>(some, first, end);
             break;
         default:
-            scores_of<DType::f32>(some, first, last);
+            scores_of<DType::f32>(some, first, end);
         }
         at += some.queries;
     }
 }
 
-LogitResult LogitsKernel(const LogitArgs& a, std::int64_t first, std::int64_t last, const float* scores,
+LogitResult LogitsKernel(const LogitArgs& a, std::int64_t first, std::int64_t count, const float* scores,
                          float* logits) {
     const D d;
     const hn::RebindToSigned<D> di;
@@ -193,37 +205,35 @@ LogitResult LogitsKernel(const LogitArgs& a, std::int64_t first, std::int64_t la
     const auto end = hn::Set(di, static_cast<std::int32_t>(a.end - base));
     V largest = masked;
     LogitResult result;
-    for (std::int64_t block = first; block < last; ++block) {
-        for (std::int64_t at = 0; at < state_block; at += lanes) {
-            const std::int64_t i = (block - first) * state_block + at;
-            V score = hn::LoadU(d, scores + i);
-            if (a.gravity) {
-                score = hn::Div(strength, hn::NegMulAdd(distance_scale, score, softening));
-            }
-            V logit = hn::Mul(hn::Mul(alpha, score), scale);
-            if (!a.distances && i + base >= a.begin && i + base + lanes <= a.end) {
-                largest = hn::Max(largest, logit);
-                hn::StoreU(logit, d, logits + i);
-                continue;
-            }
-            const auto position = hn::Iota(di, static_cast<std::int32_t>(i));
-            auto keep = hn::RebindMask(d, hn::And(hn::Gt(position, begin), hn::Lt(position, end)));
-            if (a.distances) {
-                const V distance = hn::Load(d, a.distances + block * a.stride + at);
-                if (a.mode == Ball::Mode::hard) {
-                    keep = hn::And(keep, hn::Le(distance, radius));
-                } else {
-                    const V outside = hn::Max(hn::Sub(distance, radius), hn::Zero(d));
-                    logit = hn::NegMulAdd(softness, hn::Add(outside, query_outside), logit);
-                }
-            }
-            logit = hn::IfThenElse(keep, logit, masked);
-            if (a.distances) {
-                result.kept += static_cast<std::int64_t>(hn::CountTrue(d, keep));
-            }
+    for (std::int64_t i = 0; i < count; i += lanes) {
+        V score = hn::LoadU(d, scores + i);
+        if (a.gravity) {
+            score = hn::Div(strength, hn::NegMulAdd(distance_scale, score, softening));
+        }
+        V logit = hn::Mul(hn::Mul(alpha, score), scale);
+        if (!a.distances && i + base >= a.begin && i + base + lanes <= a.end) {
             largest = hn::Max(largest, logit);
             hn::StoreU(logit, d, logits + i);
+            continue;
         }
+        const auto position = hn::Iota(di, static_cast<std::int32_t>(i));
+        auto keep = hn::RebindMask(d, hn::And(hn::Gt(position, begin), hn::Lt(position, end)));
+        if (a.distances) {
+            const std::int64_t block = first + i / state_block;
+            const V distance = hn::Load(d, a.distances + block * a.stride + i % state_block);
+            if (a.mode == Ball::Mode::hard) {
+                keep = hn::And(keep, hn::Le(distance, radius));
+            } else {
+                const V outside = hn::Max(hn::Sub(distance, radius), hn::Zero(d));
+                logit = hn::NegMulAdd(softness, hn::Add(outside, query_outside), logit);
+            }
+        }
+        logit = hn::IfThenElse(keep, logit, masked);
+        if (a.distances) {
+            result.kept += static_cast<std::int64_t>(hn::CountTrue(d, keep));
+        }
+        largest = hn::Max(largest, logit);
+        hn::StoreU(logit, d, logits + i);
     }
     if (!a.distances) {
         result.kept = a.end - a.begin;
@@ -299,7 +309,10 @@ HWY_INLINE void channels_of(const ValueArgs& a, std::int64_t channel, std::int64
     for (std::int64_t block = whole; block < last; ++block) { // positions from the end on may hold anything
         const float* values = values_of_block(block);
         for (std::int64_t at = 0; at < state_block; at += lanes) {
-            const std::int64_t left = std::clamp<std::int64_t>(a.end - block * state_block - at, 0, lanes);
+            const std::int64_t left = std::min(a.end - block * state_block - at, lanes);
+            if (left <= 0) {
+                break;
+            }
             const auto valid = hn::FirstN(d, static_cast<std::size_t>(left));
 #pragma GCC unroll 8
             for (int c = 0; c < Channels; ++c) {
@@ -434,13 +447,13 @@ HWY_EXPORT(LogitsKernel);
 HWY_EXPORT(ExponentialsKernel);
 HWY_EXPORT(WeightedValuesKernel);
 
-void scores(const ScoreArgs& args, std::int64_t first, std::int64_t last) {
-    HWY_DYNAMIC_DISPATCH(ScoresKernel)(args, first, last);
+void scores(const ScoreArgs& args, std::int64_t first, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(ScoresKernel)(args, first, end);
 }
 
-LogitResult logits(const LogitArgs& args, std::int64_t first, std::int64_t last, const float* scores_in,
+LogitResult logits(const LogitArgs& args, std::int64_t first, std::int64_t count, const float* scores_in,
                    float* logits_out) {
-    return HWY_DYNAMIC_DISPATCH(LogitsKernel)(args, first, last, scores_in, logits_out);
+    return HWY_DYNAMIC_DISPATCH(LogitsKernel)(args, first, count, scores_in, logits_out);
 }
 
 float exponentials(float maximum, std::int64_t count, float* x, float* weighted) {

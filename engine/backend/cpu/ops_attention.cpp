@@ -250,9 +250,10 @@ class AttentionOp final : public CpuOp {
         tile.count = kept;
     }
 
-    /// Positions that the queries of a tile look at: blocks [first, last), of which values below `end`.
+    /// Positions that the queries of a tile look at, from block `first` on: values below `end`, scores below
+    /// `scored`, which are `count` when rounded up to whole groups.
     struct Extent {
-        std::int64_t first = 0, last = 0, end = 0, scored = 0; // scores are wanted below `scored`
+        std::int64_t first = 0, end = 0, scored = 0, count = 0;
     };
 
     Extent extent_of(const StepContext& context, const Tile& tile) const {
@@ -265,7 +266,8 @@ class AttentionOp final : public CpuOp {
             whole = whole || tile.queries[q].captured;
         }
         const std::int64_t scored = whole ? context.keys : end;
-        return {whole ? 0 : begin / state_block, (scored + state_block - 1) / state_block, end, scored};
+        const std::int64_t first = whole ? 0 : begin / state_block, all = scored - first * state_block;
+        return {first, end, scored, (all + score_group - 1) / score_group * score_group};
     }
 
     void run_tile(const StepContext& context, Tile& tile, WorkerScratch& scratch, bool in_pairs) {
@@ -279,13 +281,13 @@ class AttentionOp final : public CpuOp {
             return;
         }
         const std::int64_t length = session_.row_floats();
-        score_tile(tile, scratch, extent.first, extent.last);
+        score_tile(tile, scratch, extent);
         ValueArgs values;
         values.queries = 0;
         for (int q = 0; q < tile.count; ++q) {
             float* weights = scratch.logits.floats() + q * length;
             Query& query = tile.queries[q];
-            weigh(context, query, extent.first, extent.last, scratch.scores.floats() + q * length, weights);
+            weigh(context, query, extent, scratch.scores.floats() + q * length, weights);
             if (!query.silent) {
                 values.weights[values.queries] = weights;
                 values.factor[values.queries] = factor_of(query);
@@ -298,14 +300,14 @@ class AttentionOp final : public CpuOp {
         values.type = values_.type;
         values.channels = op_.value_dim;
         values.end = extent.end;
-        weighted_values(values, extent.first, extent.last);
+        weighted_values(values, extent.first, (extent.end + state_block - 1) / state_block);
     }
 
     float factor_of(const Query& query) const {
         return query.factor * (mask_ ? mask_->values[static_cast<std::size_t>(query.head)] : 1);
     }
 
-    // The same with queries, keys, weights and values in bf16. Scores become weights where they lie, but for
+    // The same in pairs of 16 bits. Scores become weights where they lie, but for
     // captured ones, of which both are shown.
     void run_in_pairs(const StepContext& context, Tile& tile, WorkerScratch& scratch, const Extent& extent) {
         PairTile args = pairs_->tile(scratch, tile.queries[0].head);
@@ -320,7 +322,7 @@ class AttentionOp final : public CpuOp {
             Query& query = tile.queries[q];
             float* const scores = args.scores[q];
             float* const weights = query.captured ? scratch.logits.floats() : scores;
-            weigh(context, query, extent.first, extent.last, scores, weights);
+            weigh(context, query, extent, scores, weights);
             if (query.captured) {
                 std::memcpy(scores, weights, static_cast<std::size_t>(extent.end - first) * sizeof(float));
             }
@@ -339,7 +341,7 @@ class AttentionOp final : public CpuOp {
         return op_.window == 0 ? 0 : std::max<std::int64_t>(0, t - op_.window + 1);
     }
 
-    void score_tile(const Tile& tile, WorkerScratch& scratch, std::int64_t first, std::int64_t last) {
+    void score_tile(const Tile& tile, WorkerScratch& scratch, const Extent& extent) {
         ScoreArgs args;
         args.score = op_.score;
         args.expanded = !op_.gravity.clamp;
@@ -362,17 +364,16 @@ class AttentionOp final : public CpuOp {
         args.keys = keys_.channel(head * op_.key_heads / op_.heads * op_.dim);
         args.stride = keys_.stride;
         args.type = keys_.type;
-        scores(args, first, last);
+        scores(args, extent.first, extent.scored);
     }
 
     // Scores of one query become weights (before the factor 1 / their sum), and whatever is wanted of them is
     // written.
-    void weigh(const StepContext& context, Query& query, std::int64_t first, std::int64_t last, float* s,
-               float* weights) {
+    void weigh(const StepContext& context, Query& query, const Extent& extent, float* s, float* weights) {
         const std::int64_t h = query.head, t = context.position(query.row), begin = first_candidate(t);
         const std::int32_t r = query.row;
-        const LogitResult found = mask_row(h, r, begin, t, first, last, s, weights);
-        const std::int64_t base = first * state_block;
+        const LogitResult found = mask_row(h, r, begin, t, extent, s, weights);
+        const std::int64_t base = extent.first * state_block;
         if (taps_.captured(h)) {
             taps_.capture(r, h, context.keys, begin, t + 1, s, weights, 1);
         }
@@ -382,8 +383,8 @@ class AttentionOp final : public CpuOp {
         AttentionTaps::Row row;
         row.maximum = std::isfinite(found.maximum) ? found.maximum : 0;
         row.kept = static_cast<float>(found.kept);
-        row.sum = exponentials(row.maximum, (last - first) * state_block, weights,
-                               taps_.wants_entropy() ? &row.weighted : nullptr);
+        row.sum =
+            exponentials(row.maximum, extent.count, weights, taps_.wants_entropy() ? &row.weighted : nullptr);
         query.factor = row.sum == 0 ? 0 : 1 / row.sum; // nothing kept: zeros, never NaN
         taps_.scalars(r, h, row);
         if (taps_.wants_largest()) {
@@ -393,7 +394,7 @@ class AttentionOp final : public CpuOp {
 
     // Logits of candidates [begin, t] after ball and fallback.
     LogitResult mask_row(std::int64_t h, std::int32_t r, std::int64_t begin, std::int64_t t,
-                         std::int64_t first, std::int64_t last, const float* s, float* out) {
+                         const Extent& extent, const float* s, float* out) {
         LogitArgs args;
         args.alpha = alpha_ ? alpha_->values[static_cast<std::size_t>(h)] : 1;
         args.scale = op_.scale;
@@ -420,14 +421,14 @@ class AttentionOp final : public CpuOp {
                 }
             }
         }
-        LogitResult result = logits(args, first, last, s, out);
+        LogitResult result = logits(args, extent.first, extent.count, s, out);
         if (result.kept > 0 || op_.ball.fallback == Ball::Fallback::zero || args.mode != Ball::Mode::hard) {
             return result;
         }
         args.distances = nullptr;
         args.begin = op_.ball.fallback == Ball::Fallback::self ? t : begin;
         args.end = t + 1;
-        return logits(args, first, last, s, out);
+        return logits(args, extent.first, extent.count, s, out);
     }
 
     Attention op_;
