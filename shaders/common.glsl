@@ -17,6 +17,8 @@ layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer St
     uint rows;
     Floats params; // the executor's parameters
     Words usage;   // one word an op: 1 when it was needed in this step
+    float temperature; // of sums of logits; below 0: none are wanted
+    uint unused;
     uint ids[];    // [rows]
 };
 

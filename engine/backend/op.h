@@ -246,11 +246,19 @@ struct DepthRoute {
     BufferId out;        // [n, width]; none of the sources
 };
 
+/// What a sampler wants to know of a step's logits (logit_parts.h), of which it then reads a few: for each of
+/// their parts the largest and two sums of e^x, at temperature 1 and at StepState::temperature. Where that is
+/// below 0 nobody wants them, and they are unspecified.
+struct SumLogits {
+    BufferId logits; // [n, vocabulary]
+    BufferId parts;  // [n, parts of the vocabulary, 3]
+};
+
 struct Op {
     std::string name; ///< where it stands, for errors and timings: "layers.0.mha.q"
     Guard when;
     std::variant<Embed, Norm, Linear, Gate, Append, Convolution, Rotate, AppendKeyValue, Attention, KeptShare,
-                 Route, Mix, DepthRoute>
+                 Route, Mix, DepthRoute, SumLogits>
         body;
 };
 

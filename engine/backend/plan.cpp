@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/backend/plan.h"
 
+#include "engine/backend/logit_parts.h"
 #include "engine/base/half.h"
 #include "engine/tensor/grouped.h"
 #include "engine/tensor/super_blocks.h"
@@ -46,6 +47,9 @@ template <class Body> BufferId output_of(const Body& body) {
 BufferId output_of(const Route& body) {
     return body.shares;
 }
+BufferId output_of(const SumLogits& body) {
+    return body.parts;
+}
 BufferId output_of(const Append&) {
     return {};
 }
@@ -69,6 +73,13 @@ ParamId Tables::add_param(std::string name, Shape shape, std::vector<float> valu
 
 StateId Tables::add_state(std::string name, std::int64_t width, StateHeads heads) {
     return append<StateId>(states, StateInfo{std::move(name), width, heads, DType::f32});
+}
+
+void Plan::add_logit_parts() {
+    const std::int64_t vocabulary = buffers.at(static_cast<std::size_t>(logits.index)).width;
+    logit_parts = add_buffer("logit_parts", floats_a_part * ergo::logit_parts(vocabulary),
+                             BufferInfo::Extent::last_row);
+    add({"lm.sums", {}, SumLogits{logits, logit_parts}});
 }
 
 BufferId Plan::add_buffer(std::string name, std::int64_t width, BufferInfo::Extent extent) {

@@ -103,17 +103,22 @@ struct Plan {
     std::vector<BufferInfo> buffers;
     std::vector<Op> ops;          ///< in order of execution
     BufferId logits;              ///< [rows or 1, vocabulary]; none for a plan that ends earlier (tests)
+    BufferId logit_parts;         ///< of the logits (SumLogits); none where nobody samples
     std::vector<TapBinding> taps; ///< with logits, all that is read after a run. Without logits: anything is
 
     BufferId add_buffer(std::string name, std::int64_t width,
                         BufferInfo::Extent extent = BufferInfo::Extent::rows);
     void add(Op op) { ops.push_back(std::move(op)); }
+    /// Ends the plan with what a sampler wants of the logits of the last row.
+    void add_logit_parts();
 };
 
 /// What changes from step to step. ids.size() rows at absolute positions position, position + 1, …
 struct StepState {
     std::int64_t position = 0;
     std::vector<std::int32_t> ids;
+    /// What SumLogits adds up at; 0: at 1 alone; below 0: it does not.
+    float temperature = -1;
     std::int64_t rows() const { return static_cast<std::int64_t>(ids.size()); }
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Checks of plans and steps. After validate() a backend may index without looking: handles are in range,
 // widths agree, and every buffer is written before it is read.
+#include "engine/backend/logit_parts.h"
 #include "engine/backend/plan.h"
 #include "engine/backend/rounded_state.h"
 #include "engine/base/error.h"
@@ -27,6 +28,9 @@ class Checker {
         op_ = nullptr;
         if (plan_.logits) {
             final_buffer(plan_.logits, "logits");
+        }
+        if (plan_.logit_parts) {
+            final_buffer(plan_.logit_parts, "logit parts");
         }
         for (const TapBinding& tap : plan_.taps) {
             final_buffer(tap.buffer, "tap " + std::to_string(tap.id));
@@ -509,6 +513,13 @@ class Checker {
         optional_param(op.mask, sources, "mask");
         require(!op.weights || op.weights != op.out, "weights and out are the same buffer");
         extra(op.weights, sources, extent_, "weights");
+        done();
+    }
+
+    void check(const SumLogits& op) {
+        const std::int64_t vocabulary = at(op.logits, plan_.buffers, "logits").width;
+        output(op.parts, floats_a_part * logit_parts(vocabulary), "parts");
+        input(op.logits, vocabulary, "logits");
         done();
     }
 

@@ -67,8 +67,8 @@ EventToken next_token(const Session& session, Sampler& sampler, const GenerateRe
     token.position = session.length();
     const auto taken = request.take.find(written);
     token.taken = taken != request.take.end();
-    token.choice = token.taken ? sampler.take(taken->second, session.logits())
-                               : sampler.choose(session.logits(), session.tokens());
+    token.choice = token.taken ? sampler.take(taken->second, session.summed_logits())
+                               : sampler.choose(session.summed_logits(), session.tokens());
     return token;
 }
 
@@ -87,6 +87,7 @@ EventFinished generate_reply(Session& session, const OpenedModel& opened, const 
     }
     Sampler sampler(request.sampling);
     sampler.skip(request.written);
+    session.sample_at(sampler.temperature());
     TextStream text(opened.tokenizer, request.stop);
     for (std::int64_t p = size - request.written; p < size; ++p) {
         text.push(request.prompt[static_cast<std::size_t>(p)]); // said before

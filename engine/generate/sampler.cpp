@@ -2,11 +2,11 @@
 #include "engine/generate/sampler.h"
 
 #include "engine/base/error.h"
+#include "engine/generate/chances.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
-#include <unordered_set>
+#include <limits>
+#include <set>
 
 namespace ergo {
 
@@ -24,87 +24,71 @@ std::string number(double value) {
     return text.ends_with('.') ? text + "0" : text;
 }
 
-// Softmax in double: the order of summation is fixed, so the same logits always give the same numbers.
-std::vector<double> softmax(std::span<const float> logits, double temperature) {
-    double top = -INFINITY;
-    for (const float l : logits) {
-        if (std::isfinite(l)) {
-            top = std::max(top, static_cast<double>(l));
-        }
+/// The parts that `given` comes with, or `own` if those are missing or of another temperature.
+std::span<const LogitPart> parts_at(const SummedLogits& given, float temperature,
+                                    std::vector<LogitPart>& own) {
+    const bool there = static_cast<std::int64_t>(given.parts.size()) ==
+                       logit_parts(static_cast<std::int64_t>(given.logits.size()));
+    if (there && given.temperature == temperature) {
+        return given.parts;
     }
-    if (!std::isfinite(top)) {
-        throw Error(
-            ErrorKind::mismatch,
-            "The model's output has no finite number; its weights or a changed parameter make no sense.");
-    }
-    std::vector<double> p(logits.size());
-    double total = 0;
-    for (std::size_t i = 0; i < p.size(); ++i) {
-        p[i] =
-            std::isfinite(logits[i]) ? std::exp((static_cast<double>(logits[i]) - top) / temperature) : 0.0;
-        total += p[i];
-    }
-    for (double& x : p) {
-        x /= total;
-    }
-    return p;
+    own = sum_parts(given.logits, temperature);
+    return own;
 }
 
-// The `count` largest, largest first; equal values: lower id first.
-std::vector<std::int32_t> largest(std::span<const double> p, std::size_t count) {
-    std::vector<std::int32_t> order(p.size());
-    std::iota(order.begin(), order.end(), 0);
-    count = std::min(count, order.size());
-    const auto before = [&p](std::int32_t a, std::int32_t b) {
-        return p[static_cast<std::size_t>(a)] != p[static_cast<std::size_t>(b)]
-                   ? p[static_cast<std::size_t>(a)] > p[static_cast<std::size_t>(b)]
-                   : a < b;
-    };
-    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(), before);
-    order.resize(count);
-    return order;
-}
-
-std::vector<TokenChance> likeliest(std::span<const double> p, std::size_t count) {
+std::vector<TokenChance> likeliest(const Chances& plain, std::size_t count) {
     std::vector<TokenChance> out;
-    for (const std::int32_t id : largest(p, count)) {
-        out.push_back({id, static_cast<float>(p[static_cast<std::size_t>(id)])});
+    for (const std::int32_t id : plain.largest(count)) {
+        out.push_back({id, static_cast<float>(plain.probability(id))});
     }
     return out;
 }
 
-void penalise(std::vector<float>& logits, std::span<const std::int32_t> history,
-              const SamplingParams& params) {
-    if (params.repeat_penalty == 1 || params.repeat_window <= 0) {
-        return;
-    }
-    const auto window = std::min<std::size_t>(history.size(), static_cast<std::size_t>(params.repeat_window));
-    const auto recent = history.last(window);
-    const auto penalty = static_cast<float>(params.repeat_penalty);
-    for (const std::int32_t id : std::unordered_set<std::int32_t>(recent.begin(), recent.end())) {
-        if (id >= 0 && static_cast<std::size_t>(id) < logits.size()) {
-            float& l = logits[static_cast<std::size_t>(id)];
-            l = l > 0 ? l / penalty : l * penalty;
+/// Logits with recent tokens made less likely; their parts are added up again.
+class Penalised {
+  public:
+    Penalised(std::span<const float> logits, std::span<const LogitPart> parts,
+              std::span<const std::int32_t> history, const SamplingParams& params, float temperature)
+        : logits_(logits.begin(), logits.end()), parts_(parts.begin(), parts.end()) {
+        const auto window =
+            std::min<std::size_t>(history.size(), static_cast<std::size_t>(params.repeat_window));
+        const auto recent = history.last(window);
+        const auto penalty = static_cast<float>(params.repeat_penalty);
+        std::set<std::size_t> changed;
+        for (const std::int32_t id : std::set<std::int32_t>(recent.begin(), recent.end())) {
+            if (id >= 0 && static_cast<std::size_t>(id) < logits_.size()) {
+                float& l = logits_[static_cast<std::size_t>(id)];
+                l = l > 0 ? l / penalty : l * penalty;
+                changed.insert(static_cast<std::size_t>(id) / logits_a_part);
+            }
+        }
+        for (const std::size_t part : changed) {
+            const std::size_t from = part * logits_a_part;
+            const std::size_t count = std::min<std::size_t>(logits_a_part, logits_.size() - from);
+            parts_[part] = sum_part(std::span(logits_).subspan(from, count), temperature);
         }
     }
-}
+    std::span<const float> logits() const { return logits_; }
+    std::span<const LogitPart> parts() const { return parts_; }
 
-// How many of the probabilities, largest first, survive top-k, min-p and top-p (at least one).
-std::size_t surviving(std::span<const std::int32_t> order, std::span<const double> p,
-                      const SamplingParams& params) {
-    const auto at = [&](std::size_t i) { return p[static_cast<std::size_t>(order[i])]; };
-    std::size_t count = order.size();
-    if (params.top_k > 0) {
-        count = std::min(count, static_cast<std::size_t>(params.top_k));
+  private:
+    std::vector<float> logits_;
+    std::vector<LogitPart> parts_;
+};
+
+/// What top-k, min-p and top-p leave, at least one.
+Chances::Bound cut(const Chances& chances, const SamplingParams& params) {
+    Chances::Bound bound;
+    if (params.top_k > 0 && params.top_k < chances.vocabulary()) {
+        bound = bound & chances.first(static_cast<std::size_t>(params.top_k));
     }
-    double sum = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        if (i > 0 && (at(i) < params.min_p * at(0) || sum >= params.top_p)) {
-            return i;
-        }
-        sum += at(i);
+    if (params.min_p > 0) {
+        bound = bound & chances.not_below(params.min_p);
     }
-    return count;
+    if (params.top_p < 1) {
+        bound = bound & chances.holding(params.top_p);
+    }
+    return bound;
 }
 
 } // namespace
@@ -147,55 +131,49 @@ Sampler::Sampler(const SamplingParams& params) : params_(params), random_(params
     validate(params);
 }
 
-Choice Sampler::take(std::int32_t id, std::span<const float> logits, std::size_t alternatives) {
-    if (id < 0 || static_cast<std::size_t>(id) >= logits.size()) {
-        throw Error(ErrorKind::usage, "Token " + std::to_string(id) +
-                                          " cannot be taken: the vocabulary has " +
-                                          std::to_string(logits.size()) + " tokens.");
-    }
-    const std::vector<double> plain = softmax(logits, 1.0);
-    draw();
-    return {id, static_cast<float>(plain[static_cast<std::size_t>(id)]), likeliest(plain, alternatives)};
+// A temperature too small for a float is still not greedy.
+float Sampler::temperature() const {
+    const auto rounded = static_cast<float>(params_.temperature);
+    return params_.temperature > 0 ? std::max(rounded, std::numeric_limits<float>::min()) : 0;
 }
 
-Choice Sampler::choose(std::span<const float> logits, std::span<const std::int32_t> history,
+Choice Sampler::take(std::int32_t id, const SummedLogits& given, std::size_t alternatives) {
+    const std::size_t vocabulary = given.logits.size();
+    if (id < 0 || static_cast<std::size_t>(id) >= vocabulary) {
+        throw Error(ErrorKind::usage, "Token " + std::to_string(id) +
+                                          " cannot be taken: the vocabulary has " +
+                                          std::to_string(vocabulary) + " tokens.");
+    }
+    std::vector<LogitPart> own;
+    const Chances plain(given.logits, parts_at(given, temperature(), own), 1, false);
+    draw();
+    return {id, static_cast<float>(plain.probability(id)), likeliest(plain, alternatives)};
+}
+
+Choice Sampler::choose(const SummedLogits& given, std::span<const std::int32_t> history,
                        std::size_t alternatives) {
-    const std::vector<double> plain = softmax(logits, 1.0);
+    std::vector<LogitPart> own;
+    const std::span<const LogitPart> parts = parts_at(given, temperature(), own);
+    const Chances plain(given.logits, parts, 1, false);
     Choice choice;
     choice.alternatives = likeliest(plain, alternatives);
-    std::vector<float> adjusted(logits.begin(), logits.end());
-    penalise(adjusted, history, params_);
-    const std::vector<double> p = softmax(adjusted, params_.temperature > 0 ? params_.temperature : 1.0);
-    if (params_.temperature == 0) {
-        choice.id = largest(p, 1).front();
-    } else {
-        const bool cut = params_.top_k > 0 || params_.top_p < 1 || params_.min_p > 0;
-        std::vector<std::int32_t> order(p.size());
-        std::iota(order.begin(), order.end(), 0);
-        if (cut) {
-            order = largest(p, params_.top_k > 0 ? static_cast<std::size_t>(params_.top_k) : p.size());
-            order.resize(surviving(order, p, params_));
-        }
-        double total = 0;
-        for (const std::int32_t id : order) {
-            total += p[static_cast<std::size_t>(id)];
-        }
-        // 53 random bits, the same on every standard library (std distributions are not)
-        double left = static_cast<double>(draw()) * 0x1p-53 * total;
-        choice.id = order.front();
-        for (const std::int32_t id : order) {
-            const double share = p[static_cast<std::size_t>(id)];
-            if (share > 0) {
-                choice.id = id;
-                if (left < share) {
-                    break;
-                }
-                left -= share;
-            }
-        }
-    }
-    choice.probability = static_cast<float>(plain[static_cast<std::size_t>(choice.id)]);
+    choice.id = params_.repeat_penalty == 1 || params_.repeat_window <= 0 ? pick(given.logits, parts) : [&] {
+        const Penalised less(given.logits, parts, history, params_, temperature());
+        return pick(less.logits(), less.parts());
+    }();
+    choice.probability = static_cast<float>(plain.probability(choice.id));
     return choice;
+}
+
+std::int32_t Sampler::pick(std::span<const float> logits, std::span<const LogitPart> parts) {
+    if (params_.temperature == 0) {
+        return Chances(logits, parts, 1, false).largest(1).front();
+    }
+    const Chances chances(logits, parts, temperature(), true);
+    // 53 random bits, the same on every standard library (std distributions are not)
+    const double share = static_cast<double>(draw()) * 0x1p-53;
+    const bool all = params_.top_k == 0 && params_.top_p == 1 && params_.min_p == 0;
+    return all ? chances.at(share) : chances.at(share, cut(chances, params_));
 }
 
 } // namespace ergo

@@ -2,6 +2,8 @@
 // Choosing the next token. Owned by one session's thread. Deterministic: same seed and logits, same choice.
 #pragma once
 
+#include "engine/backend/logit_parts.h"
+
 #include <cstdint>
 #include <random>
 #include <span>
@@ -46,15 +48,20 @@ struct Choice {
 class Sampler {
   public:
     explicit Sampler(const SamplingParams& params);
-    /// `logits` [vocabulary]; `history` is the token log so far. Never returns an id whose logit is not
-    /// finite.
-    Choice choose(std::span<const float> logits, std::span<const std::int32_t> history,
+
+    /// What logits had best be added up at (SummedLogits::temperature). Others will do, but take a pass over
+    /// the vocabulary for every token.
+    float temperature() const;
+
+    /// `history` is the token log so far. Never returns an id whose logit is not finite. Throws
+    /// Error(mismatch) where none is.
+    Choice choose(const SummedLogits& logits, std::span<const std::int32_t> history,
                   std::size_t alternatives = 5);
 
     /// `id` taken whatever the distribution says. Uses up the same chance as choose(), so that what is drawn
     /// later does not depend on whether this token was drawn or taken. Throws Error(usage) for an id outside
     /// the vocabulary.
-    Choice take(std::int32_t id, std::span<const float> logits, std::size_t alternatives = 5);
+    Choice take(std::int32_t id, const SummedLogits& logits, std::size_t alternatives = 5);
 
     /// Uses up the chances of `tokens` tokens that are written already.
     void skip(std::int64_t tokens) {
@@ -64,6 +71,7 @@ class Sampler {
     }
 
   private:
+    std::int32_t pick(std::span<const float> logits, std::span<const LogitPart> parts);
     std::uint64_t draw() { return params_.temperature == 0 ? 0 : random_() >> 11; }
 
     SamplingParams params_;

@@ -102,7 +102,7 @@ void Session::set_tokens(std::span<const std::int32_t> ids, const Progress& prog
         const auto chunk = ids.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(rows));
         const auto logits = step(at, chunk, recomputed, cancel);
         log_.insert(log_.end(), chunk.begin(), chunk.end());
-        logits_.assign(logits.begin(), logits.end());
+        keep(logits);
         if (progress) {
             progress(static_cast<double>(length() - kept), static_cast<double>(total - kept),
                      recomputed ? "reading the conversation" : "reading the prompt");
@@ -120,17 +120,25 @@ void Session::decode(std::int32_t id, const CancelToken& cancel) {
     }
     const auto logits = step(length(), {&id, 1}, false, cancel);
     log_.push_back(id);
-    logits_.assign(logits.begin(), logits.end());
+    keep(logits);
 }
 
-std::span<const float> Session::step(std::int64_t position, std::span<const std::int32_t> ids,
-                                     bool recomputed, const CancelToken& cancel) {
+void Session::keep(const SummedLogits& logits) {
+    logits_.assign(logits.logits.begin(), logits.logits.end());
+    parts_.assign(logits.parts.begin(), logits.parts.end());
+    parts_temperature_ = logits.temperature;
+}
+
+SummedLogits Session::step(std::int64_t position, std::span<const std::int32_t> ids, bool recomputed,
+                           const CancelToken& cancel) {
     try {
         choose_runner(static_cast<std::int64_t>(ids.size()), cancel);
+        runner_->temperature = temperature_;
         return runner_->step(position, ids, id_, recomputed, runner_->sink, cancel, frames_lag_);
     } catch (const Error& error) {
         fall_back(error, cancel); // or throws it again
     }
+    runner_->temperature = temperature_;
     return runner_->step(position, ids, id_, recomputed, runner_->sink, cancel, frames_lag_);
 }
 
@@ -325,6 +333,7 @@ void Session::rewind(std::int64_t to) {
     if (to < length()) {
         log_.resize(static_cast<std::size_t>(std::max<std::int64_t>(to, 0)));
         logits_.clear();
+        parts_.clear();
     }
 }
 
@@ -339,7 +348,7 @@ std::unique_ptr<Session> Session::branch(std::int64_t at) const {
     other->runner_->executor->import_state(runner_->executor->export_state(at));
     other->log_.assign(log_.begin(), log_.begin() + at);
     if (at == length()) {
-        other->logits_ = logits_;
+        other->keep(summed_logits());
     }
     return other;
 }

@@ -85,6 +85,10 @@ class Session {
 
     /// Of the last step's last row, [vocabulary].
     std::span<const float> logits() const { return logits_; }
+    /// The same for a sampler. Added up where sample_at() asked for it.
+    SummedLogits summed_logits() const { return {logits_, parts_, parts_temperature_}; }
+    /// From the next step on a backend adds up its logits at `temperature` (Sampler::temperature()).
+    void sample_at(float temperature) { temperature_ = temperature; }
 
     /// Interventions on values; take effect on the next step.
     void set_param(ParamId param, std::span<const float> values);
@@ -102,8 +106,9 @@ class Session {
   private:
     /// A device whose kernels are compiled on another thread.
     struct Compiling;
-    std::span<const float> step(std::int64_t position, std::span<const std::int32_t> ids, bool recomputed,
-                                const CancelToken& cancel);
+    SummedLogits step(std::int64_t position, std::span<const std::int32_t> ids, bool recomputed,
+                      const CancelToken& cancel);
+    void keep(const SummedLogits& logits);
     void choose_runner(std::int64_t rows, const CancelToken& cancel);
     void hand_over(bool writing);
     void compile_aside(const CancelToken& cancel);
@@ -126,6 +131,8 @@ class Session {
     MoveSink compiling_told_;
     std::vector<std::int32_t> log_;
     std::vector<float> logits_;
+    std::vector<LogitPart> parts_; // of the logits; empty: nobody asked for them
+    float parts_temperature_ = 0, temperature_ = -1;
     std::map<std::int32_t, std::vector<float>> params_; // set by set_param
     MoveSink fell_back_;
     bool timed_ = false, frames_lag_ = false;

@@ -69,13 +69,14 @@ void SessionRunner::go_on_from(SessionRunner& other, const Params& params, std::
     }
 }
 
-std::span<const float> SessionRunner::step(std::int64_t position, std::span<const std::int32_t> ids,
-                                           std::uint64_t session, bool recomputed, const FrameSink& to,
-                                           const CancelToken& cancel, bool late) {
+SummedLogits SessionRunner::step(std::int64_t position, std::span<const std::int32_t> ids,
+                                 std::uint64_t session, bool recomputed, const FrameSink& to,
+                                 const CancelToken& cancel, bool late) {
     Prepared& phase = prepared(static_cast<std::int64_t>(ids.size()));
     late = late && &phase == &decode_;
     state_.position = position;
     state_.ids.assign(ids.begin(), ids.end());
+    state_.temperature = temperature;
     if (late) {
         executor->run_meanwhile(*phase.program, state_, cancel, [this] { hand_out(); });
     } else {
@@ -91,7 +92,18 @@ std::span<const float> SessionRunner::step(std::int64_t position, std::span<cons
             hand_out(phase, to);
         }
     }
-    return executor->read(*phase.program, phase.plan.plan->logits);
+    return logits_of(phase);
+}
+
+SummedLogits SessionRunner::logits_of(const Prepared& phase) {
+    SummedLogits summed{executor->read(*phase.program, phase.plan.plan->logits)};
+    if (temperature >= 0) {
+        const auto parts = executor->read(*phase.program, phase.plan.plan->logit_parts);
+        summed.parts = {reinterpret_cast<const LogitPart*>(parts.data()),
+                        parts.size() / std::size_t{floats_a_part}};
+        summed.temperature = temperature;
+    }
+    return summed;
 }
 
 void SessionRunner::hand_out() {

@@ -3,6 +3,7 @@
 // subscriptions, and the frames they give. Owned by a session, used by one thread at a time.
 #pragma once
 
+#include "engine/backend/logit_parts.h"
 #include "engine/generate/frame.h"
 #include "engine/generate/opened_model.h"
 
@@ -37,10 +38,9 @@ class SessionRunner {
     void prepare();
 
     /// Runs `ids` at `position` and hands the captures out: of a single token, where `late`, at the next step
-    /// or with hand_out(). Returns a view of the last row's logits.
-    std::span<const float> step(std::int64_t position, std::span<const std::int32_t> ids,
-                                std::uint64_t session, bool recomputed, const FrameSink& to,
-                                const CancelToken& cancel, bool late = false);
+    /// or with hand_out(). Returns a view of the last row's logits, added up at `temperature`.
+    SummedLogits step(std::int64_t position, std::span<const std::int32_t> ids, std::uint64_t session,
+                      bool recomputed, const FrameSink& to, const CancelToken& cancel, bool late = false);
     /// The frame of the last single token, if nobody has it yet.
     void hand_out();
 
@@ -52,6 +52,7 @@ class SessionRunner {
     std::unique_ptr<Executor> executor;
     std::vector<Subscription> subscriptions;
     FrameSink sink;
+    float temperature = -1;    ///< as StepState has it
     std::optional<Frame> owed; ///< of the last step, its numbers still to be read
 
   private:
@@ -61,6 +62,7 @@ class SessionRunner {
         std::unique_ptr<Program> program;
     };
     Prepared& prepared(std::int64_t rows);
+    SummedLogits logits_of(const Prepared& phase);
     void hand_out(const Prepared& phase, const FrameSink& to);
 
     const Model& model_;

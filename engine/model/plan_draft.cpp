@@ -43,6 +43,13 @@ BufferId PlanDraft::fresh(const std::string& name, std::int64_t width, BufferInf
     return plan_.add_buffer(name, width, extent);
 }
 
+void PlanDraft::set_logits(BufferId logits) {
+    plan_.logits = logits;
+    if (!request_.all_logits) {
+        plan_.add_logit_parts();
+    }
+}
+
 void PlanDraft::give(const std::string& observable, ModelPlan::Output output) {
     const auto wish = wishes_.find(observable);
     if (wish == wishes_.end()) {

@@ -40,7 +40,8 @@ class PlanDraft {
     RowRequest attention_rows(const std::string& place, std::int64_t heads, Finish finish = Finish::distance);
 
     const PlanRequest& request() const { return request_; }
-    void set_logits(BufferId logits) { plan_.logits = logits; }
+    /// Ends the plan: a sampler reads the last row, unless those of all rows are wanted.
+    void set_logits(BufferId logits);
     /// Validates and hands out the plan; the draft is then empty.
     ModelPlan finish(const Tables& tables);
 

@@ -18,7 +18,7 @@ std::vector<int> histogram(const SamplingParams& params, const std::vector<float
     Sampler sampler(params);
     std::vector<int> counts(logits.size());
     for (int i = 0; i < draws; ++i) {
-        ++counts[static_cast<std::size_t>(sampler.choose(logits, {}).id)];
+        ++counts[static_cast<std::size_t>(sampler.choose({logits}, {}).id)];
     }
     return counts;
 }
@@ -31,7 +31,7 @@ class SamplerTest : public QObject {
   private slots:
     void greedy_takes_the_largest_and_the_lower_id_of_equals() {
         Sampler sampler(SamplingParams{});
-        QCOMPARE(sampler.choose(std::vector<float>{1, 3, 3, 2}, {}).id, 1);
+        QCOMPARE(sampler.choose({std::vector<float>{1, 3, 3, 2}}, {}).id, 1);
     }
 
     void same_seed_same_choices_other_seed_others() {
@@ -45,7 +45,7 @@ class SamplerTest : public QObject {
             Sampler s(p);
             std::vector<int> ids;
             for (int i = 0; i < 40; ++i) {
-                ids.push_back(s.choose(logits, {}).id);
+                ids.push_back(s.choose({logits}, {}).id);
             }
             return ids;
         };
@@ -91,8 +91,8 @@ class SamplerTest : public QObject {
         p.repeat_penalty = 2;
         Sampler sampler(p);
         const std::vector<std::int32_t> history{0};
-        QCOMPARE(sampler.choose(std::vector<float>{3, 2}, history).id, 1);
-        QCOMPARE(sampler.choose(std::vector<float>{-2, -3}, history).id, 1); // negative logits sink further
+        QCOMPARE(sampler.choose({std::vector<float>{3, 2}}, history).id, 1);
+        QCOMPARE(sampler.choose({std::vector<float>{-2, -3}}, history).id, 1); // negative logits sink further
     }
 
     void what_is_not_finite_is_never_chosen() {
@@ -101,7 +101,7 @@ class SamplerTest : public QObject {
         const auto counts = histogram(p, {-infinity, 0.f, std::nanf("")}, 200);
         QCOMPARE(counts[1], 200);
         Sampler sampler(p);
-        QVERIFY_EXCEPTION_THROWN(sampler.choose(std::vector<float>{-infinity, std::nanf("")}, {}), Error);
+        QVERIFY_EXCEPTION_THROWN(sampler.choose({std::vector<float>{-infinity, std::nanf("")}}, {}), Error);
     }
 
     void alternatives_are_of_the_untouched_distribution() {
@@ -109,7 +109,7 @@ class SamplerTest : public QObject {
         p.temperature = 0.01;
         p.top_k = 1;
         Sampler sampler(p);
-        const Choice choice = sampler.choose(std::vector<float>{std::log(0.6f), std::log(0.4f)}, {});
+        const Choice choice = sampler.choose({std::vector<float>{std::log(0.6f), std::log(0.4f)}}, {});
         QCOMPARE(choice.alternatives.size(), std::size_t{2});
         QVERIFY(std::abs(choice.alternatives[1].probability - 0.4f) < 1e-6f);
         QVERIFY(std::abs(choice.probability - 0.6f) < 1e-6f);

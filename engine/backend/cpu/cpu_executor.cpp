@@ -27,7 +27,7 @@ struct Entry {
 const char* kind_of(const Op& op) {
     static constexpr const char* names[] = {
         "Embed",          "Norm",      "Linear",    "Gate",  "Append", "Convolution", "Rotate",
-        "AppendKeyValue", "Attention", "KeptShare", "Route", "Mix",    "DepthRoute"};
+        "AppendKeyValue", "Attention", "KeptShare", "Route", "Mix",    "DepthRoute",  "SumLogits"};
     static_assert(std::size(names) == std::variant_size_v<decltype(Op::body)>);
     return names[op.body.index()];
 }

@@ -154,5 +154,6 @@ std::unique_ptr<CpuOp> make_op(const KeptShare& op, const Resolver& resolver);
 std::unique_ptr<CpuOp> make_op(const Route& op, const Resolver& resolver);
 std::unique_ptr<CpuOp> make_op(const Mix& op, const Resolver& resolver);
 std::unique_ptr<CpuOp> make_op(const DepthRoute& op, const Resolver& resolver);
+std::unique_ptr<CpuOp> make_op(const SumLogits& op, const Resolver& resolver);
 
 } // namespace ergo::cpu

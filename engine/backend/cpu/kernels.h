@@ -6,6 +6,7 @@
 // threads or the rows among steps changes no bit.
 #pragma once
 
+#include "engine/backend/logit_parts.h"
 #include "engine/backend/rounded_state.h"
 #include "engine/tensor/dtype.h"
 
@@ -111,6 +112,10 @@ float depth_logit(float eps, std::int64_t width, const float* query, const float
 
 /// Scores, logits and weights are worked on in groups of so many positions, two of the widest vectors.
 inline constexpr std::int64_t score_group = 32;
+
+/// Up to logits_a_part logits, as sum_part() has them.
+LogitPart sum_logits(std::int64_t count, const float* logits, float temperature);
+
 /// Most queries of a tile of attention: pairs of row and head that share their keys and values.
 inline constexpr int most_queries = 4;
 

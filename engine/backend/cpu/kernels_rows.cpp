@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Row-wise kernels: norm, gate, mix.
+// Row-wise kernels: norm, gate, mix, sums of logits.
 #include "engine/backend/cpu/kernels.h"
 
 #include <algorithm>
+#include <cmath>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/backend/cpu/kernels_rows.cpp"
@@ -10,6 +11,7 @@
 #include <hwy/foreach_target.h> // must come before highway.h
 #include <hwy/highway.h>
 #include "engine/backend/cpu/activation-inl.h"
+#include "engine/backend/cpu/exponential-inl.h"
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();
@@ -120,6 +122,37 @@ float DepthLogitKernel(float eps, std::int64_t width, const float* query, const 
     return hn::GetLane(hn::SumOfLanes(d, dot)) / std::sqrt(mean + eps);
 }
 
+LogitPart SumLogitsKernel(std::int64_t count, const float* logits, float temperature) {
+    const D d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    const V lowest = hn::Set(d, -INFINITY);
+    const auto finite = [&](std::int64_t i) HWY_ATTR { // and -infinity for what is not
+        const V l = load(d, logits, i, count, -INFINITY);
+        return hn::IfThenElse(hn::Lt(hn::Abs(l), hn::Set(d, INFINITY)), l, lowest);
+    };
+    V largest = lowest;
+    for (std::int64_t i = 0; i < count; i += lanes) {
+        largest = hn::Max(largest, finite(i));
+    }
+    LogitPart part{hn::GetLane(hn::MaxOfLanes(d, largest)), 0, 0};
+    if (part.largest == -INFINITY) {
+        return part;
+    }
+    const V top = hn::Set(d, part.largest), divisor = hn::Set(d, temperature);
+    const bool warm = temperature > 0 && temperature != 1;
+    V sum = hn::Zero(d), warm_sum = hn::Zero(d);
+    for (std::int64_t i = 0; i < count; i += lanes) {
+        const V below = hn::Sub(finite(i), top);
+        sum = hn::Add(sum, exponential_below_zero(d, below));
+        if (warm) {
+            warm_sum = hn::Add(warm_sum, exponential_below_zero(d, hn::Div(below, divisor)));
+        }
+    }
+    part.sum = hn::GetLane(hn::SumOfLanes(d, sum));
+    part.warm = warm ? hn::GetLane(hn::SumOfLanes(d, warm_sum)) : part.sum;
+    return part;
+}
+
 } // namespace HWY_NAMESPACE
 } // namespace ergo::cpu
 HWY_AFTER_NAMESPACE();
@@ -131,6 +164,7 @@ HWY_EXPORT(NormKernel);
 HWY_EXPORT(GateKernel);
 HWY_EXPORT(MixKernel);
 HWY_EXPORT(DepthLogitKernel);
+HWY_EXPORT(SumLogitsKernel);
 
 void norm(Norm::Kind kind, float eps, std::int64_t width, const float* in, const float* weight,
           const float* bias, float* out) {
@@ -147,6 +181,10 @@ void mix(const MixPart* parts, std::int64_t count, std::int64_t width, const flo
 
 float depth_logit(float eps, std::int64_t width, const float* query, const float* source) {
     return HWY_DYNAMIC_DISPATCH(DepthLogitKernel)(eps, width, query, source);
+}
+
+LogitPart sum_logits(std::int64_t count, const float* logits, float temperature) {
+    return HWY_DYNAMIC_DISPATCH(SumLogitsKernel)(count, logits, temperature);
 }
 
 } // namespace ergo::cpu

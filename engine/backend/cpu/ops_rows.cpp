@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Ops that treat each row alone: embedding, norms, gates, convolution.
+// Ops that treat each row alone: embedding, norms, gates, convolution, sums of logits.
 #include "engine/backend/cpu/loops.h"
+
+#include <cstring>
 
 namespace ergo::cpu {
 
@@ -123,6 +125,36 @@ class ConvolutionOp final : public CpuOp {
     Activation activation_;
 };
 
+class SumLogitsOp final : public CpuOp {
+  public:
+    SumLogitsOp(const SumLogits& op, const Resolver& resolver)
+        : logits_(resolver.buffer(op.logits)), parts_(resolver.buffer(op.parts)) {}
+
+    void run(StepContext& context) override {
+        const float temperature = context.step.temperature;
+        if (temperature < 0) {
+            return;
+        }
+        for (const std::int32_t r : context.rows) {
+            const float* logits = logits_->row(r);
+            float* to = parts_->row(r);
+            context.session.pool->parallel_for(
+                logit_parts(logits_->width), grain_for(16 * logits_a_part),
+                [&](std::int64_t begin, std::int64_t end, int) {
+                    for (std::int64_t p = begin; p < end; ++p) {
+                        const std::int64_t from = p * logits_a_part;
+                        const LogitPart part = sum_logits(std::min(logits_a_part, logits_->width - from),
+                                                          logits + from, temperature);
+                        std::memcpy(to + p * floats_a_part, &part, sizeof(part));
+                    }
+                });
+        }
+    }
+
+  private:
+    CpuBuffer *logits_, *parts_;
+};
+
 } // namespace
 
 std::unique_ptr<CpuOp> make_op(const Embed& op, const Resolver& r) {
@@ -139,6 +171,9 @@ std::unique_ptr<CpuOp> make_op(const Append& op, const Resolver& r) {
 }
 std::unique_ptr<CpuOp> make_op(const Convolution& op, const Resolver& r) {
     return std::make_unique<ConvolutionOp>(op, r);
+}
+std::unique_ptr<CpuOp> make_op(const SumLogits& op, const Resolver& r) {
+    return std::make_unique<SumLogitsOp>(op, r);
 }
 
 } // namespace ergo::cpu

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/backend/reference/reference_backend.h"
 
+#include "engine/backend/logit_parts.h"
 #include "engine/backend/reference/grouped.h"
 #include "engine/backend/reference/reference_ops.h"
 #include "engine/backend/rounded_state.h"
 #include "engine/base/error.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace ergo {
 
@@ -257,6 +259,14 @@ class Step {
         input.mask = param(op.mask);
         input.temperature = op.temperature ? param(op.temperature)[0] : 1;
         reference::depth_route(op, input, out(op.weights, r), out(op.out, r));
+    }
+
+    void apply(const SumLogits& op, std::int64_t r) {
+        if (step_.temperature < 0) {
+            return;
+        }
+        const std::vector<LogitPart> parts = sum_parts(in(op.logits, r), step_.temperature);
+        std::memcpy(out(op.parts, r).data(), parts.data(), parts.size() * sizeof(LogitPart));
     }
 
     ReferenceProgram& program_;

@@ -197,5 +197,6 @@ void encode(Encoder& encoder, const AppendKeyValue& op);
 void encode(Encoder& encoder, const Attention& op);
 void encode(Encoder& encoder, const KeptShare& op);
 void encode(Encoder& encoder, const Route& op);
+void encode(Encoder& encoder, const SumLogits& op);
 
 } // namespace ergo::vulkan

@@ -22,6 +22,7 @@ class Joiner {
             read_after_.insert(tap.buffer.index);
         }
         read_after_.insert(plan.logits.index);
+        read_after_.insert(plan.logit_parts.index);
         for (const Op& op : plan.ops) {
             accesses_.push_back(access_of(op));
             nodes_.push_back({{}, accesses_.back(), true});

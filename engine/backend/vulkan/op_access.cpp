@@ -61,6 +61,10 @@ class Collector {
         reads(op.shares, op.gate, op.residual);
         writes(op.out);
     }
+    void operator()(const SumLogits& op) {
+        reads(op.logits);
+        writes(op.parts);
+    }
     void operator()(const DepthRoute& op) {
         for (const BufferId source : op.sources) {
             reads(source);

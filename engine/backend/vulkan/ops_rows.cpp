@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Ops that work on each row alone: Embed, Norm, Gate. The Push structs mirror the kernels' push
+// Ops that work on each row alone: Embed, Norm, Gate, SumLogits. The Push structs mirror the kernels' push
 // constants.
+#include "engine/backend/logit_parts.h"
 #include "engine/backend/vulkan/encoder.h"
 
 namespace ergo::vulkan {
@@ -54,6 +55,18 @@ void encode(Encoder& encoder, const Gate& op) {
                  static_cast<std::uint32_t>(op.b_offset)};
     encoder.dispatch("gate", {static_cast<std::uint32_t>(op.activation), static_cast<bool>(op.b)}, push,
                      {Groups::cover(push.width, 64), encoder.row_groups(op.out), Groups::fixed(1)});
+}
+
+void encode(Encoder& encoder, const SumLogits& op) {
+    struct Push {
+        Header header;
+        VkDeviceAddress logits, parts;
+        std::uint32_t vocabulary;
+    } const push{encoder.header({op.parts, op.logits}), encoder.read(op.logits), encoder.write(op.parts),
+                 encoder.width(op.logits)};
+    encoder.dispatch("sum_logits", {}, push,
+                     {Groups::fixed(static_cast<std::uint64_t>(logit_parts(push.vocabulary))),
+                      encoder.row_groups(op.parts), Groups::fixed(1)});
 }
 
 } // namespace ergo::vulkan

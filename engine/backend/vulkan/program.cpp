@@ -78,21 +78,34 @@ VulkanProgram::VulkanProgram(Context& context, Weights& weights, SessionMemory& 
         step_arena_.allocate(encoder.dispatches().size() * sizeof(VkDispatchIndirectCommand), "group counts");
     recorder_.emplace(context, encoder.dispatches(), indirect_,
                       segments_of(encoder, *plan_, session.capacity(), context.device.traits().info.software),
-                      timed, tail_);
+                      timed, tails_);
 }
 
-/// Every step ends with one row of logits on their way to the host, where it cannot see them on the device.
+/// Every step ends with one row of logits and of their parts on their way to the host, where it cannot see
+/// them on the device.
 void VulkanProgram::bring_logits() {
-    if (!plan_->logits || plan_->ops.empty()) {
-        return;
+    for (const BufferId buffer : {plan_->logits, plan_->logit_parts}) {
+        if (!buffer || plan_->ops.empty()) {
+            continue;
+        }
+        const auto index = static_cast<std::size_t>(buffer.index);
+        const Slice& from = buffers_[index];
+        const bool one = plan_->max_rows == 1 || plan_->buffers[index].extent == BufferInfo::Extent::last_row;
+        if (one && !from.mapped) {
+            const std::uint64_t bytes =
+                static_cast<std::uint64_t>(plan_->buffers[index].width) * sizeof(float);
+            tails_.push_back({buffer, from, logits_arena_.allocate(bytes, "the logits"), bytes});
+        }
     }
-    const auto index = static_cast<std::size_t>(plan_->logits.index);
-    const Slice& from = buffers_[index];
-    const bool one = plan_->max_rows == 1 || plan_->buffers[index].extent == BufferInfo::Extent::last_row;
-    if (one && !from.mapped) {
-        const std::uint64_t bytes = static_cast<std::uint64_t>(plan_->buffers[index].width) * sizeof(float);
-        tail_ = Tail{from, logits_arena_.allocate(bytes, "the logits"), bytes};
+}
+
+const Tail* VulkanProgram::tail_of(BufferId buffer) const {
+    for (const Tail& tail : tails_) {
+        if (tail.buffer == buffer) {
+            return &tail;
+        }
     }
+    return nullptr;
 }
 
 void VulkanProgram::allocate_buffers() {
@@ -124,7 +137,7 @@ void VulkanProgram::begin(const StepState& step) {
     rows_ = step.rows();
     keys_ = step.position + rows_;
     const StepHeader header{static_cast<std::uint32_t>(step.position), static_cast<std::uint32_t>(rows_),
-                            session_.params(), usage_.address};
+                            session_.params(), usage_.address, step.temperature};
     std::memcpy(step_.mapped, &header, sizeof(header));
     std::memcpy(step_.mapped + sizeof(header), step.ids.data(), step.ids.size() * sizeof(std::int32_t));
     std::memset(usage_.mapped, 0, plan_->ops.size() * sizeof(std::uint32_t));
@@ -206,9 +219,9 @@ std::span<const float> VulkanProgram::read(BufferId buffer) {
         throw Error(ErrorKind::usage, rows_ == 0 ? "a buffer was read before the first run"
                                                  : "there is no buffer " + std::to_string(buffer.index));
     }
-    context_.device.check_there();          // mapped memory could be read, but nobody knows what is in it
-    if (tail_ && buffer == plan_->logits) { // the last commands of the run have brought them
-        return {reinterpret_cast<const float*>(tail_->to.mapped), tail_->bytes / sizeof(float)};
+    context_.device.check_there();            // mapped memory could be read, but nobody knows what is in it
+    if (const Tail* tail = tail_of(buffer)) { // the last commands of the run have brought it
+        return {reinterpret_cast<const float*>(tail->to.mapped), tail->bytes / sizeof(float)};
     }
     const auto index = static_cast<std::size_t>(buffer.index);
     const auto count = static_cast<std::size_t>(buffer_floats(plan_->buffers[index], rows_, keys_));

@@ -20,6 +20,8 @@ std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t rows, std::int
 struct StepHeader {
     std::uint32_t position = 0, rows = 0;
     VkDeviceAddress params = 0, usage = 0;
+    float temperature = -1; ///< of StepState
+    std::uint32_t unused = 0;
 };
 
 class VulkanProgram final : public Program {
@@ -50,6 +52,7 @@ class VulkanProgram final : public Program {
   private:
     void allocate_buffers();
     void bring_logits();
+    const Tail* tail_of(BufferId buffer) const;
     void begin(const StepState& step);
     void count(Counters& counters);
 
@@ -59,7 +62,8 @@ class VulkanProgram final : public Program {
     Arena device_arena_; // buffers and scratch
     Arena step_arena_;   // step, arguments, group counts
     Arena host_arena_;   // usage, written by the device and read by the host
-    Arena logits_arena_; // in main memory, as staging; only where the device's cannot be mapped
+    Arena logits_arena_; // in main memory, as staging, with their parts; only where the device's cannot be
+                         // mapped
     std::vector<Slice> buffers_;
     Slice step_, usage_, indirect_;
     std::vector<OpUse> uses_;
@@ -67,7 +71,7 @@ class VulkanProgram final : public Program {
         std::uint64_t weight_bytes = 0, bytes_moved = 0, operations = 0;
     };
     std::vector<Work> work_;        // of all runs, as uses_
-    std::optional<Tail> tail_;      // the logits, where the host cannot see them
+    std::vector<Tail> tails_;       // the logits and their parts, where the host cannot see them
     std::optional<TapCopies> taps_; // of a plan that shows something, one row at a time
     std::optional<Recorder> recorder_;
     std::uint64_t runs_ = 0;

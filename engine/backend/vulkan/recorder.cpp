@@ -20,7 +20,7 @@ void barrier(const DeviceFunctions& functions, VkCommandBuffer commands, VkPipel
 } // namespace
 
 Recorder::Recorder(Context& context, std::vector<Dispatch> dispatches, const Slice& indirect,
-                   const std::vector<std::size_t>& segments, bool timed, const std::optional<Tail>& tail)
+                   const std::vector<std::size_t>& segments, bool timed, std::span<const Tail> tails)
     : context_(context), dispatches_(std::move(dispatches)), indirect_(indirect), timeline_(context.device) {
     std::vector<Pipelines::Wanted> wanted;
     for (const Dispatch& dispatch : dispatches_) {
@@ -41,12 +41,12 @@ Recorder::Recorder(Context& context, std::vector<Dispatch> dispatches, const Sli
     std::size_t begin = 0;
     for (const std::size_t count : segments) {
         const bool last = begin + count == dispatches_.size();
-        segments_.push_back(record(begin, begin + count, last ? tail : std::nullopt));
+        segments_.push_back(record(begin, begin + count, last ? tails : std::span<const Tail>()));
         begin += count;
     }
 }
 
-VkCommandBuffer Recorder::record(std::size_t begin, std::size_t end, const std::optional<Tail>& tail) {
+VkCommandBuffer Recorder::record(std::size_t begin, std::size_t end, std::span<const Tail> tails) {
     const DeviceFunctions& functions = context_.device.functions();
     constexpr VkPipelineStageFlags compute = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
     constexpr VkAccessFlags both = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
@@ -88,9 +88,11 @@ VkCommandBuffer Recorder::record(std::size_t begin, std::size_t end, const std::
     barrier(functions, commands, compute, VK_ACCESS_SHADER_WRITE_BIT,
             VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
             VK_ACCESS_HOST_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT);
-    if (tail) {
-        const VkBufferCopy region{tail->from.offset, tail->to.offset, tail->bytes};
-        functions.vkCmdCopyBuffer(commands, tail->from.buffer, tail->to.buffer, 1, &region);
+    for (const Tail& tail : tails) {
+        const VkBufferCopy region{tail.from.offset, tail.to.offset, tail.bytes};
+        functions.vkCmdCopyBuffer(commands, tail.from.buffer, tail.to.buffer, 1, &region);
+    }
+    if (!tails.empty()) {
         barrier(functions, commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
                 VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
     }

@@ -8,13 +8,14 @@
 #include "engine/backend/vulkan/encoder.h"
 
 #include <functional>
-#include <optional>
+#include <span>
 #include <vector>
 
 namespace ergo::vulkan {
 
-/// A copy of `bytes`, to where the host sees them.
+/// A copy of `bytes` of a buffer, to where the host sees them.
 struct Tail {
+    BufferId buffer;
     Slice from, to;
     std::uint64_t bytes = 0;
 };
@@ -22,9 +23,9 @@ struct Tail {
 class Recorder {
   public:
     /// `indirect`: room for one VkDispatchIndirectCommand a dispatch, mapped. `segments`: how many dispatches
-    /// each command buffer takes; between those a run can be cancelled. `tail`: what is copied at the end.
+    /// each command buffer takes; between those a run can be cancelled. `tails`: what is copied at the end.
     Recorder(Context& context, std::vector<Dispatch> dispatches, const Slice& indirect,
-             const std::vector<std::size_t>& segments, bool timed, const std::optional<Tail>& tail = {});
+             const std::vector<std::size_t>& segments, bool timed, std::span<const Tail> tails = {});
 
     /// What else happens in a replay; either may be empty.
     struct Hooks {
@@ -42,7 +43,7 @@ class Recorder {
     const std::vector<double>& seconds() const { return seconds_; }
 
   private:
-    VkCommandBuffer record(std::size_t begin, std::size_t end, const std::optional<Tail>& tail);
+    VkCommandBuffer record(std::size_t begin, std::size_t end, std::span<const Tail> tails);
     void add_times();
 
     Context& context_;

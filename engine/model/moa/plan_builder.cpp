@@ -182,6 +182,9 @@ void PlanBuilder::head() {
     plan_.logits = fresh("logits", layout_.config.vocab_size,
                          request_.all_logits ? BufferInfo::Extent::rows : BufferInfo::Extent::last_row);
     add("lm.out", {}, Linear{u, head.projection, {}, plan_.logits, Activation::identity});
+    if (!request_.all_logits) {
+        plan_.add_logit_parts();
+    }
 }
 
 /// out = residual + sum over paths of share * gate * scale * path(norm(x)). (MoA specification §6.3)
