@@ -2,115 +2,14 @@
 // Drawing from sums of parts, against plain passes over the whole vocabulary.
 #include "engine/generate/chances.h"
 #include "engine/generate/sampler.h"
+#include "tests/generate/support_sampling.h"
 
 #include <QTest>
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
-#include <random>
 
 using namespace ergo;
-
-namespace {
-
-std::vector<float> random_logits(std::size_t vocabulary, double spread, std::uint64_t seed) {
-    std::mt19937_64 random(seed);
-    std::vector<float> logits(vocabulary);
-    for (std::size_t i = 0; i < vocabulary; ++i) { // about normal, the same on every library
-        double sum = 0;
-        for (int k = 0; k < 6; ++k) {
-            sum += static_cast<double>(random() >> 11) * 0x1p-53 - 0.5;
-        }
-        logits[i] = static_cast<float>(spread * sum);
-        if (i % 11 == 5 && i + 1 < vocabulary) {
-            logits[i] = i % 2 == 0 ? -std::numeric_limits<float>::infinity() : std::nanf("");
-        } else if (i % 13 == 4 && i > 0) {
-            logits[i] = logits[i - 1]; // equal neighbours
-        }
-    }
-    return logits;
-}
-
-/// The distribution by one pass in double.
-std::vector<double> softmax(const std::vector<float>& logits, double temperature) {
-    double top = -INFINITY, total = 0;
-    for (const float l : logits) {
-        top = std::isfinite(l) ? std::max(top, static_cast<double>(l)) : top;
-    }
-    std::vector<double> p;
-    for (const float l : logits) {
-        p.push_back(std::isfinite(l) ? std::exp((static_cast<double>(l) - top) / temperature) : 0);
-        total += p.back();
-    }
-    for (double& x : p) {
-        x /= total;
-    }
-    return p;
-}
-
-/// All ids with a chance, likeliest first.
-std::vector<std::int32_t> ordered(const std::vector<float>& logits) {
-    std::vector<std::int32_t> ids;
-    for (std::size_t i = 0; i < logits.size(); ++i) {
-        if (std::isfinite(logits[i])) {
-            ids.push_back(static_cast<std::int32_t>(i));
-        }
-    }
-    std::stable_sort(ids.begin(), ids.end(), [&](std::int32_t a, std::int32_t b) {
-        return logits[static_cast<std::size_t>(a)] > logits[static_cast<std::size_t>(b)];
-    });
-    return ids;
-}
-
-/// What the definition of the parameters says, without any haste.
-std::int32_t plain_choice(std::vector<float> logits, const SamplingParams& params,
-                          const std::vector<std::int32_t>& history, std::mt19937_64& random) {
-    const std::size_t window = std::min<std::size_t>(history.size(), params.repeat_window);
-    std::vector<std::int32_t> recent(history.end() - static_cast<std::ptrdiff_t>(window), history.end());
-    std::sort(recent.begin(), recent.end());
-    recent.erase(std::unique(recent.begin(), recent.end()), recent.end());
-    for (const std::int32_t id : recent) {
-        float& l = logits[static_cast<std::size_t>(id)];
-        l = l > 0 ? l / static_cast<float>(params.repeat_penalty)
-                  : l * static_cast<float>(params.repeat_penalty);
-    }
-    std::vector<std::int32_t> order = ordered(logits);
-    if (params.temperature == 0) {
-        return order.front();
-    }
-    const std::vector<double> p = softmax(logits, params.temperature);
-    const auto chance = [&](std::int32_t id) { return p[static_cast<std::size_t>(id)]; };
-    std::size_t count = params.top_k > 0 ? std::min<std::size_t>(order.size(), params.top_k) : order.size();
-    double sum = 0;
-    for (std::size_t i = 0; i < count; sum += chance(order[i++])) {
-        if (i > 0 && (chance(order[i]) < params.min_p * chance(order[0]) || sum >= params.top_p)) {
-            count = i;
-            break;
-        }
-    }
-    order.resize(count);
-    std::sort(order.begin(), order.end());
-    double total = 0;
-    for (const std::int32_t id : order) {
-        total += chance(id);
-    }
-    double left = static_cast<double>(random() >> 11) * 0x1p-53 * total;
-    std::int32_t found = order.front();
-    for (const std::int32_t id : order) {
-        if (chance(id) > 0) {
-            found = id;
-            if (left < chance(id)) {
-                break;
-            }
-            left -= chance(id);
-        }
-    }
-    return found;
-}
-
-} // namespace
 
 class TestChances : public QObject {
     Q_OBJECT
@@ -124,12 +23,12 @@ class TestChances : public QObject {
     }
     void probabilities_and_the_largest() {
         QFETCH(int, vocabulary);
-        const std::vector<float> logits = random_logits(static_cast<std::size_t>(vocabulary), 8, 3);
-        const std::vector<std::int32_t> order = ordered(logits);
+        const std::vector<float> logits = test::random_logits(static_cast<std::size_t>(vocabulary), 8, 3);
+        const std::vector<std::int32_t> order = test::ordered(logits);
         for (const double temperature : {1.0, 0.6}) {
             const std::vector<LogitPart> parts = sum_parts(logits, static_cast<float>(temperature));
             const Chances chances(logits, parts, temperature, temperature != 1);
-            const std::vector<double> p = softmax(logits, temperature);
+            const std::vector<double> p = test::softmax(logits, temperature);
             for (std::size_t i = 0; i < logits.size(); ++i) {
                 QVERIFY(std::abs(chances.probability(static_cast<std::int32_t>(i)) - p[i]) <= 1e-6 * p[i]);
             }
@@ -189,19 +88,19 @@ class TestChances : public QObject {
         Sampler summed(params), alone(params); // with parts that a backend made, and without
         std::mt19937_64 random(params.seed);
         for (std::uint64_t i = 0; i < 12; ++i) {
-            const std::vector<float> logits = random_logits(5000, spread, i);
+            const std::vector<float> logits = test::random_logits(5000, spread, i);
             const std::vector<LogitPart> parts = sum_parts(logits, summed.temperature());
-            std::vector<std::int32_t> history = ordered(logits);
+            std::vector<std::int32_t> history = test::ordered(logits);
             history.resize(30 + i);
-            const std::int32_t expected = plain_choice(logits, params, history, random);
+            const std::int32_t expected = test::plain_choice(logits, params, history, random);
             QCOMPARE(alone.choose({logits}, history).id, expected);
             const Choice choice = summed.choose({logits, parts, summed.temperature()}, history);
             QCOMPARE(choice.id, expected);
-            const std::vector<double> untouched = softmax(logits, 1);
+            const std::vector<double> untouched = test::softmax(logits, 1);
             const double p = untouched[static_cast<std::size_t>(expected)];
             QVERIFY(std::abs(choice.probability - p) <= 1e-6 * p);
             QCOMPARE(choice.alternatives.size(), std::size_t{5});
-            QCOMPARE(choice.alternatives[0].id, ordered(logits).front());
+            QCOMPARE(choice.alternatives[0].id, test::ordered(logits).front());
         }
     }
 };
