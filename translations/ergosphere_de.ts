@@ -354,6 +354,30 @@
         <translation>16 Bit</translation>
     </message>
     <message>
+        <source>subgroup size control</source>
+        <translation>wählbare Subgruppengröße</translation>
+    </message>
+    <message>
+        <source>integer dot products</source>
+        <translation>ganzzahlige Skalarprodukte</translation>
+    </message>
+    <message>
+        <source>integer dot products (slow)</source>
+        <translation>ganzzahlige Skalarprodukte (langsam)</translation>
+    </message>
+    <message>
+        <source>cooperative matrices</source>
+        <translation>kooperative Matrizen</translation>
+    </message>
+    <message>
+        <source>a queue for copies</source>
+        <translation>eine Warteschlange für Kopien</translation>
+    </message>
+    <message>
+        <source>subgroups of %1</source>
+        <translation>Subgruppen aus %1</translation>
+    </message>
+    <message>
         <source>%1 (%2 times the speed)</source>
         <translation>%1 (%2-mal so schnell)</translation>
     </message>

@@ -2,6 +2,7 @@
 #include "app/window/backend_popup.h"
 
 #include "app/library/model_card.h"
+#include "app/window/engine_text.h"
 #include "app/window/theme.h"
 
 #include <QButtonGroup>
@@ -168,7 +169,7 @@ void BackendPopup::addFacts(QVBoxLayout* column) {
     facts.append({tr("Taken by the model"), byteText(opened_->memory.total())});
     QStringList features;
     for (const std::string& feature : device.features) {
-        features << text(feature);
+        features << featureText(feature);
     }
     facts.append({tr("Features"), features.join(", ")});
     facts.append({tr("Why this one"), choiceText(opened_->choice)});

@@ -71,6 +71,12 @@ constexpr const char* context = "Engine";
     // weights, where cooperative matrices are tried
     QT_TRANSLATE_NOOP("Engine", "bf16 by name"),
     QT_TRANSLATE_NOOP("Engine", "16 bits"),
+    // what a device has
+    QT_TRANSLATE_NOOP("Engine", "subgroup size control"),
+    QT_TRANSLATE_NOOP("Engine", "integer dot products"),
+    QT_TRANSLATE_NOOP("Engine", "integer dot products (slow)"),
+    QT_TRANSLATE_NOOP("Engine", "cooperative matrices"),
+    QT_TRANSLATE_NOOP("Engine", "a queue for copies"),
 };
 
 /// A clause of a verdict, as the families write it and as it is said; numbers and names are taken over.
@@ -213,6 +219,14 @@ QString matricesText(const ergo::MatrixUse& use) {
     default:
         return QCoreApplication::translate("Engine", "Not used: %1.").arg(whyNoMatrices(use));
     }
+}
+
+QString featureText(const std::string& feature) {
+    static const QRegularExpression subgroups("^subgroups of (\\d+)$");
+    if (const auto found = subgroups.match(QString::fromStdString(feature)); found.hasMatch()) {
+        return QCoreApplication::translate("Engine", "subgroups of %1").arg(found.captured(1));
+    }
+    return engineText(feature);
 }
 
 QString placeText(const std::string& label) {

@@ -25,6 +25,9 @@ QString familyText(const std::string& family, const std::string& variant);
 /// What became of cooperative matrices; empty where there is nothing to tell.
 QString matricesText(const ergo::MatrixUse& use);
 
+/// Something a device has, such as "subgroups of 32"; versions and instruction sets stay as they are.
+QString featureText(const std::string& feature);
+
 /// A place such as "layer 3 · MetricMQA", "LM head · MetricMH".
 QString placeText(const std::string& label);
 

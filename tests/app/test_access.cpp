@@ -32,6 +32,8 @@
 #include <QTabWidget>
 #include <QTranslator>
 
+#include <set>
+
 using namespace ergosphere;
 
 namespace {
@@ -421,6 +423,17 @@ class TestAccess : public QObject {
                  qPrintable(german.last()));
         QString vulkan;
         const std::vector<ergo::DeviceInfo> devices = ergo::all_devices(); // the CPU first
+        std::set<std::string> features{"subgroups of 32",      "subgroup size control",
+                                       "integer dot products", "cooperative matrices",
+                                       "a queue for copies",   "integer dot products (slow)"};
+        for (std::size_t i = 1; i < devices.size(); ++i) {
+            features.insert(devices[i].features.begin(), devices[i].features.end());
+        }
+        for (const std::string& feature : features) {
+            const QString said = featureText(feature);
+            const bool version = feature.starts_with("Vulkan ");
+            QVERIFY2((said.toStdString() == feature) == version && !said.contains('%'), qPrintable(said));
+        }
         for (std::size_t i = 1; i < devices.size() && vulkan.isEmpty(); ++i) {
             vulkan = devices[i].software ? QString("vulkan:%1").arg(i - 1) : QString();
         }
