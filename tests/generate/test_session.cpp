@@ -137,6 +137,32 @@ class SessionTest : public QObject {
         QCOMPARE(session.counters().forward_passes, std::uint64_t{4});
     }
 
+    void logits_come_with_their_sums_where_a_sampler_wants_them() {
+        Session session(opened_);
+        session.set_tokens(ids_, {}, {});
+        QVERIFY(session.summed_logits().parts.empty());
+        const auto right = [](const SummedLogits& summed, float temperature) {
+            const std::vector<LogitPart> expected = sum_parts(summed.logits, temperature);
+            bool same = summed.temperature == temperature && summed.parts.size() == expected.size();
+            for (std::size_t p = 0; same && p < expected.size(); ++p) {
+                const LogitPart &a = summed.parts[p], &b = expected[p];
+                same = a.largest == b.largest && std::abs(a.sum - b.sum) <= 1e-5f * b.sum &&
+                       std::abs(a.warm - b.warm) <= 1e-5f * b.warm;
+            }
+            return same;
+        };
+        for (const float temperature : {0.0f, 0.7f}) {
+            session.sample_at(temperature);
+            session.decode(3, {});
+            QVERIFY(right(session.summed_logits(), temperature));
+            QVERIFY(right(session.branch(session.length())->summed_logits(), temperature));
+        }
+        session.set_tokens(ids_, {}, {}); // a step of a prompt has them too
+        QVERIFY(right(session.summed_logits(), 0.7f));
+        session.rewind(10);
+        QVERIFY(session.summed_logits().parts.empty());
+    }
+
     void a_branch_begins_where_its_parent_stands() {
         Session parent(opened_);
         parent.set_tokens(ids_, {}, {});
