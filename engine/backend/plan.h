@@ -117,6 +117,8 @@ struct Plan {
 struct StepState {
     std::int64_t position = 0;
     std::vector<std::int32_t> ids;
+    /// False: nobody reads the logits of this step, and a backend may leave them out.
+    bool logits = true;
     /// What SumLogits adds up at; 0: at 1 alone; below 0: it does not.
     float temperature = -1;
     std::int64_t rows() const { return static_cast<std::int64_t>(ids.size()); }

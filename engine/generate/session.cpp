@@ -100,6 +100,7 @@ void Session::set_tokens(std::span<const std::int32_t> ids, const Progress& prog
         cancel.check();
         const std::int64_t at = length(), rows = std::min(prompt_rows, total - at);
         const auto chunk = ids.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(rows));
+        wanted_.wanted = at + rows == total; // those of the last token
         const auto logits = step(at, chunk, recomputed, cancel);
         log_.insert(log_.end(), chunk.begin(), chunk.end());
         keep(logits);
@@ -118,6 +119,7 @@ void Session::decode(std::int32_t id, const CancelToken& cancel) {
     if (id < 0 || id >= opened_->model->info().vocabulary) {
         throw Error(ErrorKind::usage, "Token id " + std::to_string(id) + " is not in the vocabulary.");
     }
+    wanted_.wanted = true;
     const auto logits = step(length(), {&id, 1}, false, cancel);
     log_.push_back(id);
     keep(logits);
@@ -133,12 +135,12 @@ SummedLogits Session::step(std::int64_t position, std::span<const std::int32_t> 
                            const CancelToken& cancel) {
     try {
         choose_runner(static_cast<std::int64_t>(ids.size()), cancel);
-        runner_->temperature = temperature_;
+        runner_->logits = wanted_;
         return runner_->step(position, ids, id_, recomputed, runner_->sink, cancel, frames_lag_);
     } catch (const Error& error) {
         fall_back(error, cancel); // or throws it again
     }
-    runner_->temperature = temperature_;
+    runner_->logits = wanted_;
     return runner_->step(position, ids, id_, recomputed, runner_->sink, cancel, frames_lag_);
 }
 
@@ -306,6 +308,7 @@ void Session::carry_over(std::shared_ptr<const OpenedModel> other, bool readable
     compiling_.reset();
     writing_ = false;
     runner_ = std::move(next);
+    runner_->logits.wanted = false; // of what is read again they are known
     opened_ = std::move(other);
     try {
         for (std::int64_t at = 0; !carried && at < length();) {
@@ -376,6 +379,7 @@ void Session::recapture_on(const OpenedModel& where, const std::vector<Subscript
     SessionRunner second(where);
     second.take_params(params_);
     second.set_subscriptions(subscriptions);
+    second.logits.wanted = false;
     for (std::int64_t at = 0; at < length(); at += prompt_rows) {
         cancel.check();
         const std::int64_t rows = std::min(prompt_rows, length() - at);

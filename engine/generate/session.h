@@ -62,8 +62,8 @@ class Session {
 
     /// Makes the log equal to `ids`: keeps the common prefix, rewinds, runs the rest in chunks. At least the
     /// last token is run, so that logits() belong to it. Throws Error(resources) when `ids` exceed the
-    /// capacity, and Error(cancelled) between chunks (the log then holds what was run). `recomputed` marks
-    /// the frames: the tokens were written by an earlier run.
+    /// capacity, and Error(cancelled) between chunks (the log then holds what was run, and logits() are
+    /// void). `recomputed` marks the frames: the tokens were written by an earlier run.
     void set_tokens(std::span<const std::int32_t> ids, const Progress& progress, const CancelToken& cancel,
                     bool recomputed = false);
 
@@ -88,7 +88,7 @@ class Session {
     /// The same for a sampler. Added up where sample_at() asked for it.
     SummedLogits summed_logits() const { return {logits_, parts_, parts_temperature_}; }
     /// From the next step on a backend adds up its logits at `temperature` (Sampler::temperature()).
-    void sample_at(float temperature) { temperature_ = temperature; }
+    void sample_at(float temperature) { wanted_.temperature = temperature; }
 
     /// Interventions on values; take effect on the next step.
     void set_param(ParamId param, std::span<const float> values);
@@ -132,7 +132,8 @@ class Session {
     std::vector<std::int32_t> log_;
     std::vector<float> logits_;
     std::vector<LogitPart> parts_; // of the logits; empty: nobody asked for them
-    float parts_temperature_ = 0, temperature_ = -1;
+    float parts_temperature_ = 0;
+    SessionRunner::Logits wanted_;                      // of the next step
     std::map<std::int32_t, std::vector<float>> params_; // set by set_param
     MoveSink fell_back_;
     bool timed_ = false, frames_lag_ = false;

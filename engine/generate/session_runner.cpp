@@ -76,7 +76,8 @@ SummedLogits SessionRunner::step(std::int64_t position, std::span<const std::int
     late = late && &phase == &decode_;
     state_.position = position;
     state_.ids.assign(ids.begin(), ids.end());
-    state_.temperature = temperature;
+    state_.logits = logits.wanted;
+    state_.temperature = logits.temperature;
     if (late) {
         executor->run_meanwhile(*phase.program, state_, cancel, [this] { hand_out(); });
     } else {
@@ -96,12 +97,15 @@ SummedLogits SessionRunner::step(std::int64_t position, std::span<const std::int
 }
 
 SummedLogits SessionRunner::logits_of(const Prepared& phase) {
+    if (!logits.wanted) {
+        return {};
+    }
     SummedLogits summed{executor->read(*phase.program, phase.plan.plan->logits)};
-    if (temperature >= 0) {
+    if (logits.temperature >= 0) {
         const auto parts = executor->read(*phase.program, phase.plan.plan->logit_parts);
         summed.parts = {reinterpret_cast<const LogitPart*>(parts.data()),
                         parts.size() / std::size_t{floats_a_part}};
-        summed.temperature = temperature;
+        summed.temperature = logits.temperature;
     }
     return summed;
 }

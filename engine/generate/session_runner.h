@@ -38,7 +38,7 @@ class SessionRunner {
     void prepare();
 
     /// Runs `ids` at `position` and hands the captures out: of a single token, where `late`, at the next step
-    /// or with hand_out(). Returns a view of the last row's logits, added up at `temperature`.
+    /// or with hand_out(). Returns a view of the last row's logits, as `logits` wants them.
     SummedLogits step(std::int64_t position, std::span<const std::int32_t> ids, std::uint64_t session,
                       bool recomputed, const FrameSink& to, const CancelToken& cancel, bool late = false);
     /// The frame of the last single token, if nobody has it yet.
@@ -52,7 +52,11 @@ class SessionRunner {
     std::unique_ptr<Executor> executor;
     std::vector<Subscription> subscriptions;
     FrameSink sink;
-    float temperature = -1;    ///< as StepState has it
+    /// What the next step gives, as StepState has it.
+    struct Logits {
+        bool wanted = true;
+        float temperature = -1;
+    } logits;
     std::optional<Frame> owed; ///< of the last step, its numbers still to be read
 
   private:

@@ -8,6 +8,8 @@
 
 #include <QTest>
 
+#include <map>
+
 using namespace ergo;
 
 namespace {
@@ -161,6 +163,27 @@ class SessionTest : public QObject {
         QVERIFY(right(session.summed_logits(), 0.7f));
         session.rewind(10);
         QVERIFY(session.summed_logits().parts.empty());
+    }
+
+    void a_prompt_has_the_logits_of_its_last_token_alone() {
+        Session session(opened_);
+        session.time_ops(true);
+        session.set_tokens(ids_, {}, {}); // 128 + 22
+        std::map<std::string, std::uint64_t> runs;
+        for (const OpTime& op : session.op_times(true)) {
+            runs[op.name] = op.runs;
+        }
+        QCOMPARE(runs.at("final.norm"), std::uint64_t{2});
+        QCOMPARE(runs.at("lm.out"), std::uint64_t{1});
+        const CancelToken stop; // between the two
+        Session cancelled(opened_);
+        QVERIFY_EXCEPTION_THROWN(cancelled.set_tokens(
+                                     ids_, [&](double, double, const std::string&) { stop.cancel(); }, stop),
+                                 Error);
+        QCOMPARE(cancelled.length(), std::int64_t{128});
+        QVERIFY(cancelled.logits().empty());
+        cancelled.set_tokens(ids_, {}, {});
+        QCOMPARE(copy(cancelled.logits()), copy(session.logits()));
     }
 
     void a_branch_begins_where_its_parent_stands() {

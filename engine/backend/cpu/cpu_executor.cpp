@@ -20,6 +20,7 @@ struct Entry {
     CpuBuffer* shares = nullptr; // guard; null: always needed
     std::int32_t path = 0;
     bool last_row = false;
+    bool for_logits = false; // nobody else reads what it writes
     std::unique_ptr<CpuOp> op;
     OpTime time; // what it cost while it was timed
 };
@@ -242,6 +243,8 @@ std::unique_ptr<Program> CpuExecutor::prepare(std::shared_ptr<const Plan> plan) 
     for (std::size_t first = 0; first < plan->ops.size();) {
         const std::size_t next = after_run(plan->ops, first, resolver);
         program->entries.push_back(make_entry(std::span(plan->ops).subspan(first, next - first), resolver));
+        const BufferId out = main_output(plan->ops[first]);
+        program->entries.back().for_logits = out && (out == plan->logits || out == plan->logit_parts);
         first = next;
     }
     program->plan = std::move(plan);
@@ -260,6 +263,9 @@ void CpuExecutor::run(Program& prepared, const StepState& step, const CancelToke
     const ThreadPool::CallerPin pin(*pool_);
     for (Entry& entry : program.entries) {
         cancel.check();
+        if (entry.for_logits && !step.logits) {
+            continue;
+        }
         find_needed(program, entry);
         if (!program.needed.empty()) {
             context.rows = program.needed;
