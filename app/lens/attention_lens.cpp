@@ -14,6 +14,7 @@
 #include <QHBoxLayout>
 #include <QKeyEvent>
 #include <QLabel>
+#include <QLocale>
 #include <QSignalBlocker>
 #include <QToolButton>
 #include <QVBoxLayout>
@@ -333,7 +334,7 @@ QString AttentionLens::summary() const {
     }
     return tr("%1 looks most at %2; as spread out as %3 of %4 keys.")
         .arg(visible_token(data_->tokens().value(query)), parts.join(QStringLiteral(", ")),
-             QString::number(std::exp(entropy), 'f', 1), QString::number(row.size()));
+             QLocale().toString(std::exp(entropy), 'f', 1), QString::number(row.size()));
 }
 
 std::optional<FigureData> AttentionLens::figure() const {

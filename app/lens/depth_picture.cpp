@@ -5,6 +5,7 @@
 #include "app/window/theme.h"
 
 #include <QKeyEvent>
+#include <QLocale>
 #include <QMouseEvent>
 #include <QPainter>
 
@@ -119,7 +120,7 @@ QString DepthPicture::describe(int block, int site) const {
         std::isnan(figure_.weights.at(block, site))) {
         return {};
     }
-    const QString percent = QString::number(100 * figure_.weights.at(block, site), 'f', 1);
+    const QString percent = QLocale().toString(100 * figure_.weights.at(block, site), 'f', 1);
     return (isOpen(block, site) ? tr("%1 reads %2 (still open): %3 %") : tr("%1 reads %2: %3 %"))
         .arg(figure_.sites.value(site), figure_.blocks.value(block), percent);
 }

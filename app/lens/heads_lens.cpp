@@ -8,6 +8,7 @@
 
 #include <QComboBox>
 #include <QLabel>
+#include <QLocale>
 #include <QScrollArea>
 #include <QSignalBlocker>
 
@@ -225,7 +226,7 @@ QString HeadsLens::summary(const HeadsFigure& figure) const {
     }
     const auto [low, high] = value_range(figure.values);
     return tr("Alpha from %1 to %2: the factor of a head's scores before the softmax.")
-        .arg(QString::number(low, 'f', 2), QString::number(high, 'f', 2));
+        .arg(QLocale().toString(low, 'f', 2), QLocale().toString(high, 'f', 2));
 }
 
 QString HeadsLens::massSummary(const HeadsFigure& figure) const {
@@ -239,7 +240,7 @@ QString HeadsLens::massSummary(const HeadsFigure& figure) const {
                                         at % figure.values.columns);
     if (quantity_ == HeadQuantity::drift) {
         return tr("Masses have moved by %1 to %2 since their usual start; %3 farthest.")
-            .arg(QString::asprintf("%+.3f", low), QString::asprintf("%+.3f", high), place);
+            .arg(HeadsPicture::driftText(low, 3), HeadsPicture::driftText(high, 3), place);
     }
     if (quantity_ == HeadQuantity::horizon) {
         return tr("A key on top of its query outweighs %1 to %2 far keys, most at %3. Below a few hundred a "
@@ -249,15 +250,16 @@ QString HeadsLens::massSummary(const HeadsFigure& figure) const {
     }
     const double steep = high * high / softening();
     return tr("Mass from %1 to %2, heaviest at %3, where a key on top of its query outweighs %4 far keys.")
-        .arg(QString::number(low, 'f', 3), QString::number(high, 'f', 3), place,
+        .arg(QLocale().toString(low, 'f', 3), QLocale().toString(high, 'f', 3), place,
              HeadsPicture::keysOf(steep / std::log(10.0)));
 }
 
 QString HeadsLens::ballSummary(const HeadsFigure& figure) const {
     const auto [low, high] = value_range(figure.values);
     const int decimals = decimals_for(low, high);
-    const QString radii = tr("Radius from %1 to %2")
-                              .arg(QString::number(low, 'f', decimals), QString::number(high, 'f', decimals));
+    const QString radii =
+        tr("Radius from %1 to %2")
+            .arg(QLocale().toString(low, 'f', decimals), QLocale().toString(high, 'f', decimals));
     double sum = 0;
     int known = 0, least_site = 0, least_head = 0;
     float least = 2;

@@ -78,12 +78,12 @@ QString HeadsPicture::describe(int row, int head) const {
     }
     const float value = figure_.values.at(row, head);
     const QString where = tr("%1 · head %2").arg(figure_.sites.value(row), QString::number(head));
-    const QString number = QString::number(value, 'g', 4);
+    const QString number = QLocale().toString(value, 'g', 4);
     if (figure_.quantity == QLatin1String("horizon")) {
         return tr("%1: outweighs %2 far keys").arg(where, keysOf(static_cast<double>(value)));
     }
     if (figure_.quantity == QLatin1String("drift")) {
-        return tr("%1: mass moved by %2").arg(where, QString::asprintf("%+.4f", static_cast<double>(value)));
+        return tr("%1: mass moved by %2").arg(where, driftText(static_cast<double>(value), 4));
     }
     const QString place = figure_.quantity == QLatin1String("mass") ? tr("%1: mass %2").arg(where, number)
                           : figure_.quantity == QLatin1String("alpha")
@@ -92,13 +92,17 @@ QString HeadsPicture::describe(int row, int head) const {
     const float kept = figure_.kept.at(row, head);
     return std::isnan(kept)
                ? place
-               : tr("%1, %2 % of the keys inside").arg(place, QString::number(100 * kept, 'f', 1));
+               : tr("%1, %2 % of the keys inside").arg(place, QLocale().toString(100 * kept, 'f', 1));
+}
+
+QString HeadsPicture::driftText(double value, int decimals) {
+    return (std::signbit(value) ? QString() : QStringLiteral("+")) + QLocale().toString(value, 'f', decimals);
 }
 
 QString HeadsPicture::keysOf(double decimal_logarithm) {
     return decimal_logarithm < 6
                ? QLocale().toString(std::pow(10.0, decimal_logarithm), 'f', decimal_logarithm < 1 ? 1 : 0)
-               : QStringLiteral("10^%1").arg(decimal_logarithm, 0, 'f', 1);
+               : QStringLiteral("10^%L1").arg(decimal_logarithm, 0, 'f', 1);
 }
 
 // A hundred cells are painted thirty times a second: the font is set once by the caller, text is placed by
@@ -125,7 +129,7 @@ void HeadsPicture::drawCell(QPainter& painter, const QRectF& place, int row, int
                                  top + metrics.ascent()),
                          text);
     };
-    const QString number = QString::number(value, 'f', decimals_for(coloring_.black, coloring_.white));
+    const QString number = QLocale().toString(value, 'f', decimals_for(coloring_.black, coloring_.white));
     if (digit * static_cast<double>(number.size()) > place.width() - 2) {
         return;
     }

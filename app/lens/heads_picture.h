@@ -24,6 +24,8 @@ class HeadsPicture : public QWidget {
     QString describe(int row, int head) const;
     /// 10 to that power as a number of keys: "13,204", "10^7.2".
     static QString keysOf(double decimal_logarithm);
+    /// "+0.031"
+    static QString driftText(double value, int decimals);
     QRectF cell(int row, int head) const;
     QSize minimumSizeHint() const override;
 

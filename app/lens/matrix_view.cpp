@@ -5,6 +5,7 @@
 #include "app/window/theme.h"
 
 #include <QApplication>
+#include <QLocale>
 #include <QMouseEvent>
 #include <QPainter>
 #include <QPainterPath>
@@ -162,7 +163,7 @@ QString MatrixView::describe(qint64 query, qint64 key) const {
     }
     const auto above = std::count_if(row.begin(), row.end(), [&](float other) { return other > value; });
     return tr("%1 looks at %2: %3 %4, rank %5 of %6")
-        .arg(name(query), name(key), quantity_, QString::number(value, 'g', 3), QString::number(above + 1),
+        .arg(name(query), name(key), quantity_, QLocale().toString(value, 'g', 3), QString::number(above + 1),
              QString::number(row.size()));
 }
 

@@ -3,6 +3,7 @@
 
 #include "app/window/theme.h"
 
+#include <QLocale>
 #include <QMouseEvent>
 #include <QPainter>
 
@@ -114,8 +115,8 @@ void RangeBar::drawLabels(QPainter& painter) const {
     const QRectF area = bar();
     const QRectF line(area.left(), area.bottom() + 6, area.width(), label_height);
     const QFontMetricsF metrics(painter.font());
-    const QString black = QString::number(coloring_.black, 'g', 3),
-                  white = QString::number(coloring_.white, 'g', 3);
+    const QString black = QLocale().toString(coloring_.black, 'g', 3),
+                  white = QLocale().toString(coloring_.white, 'g', 3);
     const double black_left = std::clamp(toX(coloring_.black) + 9, line.left(), line.right());
     const double white_width = metrics.horizontalAdvance(white);
     double white_left = toX(coloring_.white) + 9;

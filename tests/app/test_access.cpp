@@ -373,6 +373,10 @@ class TestAccess : public QObject {
             }
         }
         QVERIFY(german.size() > 100);
+        static const QRegularExpression point("\\d\\.\\d"), comma("so breit verteilt wie \\d+,\\d von");
+        const QStringList sentences = german.values().filter(QStringLiteral(" sieht am meisten auf "));
+        QVERIFY(!sentences.filter(comma).isEmpty());
+        QVERIFY2(sentences.filter(point).isEmpty(), qPrintable(sentences.join('\n')));
         // Names, units, and words that are the same in both languages or come out of the model.
         static const QRegularExpression same(
             "^(\\W|\\d|_|Ergosphere|MetricMH|MetricMQA|LocalConv|ChannelMix|HyperFFN|SwiGLU|Convolution|"
