@@ -17,6 +17,10 @@ namespace {
 constexpr int bin_count = 96;
 constexpr double inset = 6, label_height = 16;
 
+QString endText(double value) {
+    return QLocale().toString(value, 'g', 3);
+}
+
 } // namespace
 
 RangeBar::RangeBar(QWidget* parent) : QWidget(parent), bins_(bin_count, 0) {
@@ -44,10 +48,8 @@ void RangeBar::setColoring(const Coloring& coloring, bool automatic, const QStri
     coloring_ = coloring;
     automatic_ = automatic;
     quantity_ = quantity;
-    setAccessibleDescription(tr("%1 from %2 to %3")
-                                 .arg(quantity_)
-                                 .arg(coloring_.black, 0, 'g', 3)
-                                 .arg(coloring_.white, 0, 'g', 3));
+    setAccessibleDescription(
+        tr("%1 from %2 to %3").arg(quantity_, endText(coloring_.black), endText(coloring_.white)));
     update();
 }
 
@@ -115,8 +117,7 @@ void RangeBar::drawLabels(QPainter& painter) const {
     const QRectF area = bar();
     const QRectF line(area.left(), area.bottom() + 6, area.width(), label_height);
     const QFontMetricsF metrics(painter.font());
-    const QString black = QLocale().toString(coloring_.black, 'g', 3),
-                  white = QLocale().toString(coloring_.white, 'g', 3);
+    const QString black = endText(coloring_.black), white = endText(coloring_.white);
     const double black_left = std::clamp(toX(coloring_.black) + 9, line.left(), line.right());
     const double white_width = metrics.horizontalAdvance(white);
     double white_left = toX(coloring_.white) + 9;

@@ -157,10 +157,12 @@ Choice Sampler::choose(const SummedLogits& given, std::span<const std::int32_t> 
     const Chances plain(given.logits, parts, 1, false);
     Choice choice;
     choice.alternatives = likeliest(plain, alternatives);
-    choice.id = params_.repeat_penalty == 1 || params_.repeat_window <= 0 ? pick(given.logits, parts) : [&] {
+    if (params_.repeat_penalty == 1 || params_.repeat_window <= 0) {
+        choice.id = pick(given.logits, parts);
+    } else {
         const Penalised less(given.logits, parts, history, params_, temperature());
-        return pick(less.logits(), less.parts());
-    }();
+        choice.id = pick(less.logits(), less.parts());
+    }
     choice.probability = static_cast<float>(plain.probability(choice.id));
     return choice;
 }

@@ -4,14 +4,9 @@
 #include "engine/backend/reference/reference_backend.h"
 #include "engine/backend/reference/reference_ops.h"
 #include "engine/base/error.h"
-#include "tests/backend/support_plans.h"
-#ifdef ERGO_HAS_VULKAN
-#include "tests/backend/support_vulkan.h"
-#endif
+#include "tests/backend/support_backends.h"
 
 #include <QtTest>
-
-#include <hwy/highway.h>
 
 #include <functional>
 #include <numeric>
@@ -26,28 +21,8 @@ const std::vector<std::int64_t> chunks{1, 3, 17, 1, 32};
 
 std::string on_every_backend(const Case& test) {
     const auto reference = make_reference_backend();
-    std::string message;
-    const auto judge = [&](const std::string& name, Backend& backend) {
-        const std::string found = test::difference(*reference, backend, test, chunks);
-        if (!found.empty() && message.empty()) {
-            message = name + ": " + found;
-        }
-    };
-    for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
-        hwy::SetSupportedTargetsForTest(target);
-        hwy::GetChosenTarget().Update(target);
-        judge(hwy::TargetName(target), *make_cpu_backend(2));
-        hwy::SetSupportedTargetsForTest(0);
-        hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    }
-#ifdef ERGO_HAS_VULKAN
-    const int device = test::software_device();
-    if (device < 0) {
-        return test::no_driver;
-    }
-    judge("vulkan", *make_vulkan_backend(device));
-#endif
-    return message;
+    return test::on_every_backend(
+        [&](Backend& backend) { return test::difference(*reference, backend, test, chunks); });
 }
 
 /// Sources of random rows, some of them the last row only, and a route over them.
