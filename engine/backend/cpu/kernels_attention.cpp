@@ -9,7 +9,6 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/backend/cpu/kernels_attention.cpp"
 // clang-format off
-#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h> // must come before highway.h
 #include <hwy/highway.h>
 #include "engine/backend/cpu/exponential-inl.h"
@@ -344,8 +343,6 @@ HWY_INLINE void add_rows(const ValueArgs& a, std::int64_t channel, std::int64_t 
     }
     const std::byte* values = a.values + from * a.stride;
     for (std::int64_t j = from; j < to; ++j, values += a.stride) {
-        prefetch(values + channel * stored_bytes(type, 32) / 32,
-                 Vectors * lanes * stored_bytes(type, 32) / 32);
         V value[Vectors];
 #pragma GCC unroll 8
         for (int v = 0; v < Vectors; ++v) {
@@ -369,25 +366,31 @@ HWY_INLINE void add_rows(const ValueArgs& a, std::int64_t channel, std::int64_t 
     }
 }
 
-// Vectors of channels of a pass: few queries leave registers for more.
+// Most vectors of channels of a pass: few queries leave registers for more.
 template <int Queries> constexpr int vectors_at_once = queries_at_once == 4 && Queries <= 2 ? 8 : 4;
+
+// All channels from `channel` on, as many at a time as there are: a position is best read in one piece.
+template <int Queries, int Vectors, DType type>
+HWY_INLINE void all_channels(const ValueArgs& a, std::int64_t channel, std::int64_t first, std::int64_t from,
+                             std::int64_t to) {
+    constexpr std::int64_t step = Vectors * hn::MaxLanes(D());
+    for (; channel + step <= a.channels; channel += step) {
+        add_rows<Queries, Vectors, type>(a, channel, first, from, to);
+    }
+    if constexpr (Vectors > 1) {
+        all_channels<Queries, Vectors / 2, type>(a, channel, first, from, to);
+    }
+}
 
 template <int Queries, DType type> void rows_of(const ValueArgs& a, std::int64_t first, std::int64_t last) {
     const D d;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    constexpr int most = vectors_at_once<Queries>;
     for (int q = 0; q < Queries; ++q) {
         std::fill(a.out[q], a.out[q] + a.channels, 0.0f);
     }
     for (std::int64_t block = first; block < last; ++block) { // passes over it find it in the first cache
         const std::int64_t from = block * state_block, to = std::min(from + state_block, a.end);
-        std::int64_t c = 0;
-        for (; c + most * lanes <= a.channels; c += most * lanes) {
-            add_rows<Queries, most, type>(a, c, first, from, to);
-        }
-        for (; c < a.channels; c += lanes) {
-            add_rows<Queries, 1, type>(a, c, first, from, to);
-        }
+        all_channels<Queries, vectors_at_once<Queries>, type>(a, 0, first, from, to);
     }
     for (int q = 0; q < Queries; ++q) {
         for (std::int64_t c = 0; c < a.channels; c += lanes) {

@@ -11,7 +11,6 @@
 #include "engine/backend/cpu/kernels.h"
 #include "engine/backend/rounded_state.h"
 
-#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <cstddef>
@@ -19,14 +18,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace ergo::cpu {
 namespace HWY_NAMESPACE {
-
-/// Asks for `bytes` of a head's stream some way ahead of where it is read.
-HWY_INLINE void prefetch(const std::byte* from, std::int64_t bytes) {
-    constexpr std::int64_t ahead = 4096, line = 64;
-    for (std::int64_t i = 0; i < bytes; i += line) {
-        hwy::Prefetch(from + ahead + i);
-    }
-}
 
 /// A vector of numbers that lie one after the other, before any scale.
 template <DType type, class D> HWY_INLINE hwy::HWY_NAMESPACE::Vec<D> load_stored(D d, const std::byte* from) {
@@ -69,7 +60,6 @@ template <DType type, int Vectors, class D> class BlockReader {
             }
         }
         const std::byte* channel = from_ + c * state_block * size;
-        prefetch(channel, Vectors * lanes * size);
 #pragma GCC unroll 4
         for (int u = 0; u < Vectors; ++u) {
             k[u] = load_stored<type>(d, channel + u * lanes * size);
