@@ -45,8 +45,8 @@ std::vector<Option> model_options() {
         {"--pin", "", "keep every CPU thread on a processor of its own while it computes"},
         {"--cache", "D", "keep keys and values in f32 (default), bf16 or q8 (the CPU alone)"},
         {"--dtype", "D",
-         "run the weight matrices as checkpoint (default), f32, bf16, f16, q8 or q4; asking for bf16 lets a "
-         "prompt's inputs be rounded to bf16 too"},
+         "run the weight matrices as checkpoint (default), f32, bf16, f16, q8 or q4; asking for bf16 or "
+         "f16 lets a prompt's inputs be rounded to 16 bits too"},
         {"--context", "N", "positions to make room for (default: the model's own)"},
         {"--schemas", "DIR", "folder with further schemas (default: ~/.config/ergosphere/schemas)"},
         {"--allow-unused", "", "accept tensors that no role claims"},

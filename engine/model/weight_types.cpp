@@ -55,8 +55,8 @@ void convert_matrices(Tables& tables, const std::string& name) {
         }
         const auto run_as =
             is_grouped(type) ? grouped_type(type, weight.name, weight.tensor.shape()) : std::optional(type);
-        // bf16 also where it is stored: who asks for it allows inputs to be rounded like the weights
-        if (run_as && (weight.tensor.dtype() != *run_as || type == DType::bf16)) {
+        // 16 bits also where they are stored: who asks for them allows inputs to be rounded to as many
+        if (run_as && (weight.tensor.dtype() != *run_as || type == DType::bf16 || type == DType::f16)) {
             weight.run_as = run_as;
         }
     }

@@ -18,9 +18,9 @@ std::optional<DType> grouped_type(DType wanted, const std::string& name, const S
 
 /// `name`: "checkpoint" (or empty) leaves the weights as they are and mapped; with "f32", "bf16" and "f16"
 /// every weight matrix is run in that type, rounded to nearest even when a backend loads it, and with "bf16"
-/// a backend may round inputs alike where only sums hang on a product (Rounding::bits8); with "q8" and
-/// "q4" as grouped_type says. Vectors, tables and parameters keep their type. Throws Error(usage)
-/// for another name.
+/// and "f16" a backend may round inputs to 16 bits too where only sums hang on a product (Rounding::bits8);
+/// with "q8" and "q4" as grouped_type says. Vectors, tables and parameters keep their type. Throws
+/// Error(usage) for another name.
 void convert_matrices(Tables& tables, const std::string& name);
 
 } // namespace ergo

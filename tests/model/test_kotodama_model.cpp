@@ -529,11 +529,9 @@ void TestKotodamaModel::half_weights() {
     options.dtype = QTest::currentDataTag();
     const auto asked = logits(*open(wide, options), tokens_of(0));
     QCOMPARE(asked, logits(*open(narrow, options), tokens_of(0)));
-    if (type == static_cast<int>(ergo::DType::bf16)) { // asked for by name, a prompt's inputs are rounded too
-        QVERIFY(relative(asked, logits(*model, tokens_of(0))) < 2e-2);
-    } else {
-        QCOMPARE(asked, logits(*model, tokens_of(0)));
-    }
+    // asked for by name, a prompt's inputs may be rounded to 16 bits too: floats of bf16, or whole numbers
+    const double close = type == static_cast<int>(ergo::DType::bf16) ? 2e-2 : 2e-3;
+    QVERIFY(relative(asked, logits(*model, tokens_of(0))) < close);
 }
 
 /// The vocabulary holds ChatML's markers, but the model never saw them; sampling as the card has it.

@@ -19,6 +19,26 @@ struct Pieces {
     std::int64_t count = 0, stride = 0, bytes = 0;
 };
 
+/// Part of one piece, asked for a few lines at a time.
+class AheadShare {
+  public:
+    AheadShare(const std::byte* first, std::int64_t lines) : at_(first), left_(lines) {}
+
+    /// How many lines each of `steps` steps asks for.
+    std::int64_t each_of(std::int64_t steps) const { return steps > 0 ? (left_ + steps - 1) / steps : 0; }
+    void fetch(std::int64_t lines) {
+        for (lines = std::min(lines, left_); lines > 0; --lines, --left_, at_ += line) {
+            __builtin_prefetch(at_, 0, 2);
+        }
+    }
+
+    static constexpr std::int64_t line = 64; // bytes
+
+  private:
+    const std::byte* at_;
+    std::int64_t left_;
+};
+
 /// Asks for `pieces` in `shares` equal shares, into the second cache: what is multiplied just now stays in
 /// the first. Memory that cannot be read is not touched.
 class Ahead {
@@ -42,8 +62,19 @@ class Ahead {
         }
     }
 
+    /// The same while a tile is multiplied: more requests at once than the first cache can await would hold
+    /// up its own reads. Of several pieces all at once nevertheless.
+    AheadShare share(std::int64_t share) const {
+        if (pieces_.count != 1) {
+            fetch(share);
+            return {nullptr, 0};
+        }
+        const std::int64_t begin = lines_ * share / shares_, end = lines_ * (share + 1) / shares_;
+        return {static_cast<const std::byte*>(pieces_.first) + begin * line, end - begin};
+    }
+
   private:
-    static constexpr std::int64_t line = 64; // bytes
+    static constexpr std::int64_t line = AheadShare::line;
 
     Pieces pieces_;
     std::int64_t lines_, shares_;

@@ -26,7 +26,7 @@ void AttentionPairs::lay_out(const StepContext& context, std::int64_t begin) con
         }
         if (head < value_heads_) {
             const PairValues args{values_.type, values_.channel(head * value_dim_), values_.stride,
-                                  value_dim_, positions()};
+                                  value_dim_};
             pair_values(args, block * state_block, std::min((block + 1) * state_block, end), values(head));
         }
     };
@@ -46,7 +46,6 @@ PairTile AttentionPairs::tile(const WorkerScratch& scratch, std::int64_t head) c
     tile.queries = 0;
     tile.dim = dim_;
     tile.channels = value_dim_;
-    tile.positions = positions();
     tile.keys = keys(head * key_heads_ / heads_);
     tile.values = values(head * value_heads_ / heads_);
     for (int q = 0; q < pair_queries; ++q) {

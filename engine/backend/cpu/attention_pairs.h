@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Attention of a prompt's rows in pairs of bf16: keys and values of the states laid out once a step, in the
-// session's memory, and the tiles that read them. Owned by the op; tiles on any worker.
+// Attention of a prompt's rows in pairs of 16 bits: keys and values of the states laid out once a step, in
+// the session's memory, and the tiles that read them. Owned by the op; tiles on any worker.
 #pragma once
 
 #include "engine/backend/cpu/cpu_op.h"

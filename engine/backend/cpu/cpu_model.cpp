@@ -97,7 +97,7 @@ CpuWeight CpuModel::describe(const WeightInfo& info) const {
     CpuWeight weight;
     weight.data = tensor.bytes().data();
     weight.type = run_type(info);
-    weight.inputs_as_bf16 = info.run_as == DType::bf16;
+    weight.inputs_rounded = info.run_as == DType::bf16 || info.run_as == DType::f16;
     weight.columns = tensor.shape().empty() ? 1 : tensor.shape().back();
     weight.rows = weight.columns > 0 ? tensor.size() / weight.columns : 0;
     return weight;

@@ -23,8 +23,8 @@ struct CpuWeight {
     const std::byte* data = nullptr;
     DType type = DType::f32;
     std::int64_t rows = 1, columns = 0; ///< columns: the last axis
-    /// Somebody asked for bf16, not only the file: inputs of a product may be rounded to it like the weights.
-    bool inputs_as_bf16 = false;
+    /// Somebody asked for 16 bits, not only the file: inputs of a product may be rounded to as many.
+    bool inputs_rounded = false;
     bool interleaved = false; ///< rows lie side by side, as products like them (kernels.h)
     std::uint64_t bytes() const { return run_bytes(type, rows, columns); }
     std::uint64_t row_bytes() const {

@@ -62,7 +62,7 @@ struct CpuParam {
 struct WorkerScratch {
     LazyMemory logits, scores; ///< [most_queries, row_floats], or [side_queries, row_floats, side]
     AlignedFloats row;         ///< as wide as any op asked for
-    LazyMemory pairs;          ///< a tile of an attention in pairs of bf16, where one asked for it
+    LazyMemory pairs;          ///< a tile of an attention in pairs of 16 bits, where one asked for it
 };
 
 /// One session's memory.
@@ -76,7 +76,7 @@ struct CpuSession {
     std::vector<WorkerScratch> scratch; ///< one a thread
     AlignedFloats rounded_rows;         ///< of the product at hand, where its weight is in whole numbers
     AlignedFloats tiles;                ///< rows of the product at hand, laid out for its kernel
-    LazyMemory pairs; ///< keys and values of the attention at hand in pairs of bf16, where one asked for it
+    LazyMemory pairs; ///< keys and values of the attention at hand in pairs, where one asked for it
     Counters counters;
     std::uint64_t operations = 0; ///< of products so far
     bool timed = false;           ///< programs prepared from now on time their ops

@@ -179,14 +179,16 @@ std::int64_t tiles_floats(std::int64_t rows, std::int64_t inputs) {
 }
 
 bool runs_in_pairs(const Tables& tables, const Attention& op) {
-    const auto asked = [](const WeightInfo& weight) { return weight.run_as == DType::bf16; };
+    const auto asked = [](const WeightInfo& weight) {
+        return weight.run_as == DType::bf16 || weight.run_as == DType::f16;
+    };
     const auto layout = [&](StateId id) {
         return layout_of(tables.states.at(static_cast<std::size_t>(id.index)));
     };
     return op.rounding == Rounding::bits8 && op.score == Attention::Score::dot && !op.diagonal &&
            op.ball.mode == Ball::Mode::off && layout(op.keys) == StateLayout::blocks &&
            layout(op.values) == StateLayout::rows && std::ranges::any_of(tables.weights, asked) &&
-           has_attention_pairs();
+           word_pairs() != nullptr;
 }
 
 std::uint64_t pairs_bytes(const Attention& op, std::int64_t capacity) {
@@ -202,7 +204,8 @@ std::int64_t pair_row_floats(std::int64_t capacity) {
 }
 
 std::uint64_t pair_tile_bytes(const Attention& op, std::int64_t capacity) {
-    const std::int64_t row = pair_row_floats(capacity), packed = std::max<std::int64_t>(row, op.dim + 1) / 2;
+    const std::int64_t row = pair_row_floats(capacity),
+                       packed = std::max<std::int64_t>((op.dim + 3) / 2, state_block / 2 + 1);
     return static_cast<std::uint64_t>(pair_queries * row + 16 * packed) * sizeof(float);
 }
 

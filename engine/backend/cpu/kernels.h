@@ -78,14 +78,20 @@ void linear_rows(const LinearArgs& args, const float* packed, std::int64_t begin
 /// Bias and activation of outputs [begin, end) of all rows.
 void finish_rows(const LinearArgs& args, std::int64_t begin, std::int64_t end);
 
-/// Whether the processor multiplies pairs of bf16 and does so faster than float32, measured once.
-bool has_bf16_pairs();
-/// As row_tiles, tile_floats, pack_tile and linear_rows, for bf16 weights and inputs rounded to bf16; only
-/// where has_bf16_pairs(). No more floats than those.
-std::int64_t pair_tiles(std::int64_t rows);
-std::int64_t pair_tile_floats(std::int64_t inputs);
-void pack_pairs(const LinearArgs& args, std::int64_t tile, float* packed);
-void linear_pairs(const LinearArgs& args, const float* packed, std::int64_t begin, std::int64_t end);
+/// As tile_floats, pack_tile and linear_rows, two multiplications a lane, for rows and weights rounded to 16
+/// bits: in tiles of 14 rows, with no more floats than those from 2 inputs on.
+struct PairKernels {
+    std::int64_t (*tile_floats)(std::int64_t inputs);
+    void (*pack)(const LinearArgs& args, std::int64_t tile, float* packed);
+    void (*linear)(const LinearArgs& args, const float* packed, std::int64_t begin, std::int64_t end);
+};
+/// For bf16 weights, and inputs rounded to bf16. Null where the processor does not have it or is no faster
+/// that way, measured once.
+const PairKernels* bf16_pairs();
+/// For f16 and bf16 weights. Of every 256 inputs of a row or an output the sum of all squares is 32,767
+/// squared in whole numbers, to which they are rounded. Null as above.
+const PairKernels* word_pairs();
+inline constexpr std::int64_t pair_rows = 14; ///< most of a tile of theirs
 
 /// out[i] = float(in[i]) of `type`
 void widen(DType type, const void* in, std::int64_t count, float* out);
@@ -179,23 +185,23 @@ struct ValueArgs {
 /// channels. Whichever queries share a tile, each gets the same bits.
 void weighted_values(const ValueArgs& args, std::int64_t first, std::int64_t last);
 
-/// Attention of many rows in pairs of 16 bits, where scores are dot products; only where
-/// has_attention_pairs(): has_bf16_pairs(), and whole numbers of 16 bits are multiplied as quickly. Keys and
-/// values of a head are laid out once a step, in pairs of channels and of positions, then met by tiles of
-/// queries. Weights and values are rounded to bf16. Of a query or key the sum of all squares is 32,767
-/// squared in whole numbers, to which its channels are rounded. Whichever queries share a tile, each gets the
-/// same bits.
-bool has_attention_pairs();
+/// Attention of many rows in pairs of whole numbers of 16 bits, where scores are dot products; only where
+/// there are word_pairs(). Keys and values of a head are laid out once a step, in pairs of channels and of
+/// positions, then met by tiles of queries. Of a query or key the sum of all squares is 32,767 squared in
+/// whole numbers, to which its channels are rounded; so are the weights of 64 positions, each multiplied by
+/// what the largest channel of its value is over 4,095, to which those are rounded. Whichever queries share a
+/// tile, each gets the same bits.
 inline constexpr int pair_queries = 14;        // most of a tile
 inline constexpr std::int64_t pair_group = 32; // positions, or channels, side by side
-/// Floats of a head's keys, of every 32 positions [(dim + 1) / 2, 32, 2] whole numbers of 16 bits and 32
-/// scales; positions are whole blocks.
+/// Floats of a head's keys, of every 32 positions 32 scales and [(dim + 1) / 2, 32, 2] whole numbers of 16
+/// bits; positions are whole blocks.
 inline std::int64_t pair_key_floats(std::int64_t positions, std::int64_t dim) {
     return positions * ((dim + 1) / 2 + 1);
 }
-/// Floats of a head's values [channels / 32 rounded up, positions / 2, 32, 2] in bf16.
+/// Floats of a head's values, of every 64 positions 64 scales and [channels / 32 rounded up, 32, 32, 2] whole
+/// numbers; positions are whole blocks.
 inline std::int64_t pair_value_floats(std::int64_t positions, std::int64_t channels) {
-    return (channels + pair_group - 1) / pair_group * pair_group * (positions / 2);
+    return positions * (1 + (channels + pair_group - 1) / pair_group * (pair_group / 2));
 }
 /// Lays out one block of keys [dim, state_block].
 void pair_keys(DType type, const std::byte* block, std::int64_t dim, float* out);
@@ -204,18 +210,18 @@ struct PairValues {
     DType type = DType::f32;
     const std::byte* values = nullptr; // position 0
     std::int64_t stride = 0;           // bytes between positions
-    std::int64_t channels = 0, positions = 0;
+    std::int64_t channels = 0;
 };
-/// Lays out positions [first, last), first being even; where last is odd, its pair's second is 0.
+/// Lays out positions [first, last) of one block, where `first` begins, in a head's values `out`.
 void pair_values(const PairValues& args, std::int64_t first, std::int64_t last, float* out);
 
 struct PairTile {
     int queries = 1;
-    std::int64_t dim = 0, channels = 0, positions = 0;
+    std::int64_t dim = 0, channels = 0;
     const float *keys = nullptr, *values = nullptr; // of the head, laid out
     const float* query[pair_queries] = {};          // [dim]
     float* scores[pair_queries] = {};               // from position `first` on
-    float* packed = nullptr; // room for 16 * max((dim + 1) / 2, (end - first + 1) / 2) floats
+    float* packed = nullptr;                        // room for 16 * max((dim + 3) / 2, 33) floats
     float factor[pair_queries] = {};
     float* out[pair_queries] = {}; // [channels]
 };

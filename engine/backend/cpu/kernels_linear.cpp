@@ -16,7 +16,7 @@
 #include <hwy/foreach_target.h> // must come before highway.h
 #include <hwy/highway.h>
 #include "engine/backend/cpu/activation-inl.h"
-#include "engine/backend/cpu/weights-inl.h"
+#include "engine/backend/cpu/panel-inl.h"
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();
@@ -35,29 +35,9 @@ constexpr int tile_rows = 12;
 #else
 constexpr int tile_rows = 6; // of 16 registers
 #endif
-constexpr int tile_vectors = 2, tile_outputs = tile_vectors * lanes;
 constexpr int tile_stride = (tile_rows + lanes - 1) / lanes * lanes; // floats from input to input of a tile
-static_assert(sum_block % (2 * lanes) == 0 && interleave % tile_outputs == 0);
-
-// Row r of `count` rows; those beyond repeat the last, and nobody reads what they give.
-template <class W>
-HWY_INLINE const typename W::Stored* row_or_last(const LinearArgs& a, std::int64_t o, std::int64_t end) {
-    return static_cast<const typename W::Stored*>(a.weight) + std::min(o, end - 1) * a.inputs;
-}
-
-// Columns [0, count) of `lanes` rows from output o on, the short way round: for a matrix's last rows and
-// columns.
-template <class W, class Use>
-HWY_NOINLINE void ragged(D d, const LinearArgs& a, std::int64_t o, std::int64_t first, std::int64_t count,
-                         std::int64_t end, const Use& use) {
-    HWY_ALIGN float column[lanes];
-    for (std::int64_t c = 0; c < count; ++c) {
-        for (int r = 0; r < lanes; ++r) {
-            column[r] = W::scalar(row_or_last<W>(a, o + r, end)[first + c]);
-        }
-        use(static_cast<int>(c), hn::Load(d, column));
-    }
-}
+constexpr std::int64_t ahead_step = 4; // inputs from one request for the next weights to another
+static_assert(sum_block % (2 * lanes) == 0 && interleave % panel_outputs == 0);
 
 // Inputs [first, last) of one row for `lanes` outputs, added in order to `sum`.
 template <class W>
@@ -210,42 +190,23 @@ void PackTileKernel(const LinearArgs& a, std::int64_t tile, float* packed) {
     }
 }
 
-// Inputs [first, last) of tile_outputs outputs from o on: [input][output] in float32.
-template <class W>
-HWY_NOINLINE void pack_panel(const LinearArgs& a, std::int64_t o, std::int64_t end, std::int64_t first,
-                             std::int64_t last, float* HWY_RESTRICT panel) {
-    const D d;
-    for (int v = 0; v < tile_vectors; ++v, o += lanes, panel += lanes) {
-        std::int64_t i = first;
-        if (o + lanes <= end) {
-            const auto* w = static_cast<const typename W::Stored*>(a.weight) + o * a.inputs;
-            for (; i + W::columns <= last; i += W::columns) {
-                float* to = panel + (i - first) * tile_outputs;
-                square<W>(d, w + i, a.inputs,
-                          [&](int c, V weight) HWY_ATTR { hn::StoreU(weight, d, to + c * tile_outputs); });
-            }
-        }
-        if (i < last) {
-            float* to = panel + (i - first) * tile_outputs;
-            ragged<W>(d, a, o, i, last - i, end,
-                      [&](int c, V weight) HWY_ATTR { hn::StoreU(weight, d, to + c * tile_outputs); });
-        }
-    }
-}
-
-// A tile of Rows x tile_vectors over `depth` inputs, whose weights are `stride` numbers apart; the sums are
+// A tile of Rows x panel_vectors over `depth` inputs, whose weights are `stride` numbers apart; the sums are
 // stored (first block) or added.
 template <class W, int Rows>
 HWY_NOINLINE void multiply(const float* HWY_RESTRICT in, const typename W::Stored* HWY_RESTRICT weights,
-                           std::int64_t stride, std::int64_t depth, float* const* out, std::int64_t o,
-                           std::int64_t count, bool add) {
+                           std::int64_t stride, std::int64_t depth, AheadShare ahead, float* const* out,
+                           std::int64_t o, std::int64_t count, bool add) {
     const D d;
+    const std::int64_t lines = ahead.each_of(depth / ahead_step);
     V sum0[Rows], sum1[Rows];
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
         sum0[r] = sum1[r] = hn::Zero(d);
     }
     for (std::int64_t i = 0; i < depth; ++i, in += tile_stride, weights += stride) {
+        if (i % ahead_step == 0) {
+            ahead.fetch(lines);
+        }
         const V w0 = W::load(d, weights), w1 = W::load(d, weights + lanes);
 #pragma GCC unroll 16
         for (int r = 0; r < Rows; ++r) {
@@ -254,7 +215,7 @@ HWY_NOINLINE void multiply(const float* HWY_RESTRICT in, const typename W::Store
             sum1[r] = hn::MulAdd(w1, x, sum1[r]);
         }
     }
-    if (count >= tile_outputs) {
+    if (count >= panel_outputs) {
 #pragma GCC unroll 16
         for (int r = 0; r < Rows; ++r) {
             float* to = out[r] + o;
@@ -263,7 +224,7 @@ HWY_NOINLINE void multiply(const float* HWY_RESTRICT in, const typename W::Store
         }
         return;
     }
-    HWY_ALIGN float tail[tile_outputs];
+    HWY_ALIGN float tail[panel_outputs];
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
         hn::Store(sum0[r], d, tail);
@@ -276,10 +237,12 @@ HWY_NOINLINE void multiply(const float* HWY_RESTRICT in, const typename W::Store
 
 template <class W, int Rows>
 void multiply_rows(std::int64_t rows, const float* in, const typename W::Stored* weights, std::int64_t stride,
-                   std::int64_t depth, float* const* out, std::int64_t o, std::int64_t count, bool add) {
+                   std::int64_t depth, const AheadShare& ahead, float* const* out, std::int64_t o,
+                   std::int64_t count, bool add) {
     if constexpr (Rows > 0) {
-        rows == Rows ? multiply<W, Rows>(in, weights, stride, depth, out, o, count, add)
-                     : multiply_rows<W, Rows - 1>(rows, in, weights, stride, depth, out, o, count, add);
+        rows == Rows
+            ? multiply<W, Rows>(in, weights, stride, depth, ahead, out, o, count, add)
+            : multiply_rows<W, Rows - 1>(rows, in, weights, stride, depth, ahead, out, o, count, add);
     }
 }
 
@@ -295,9 +258,9 @@ HWY_NOINLINE void widen_panel(const LinearArgs& a, std::int64_t o, std::int64_t 
                               float* HWY_RESTRICT panel) {
     const D d;
     const auto* HWY_RESTRICT w = in_group<W>(a, o, first);
-    for (std::int64_t i = first; i < last; ++i, w += interleave, panel += tile_outputs) {
+    for (std::int64_t i = first; i < last; ++i, w += interleave, panel += panel_outputs) {
 #pragma GCC unroll 2
-        for (int v = 0; v < tile_vectors; ++v) {
+        for (int v = 0; v < panel_vectors; ++v) {
             hn::Store(W::load(d, w + v * lanes), d, panel + v * lanes);
         }
     }
@@ -314,29 +277,28 @@ void all_tiles(const LinearArgs& a, const float* packed, const typename W::Store
                std::int64_t last) {
     const std::int64_t tiles = TilesKernel(a.rows);
     for (std::int64_t tile = 0; tile < tiles; ++tile) {
-        ahead.fetch(tile);
         const TileRows rows = rows_of_tile(a.rows, tile_rows, tile);
-        multiply_rows<W, tile_rows>(rows.last - rows.first,
-                                    packed + tile * TileFloatsKernel(a.inputs) + first * tile_stride, weights,
-                                    stride, last - first, a.out + rows.first, o, end - o, first > 0);
+        multiply_rows<W, tile_rows>(
+            rows.last - rows.first, packed + tile * TileFloatsKernel(a.inputs) + first * tile_stride, weights,
+            stride, last - first, ahead.share(tile), a.out + rows.first, o, end - o, first > 0);
     }
 }
 
 template <class W>
 void rows_by_panels(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
-    HWY_ALIGN float panel[sum_block * tile_outputs];
+    HWY_ALIGN float panel[sum_block * panel_outputs];
     const std::int64_t tiles = TilesKernel(a.rows), grouped = interleaved_outputs(a);
     for (std::int64_t i = 0; i < a.inputs; i += sum_block) {
         const std::int64_t last = std::min(i + sum_block, a.inputs);
-        for (std::int64_t o = begin; o < end; o += tile_outputs) {
-            const Ahead ahead(panel_after(a, {o, i}, {tile_outputs, sum_block}, begin, end), tiles);
-            const bool side_by_side = o + tile_outputs <= grouped;
+        for (std::int64_t o = begin; o < end; o += panel_outputs) {
+            const Ahead ahead(panel_after(a, {o, i}, {panel_outputs, sum_block}, begin, end), tiles);
+            const bool side_by_side = o + panel_outputs <= grouped;
             if (in_place<W> && side_by_side) {
                 all_tiles<W>(a, packed, in_group<W>(a, o, i), interleave, ahead, o, end, i, last);
                 continue;
             }
             side_by_side ? widen_panel<W>(a, o, i, last, panel) : pack_panel<W>(a, o, end, i, last, panel);
-            all_tiles<F32>(a, packed, panel, tile_outputs, ahead, o, end, i, last);
+            all_tiles<F32>(a, packed, panel, panel_outputs, ahead, o, end, i, last);
         }
     }
 }

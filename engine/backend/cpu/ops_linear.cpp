@@ -2,6 +2,7 @@
 // Products with weights in floats.
 #include "engine/backend/cpu/product_op.h"
 #include "engine/backend/cpu/quant_layout.h"
+#include "engine/backend/cpu/tile_rows.h"
 
 #include <algorithm>
 
@@ -18,9 +19,7 @@ class LinearOp final : public ProductOp {
             args.interleaved = product.weight.interleaved;
             args.in = in_rows_.data();
         }
-        const auto as_bf16 = [](const Product& product) { return product.weight.inputs_as_bf16; };
-        pairs_ = ops.front().rounding == Rounding::bits8 && std::ranges::all_of(products_, as_bf16) &&
-                 has_bf16_pairs();
+        pairs_ = ops.front().rounding == Rounding::bits8 ? kernels_in_pairs() : nullptr;
         if (products_.front().out->extent == BufferInfo::Extent::rows) {
             resolver.need_tiles(inputs());
         }
@@ -41,21 +40,35 @@ class LinearOp final : public ProductOp {
     }
 
   private:
+    // Null where a product must stay exact: nobody asked for 16 bits, even if the file has no more.
+    const PairKernels* kernels_in_pairs() const {
+        bool bf16 = true;
+        for (const Product& product : products_) {
+            const CpuWeight& weight = product.weight;
+            if (!weight.inputs_rounded || weight.type == DType::f32) {
+                return nullptr;
+            }
+            bf16 = bf16 && weight.type == DType::bf16;
+        }
+        const PairKernels* kernels = bf16 ? bf16_pairs() : nullptr;
+        return inputs() < 2 ? nullptr : kernels ? kernels : word_pairs();
+    }
+
     void pack(const StepContext& context) const {
         const LinearArgs& args = args_.front(); // all have the same rows
         float* const tiles = context.session.tiles.data();
         context.session.pool->parallel_for(
-            pairs_ ? pair_tiles(args.rows) : row_tiles(args.rows), grain_for(tile_floats(args.inputs)),
-            [&](std::int64_t begin, std::int64_t end, int) {
+            pairs_ ? tiles_of(args.rows, pair_rows) : row_tiles(args.rows),
+            grain_for(tile_floats(args.inputs)), [&](std::int64_t begin, std::int64_t end, int) {
                 for (std::int64_t tile = begin; tile < end; ++tile) {
-                    pairs_ ? pack_pairs(args, tile, tiles) : pack_tile(args, tile, tiles);
+                    pairs_ ? pairs_->pack(args, tile, tiles) : pack_tile(args, tile, tiles);
                 }
             });
     }
 
     // In portions of some milliseconds, so that a cancelled prompt stops at once.
-    static void outputs(const StepContext& context, const LinearArgs& args, bool pairs, std::int64_t begin,
-                        std::int64_t end) {
+    static void outputs(const StepContext& context, const LinearArgs& args, const PairKernels* pairs,
+                        std::int64_t begin, std::int64_t end) {
         const std::int64_t portion =
             std::max<std::int64_t>(1, (1 << 25) / (args.rows * args.inputs)) * product_unit;
         for (; begin < end; begin += portion) {
@@ -64,15 +77,15 @@ class LinearOp final : public ProductOp {
             if (args.rows == 1) {
                 linear_row(args, begin, stop);
             } else if (pairs) {
-                linear_pairs(args, context.session.tiles.data(), begin, stop);
+                pairs->linear(args, context.session.tiles.data(), begin, stop);
             } else {
                 linear_rows(args, context.session.tiles.data(), begin, stop);
             }
         }
     }
 
-    std::vector<LinearArgs> args_; // one a product
-    bool pairs_ = false;           // rows in bf16 too
+    std::vector<LinearArgs> args_;       // one a product
+    const PairKernels* pairs_ = nullptr; // rows rounded to 16 bits too
 };
 
 } // namespace

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Attention of a prompt in pairs of bf16: against sums of the rounded numbers, within what rounding may cost
-// of the reference, the same bits for any threads and captures, and only where it was asked for.
+// Attention of a prompt in pairs of whole numbers of 16 bits: within what rounding may cost of exact sums and
+// of the reference, the same bits for any threads and captures, and only where 16 bits were asked for.
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/kernels.h"
 #include "engine/backend/reference/reference_backend.h"
-#include "engine/base/half.h"
 #include "tests/backend/support_plans.h"
 
 #include <QTest>
@@ -25,13 +24,11 @@ struct Form {
     Attention::Score score = Attention::Score::dot;
 };
 
-constexpr double unit = 1.0 / 256; // of a number: the most that rounding to bf16's 8 bits moves it by
-/// Of a row of whole numbers whose squares add up to 32767^2, with room for float32's own rounding.
+/// Of a stretch of whole numbers whose squares add up to 32767^2, with room for float32's own rounding.
 constexpr double half_step = 0.51 / 32767;
-
-double as_bf16(float x) {
-    return static_cast<double>(bf16_to_f32(f32_to_bf16(x)));
-}
+/// Of the values of a position, whose largest channel is 4095.
+constexpr double half_value_step = 0.51 / 4095;
+constexpr std::int64_t stretch = 64; // positions whose weights are rounded together
 
 std::size_t at(std::int64_t i) {
     return static_cast<std::size_t>(i);
@@ -222,26 +219,58 @@ class Judge {
         return {};
     }
 
-    // Weights are rounded, then multiplied with rounded values: from the logits at hand that is all. From
-    // exact ones, weights move by a factor of e^(+-2 moved) too.
+    float value(std::int64_t h, std::int64_t j, int c) const {
+        const std::int64_t head = h * shape_.key_heads / shape_.heads;
+        return stored_values_[at((j * shape_.key_heads + head) * shape_.value_dim + c)];
+    }
+    double largest_channel(std::int64_t h, std::int64_t j) const {
+        double largest = 0;
+        for (int c = 0; c < shape_.value_dim; ++c) {
+            largest = std::max(largest, std::abs(static_cast<double>(value(h, j, c))));
+        }
+        return largest;
+    }
+
+    /// The most that rounding may move an output by: of a weight times its value's step, and of a value.
+    double rounding(std::int64_t h, int c, double sum, const std::vector<double>& weights) const {
+        double most = 0;
+        for (std::int64_t first = 0; first < keys_; first += stretch) {
+            const std::int64_t last = std::min(first + stretch, keys_);
+            double squares = 0;
+            for (std::int64_t j = first; j < last; ++j) {
+                const double weight = weights[at(j)] / sum * largest_channel(h, j);
+                squares += weight * weight;
+            }
+            const double of_weight = std::sqrt(squares) * half_step;
+            for (std::int64_t j = first; j < last; ++j) {
+                const double largest = largest_channel(h, j);
+                if (largest > 0) {
+                    most += of_weight *
+                                (std::abs(static_cast<double>(value(h, j, c))) / largest + half_value_step) +
+                            weights[at(j)] / sum * largest * half_value_step;
+                }
+            }
+        }
+        return most;
+    }
+
+    // From the logits at hand, rounding is all. From exact ones, weights move by a factor of e^(+-2 moved)
+    // too.
     std::string outputs(std::int64_t r, std::int64_t h, double sum, const std::vector<double>& weights,
                         double moved) const {
         for (int c = 0; c < shape_.value_dim; ++c) {
-            double value = 0, size = 0, largest = 0;
+            double exact = 0, largest = 0;
             for (std::int64_t j = 0; j < keys_; ++j) {
-                const std::int64_t head = h * shape_.key_heads / shape_.heads;
-                const float v = stored_values_[at((j * shape_.key_heads + head) * shape_.value_dim + c)];
-                value += weights[at(j)] / sum * as_bf16(v);
-                size += weights[at(j)] / sum * std::abs(as_bf16(v));
-                largest = std::max(largest, std::abs(static_cast<double>(v)));
+                exact += weights[at(j)] / sum * static_cast<double>(value(h, j, c));
+                largest = std::max(largest, std::abs(static_cast<double>(value(h, j, c))));
             }
             const std::size_t i = at((r * shape_.heads + h) * shape_.value_dim + c);
             const double factor = std::abs(mask_[at(h)]);
-            const double most = factor * (unit * size + 2e-5 * largest);
-            if (!(std::abs(out_[i] - mask_[at(h)] * value) <= most)) {
-                return refuse("output", position_ + r, h, out_[i], mask_[at(h)] * value, most);
+            const double most = factor * (rounding(h, c, sum, weights) + 2e-5 * largest);
+            if (!(std::abs(out_[i] - mask_[at(h)] * exact) <= most)) {
+                return refuse("output", position_ + r, h, out_[i], mask_[at(h)] * exact, most);
             }
-            const double far = factor * largest * (std::exp(2 * moved) - 1 + 2 * unit + unit * unit + 2e-5);
+            const double far = most + factor * largest * (std::exp(2 * moved) - 1);
             if (!(std::abs(out_[i] - wanted_[i]) <= far)) {
                 return refuse("output against the reference", position_ + r, h, out_[i], wanted_[i], far);
             }
@@ -268,13 +297,13 @@ const Form shapes[] = {
 
 } // namespace
 
-class TestBf16Attention : public QObject {
+class TestAttentionPairs : public QObject {
     Q_OBJECT
 
   private slots:
     void init() {
-        if (!cpu::has_attention_pairs()) {
-            QSKIP("this processor does not multiply pairs of bf16, or not faster than float32");
+        if (!cpu::word_pairs()) {
+            QSKIP("this processor does not multiply pairs of 16 bits, or not faster than float32");
         }
     }
 
@@ -339,6 +368,11 @@ class TestBf16Attention : public QObject {
         QCOMPARE(same({usual, none, false, Rounding::bits16}, exact), QString());
         QCOMPARE(same({usual, none, true, Rounding::bits16}, exact), QString());
         QVERIFY(!same({usual, none, true}, exact).isEmpty());
+        Example halves(usual, none, true);
+        for (WeightInfo& weight : halves.test.tables.weights) {
+            weight.run_as = weight.run_as ? std::optional(DType::f16) : std::nullopt;
+        }
+        QCOMPARE(same(halves, {usual, none, true}), QString());
         for (const auto score : {Attention::Score::gravity, Attention::Score::cosine,
                                  Attention::Score::negative_squared_distance}) {
             Form other = usual;
@@ -372,5 +406,5 @@ class TestBf16Attention : public QObject {
     }
 };
 
-QTEST_GUILESS_MAIN(TestBf16Attention)
-#include "test_bf16_attention.moc"
+QTEST_GUILESS_MAIN(TestAttentionPairs)
+#include "test_attention_pairs.moc"
