@@ -138,7 +138,10 @@ __attribute__((noinline)) void multiply_words(const std::uint32_t* tile, const s
     store_sums<Rows>(block, sum0, sum1, out);
 }
 
-template <int Rows = tile_rows, class... Args> void multiply_words_of(std::int64_t rows, Args... args) {
+/// Arguments go by reference: a block copied here would be read back before the stores of the tile before,
+/// and wait until all those have left.
+template <int Rows = tile_rows, class... Args>
+void multiply_words_of(std::int64_t rows, const Args&... args) {
     if constexpr (Rows > 0) {
         rows == Rows ? multiply_words<Rows>(args...) : multiply_words_of<Rows - 1>(rows, args...);
     }
