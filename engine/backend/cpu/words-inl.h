@@ -4,6 +4,7 @@
 //
 // A stretch of some hundred numbers is rounded to whole ones whose squares add up to 32,767 squared. By
 // Cauchy and Schwarz no sum of products of two stretches then leaves 32 bits, and such sums are exact.
+// Numbers beyond some 1e18, whose squares leave float32, make results that are no numbers.
 #if defined(ERGO_CPU_WORDS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef ERGO_CPU_WORDS_INL_H_
 #undef ERGO_CPU_WORDS_INL_H_
