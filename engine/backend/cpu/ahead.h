@@ -19,6 +19,9 @@ struct Pieces {
     std::int64_t count = 0, stride = 0, bytes = 0;
 };
 
+/// Steps of a tile, inputs or pairs of them, from one request for the next weights to another.
+inline constexpr std::int64_t ahead_step = 4;
+
 /// Part of one piece, asked for a few lines at a time.
 class AheadShare {
   public:

@@ -36,7 +36,6 @@ constexpr int tile_rows = 12;
 constexpr int tile_rows = 6; // of 16 registers
 #endif
 constexpr int tile_stride = (tile_rows + lanes - 1) / lanes * lanes; // floats from input to input of a tile
-constexpr std::int64_t ahead_step = 4; // inputs from one request for the next weights to another
 static_assert(sum_block % (2 * lanes) == 0 && interleave % panel_outputs == 0);
 
 // Inputs [first, last) of one row for `lanes` outputs, added in order to `sum`.

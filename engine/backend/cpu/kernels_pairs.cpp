@@ -17,7 +17,7 @@
 // clang-format on
 
 #if HWY_TARGET == HWY_AVX3 && HWY_ARCH_X86_64
-HWY_PUSH_ATTRIBUTES(HWY_TARGET_STR_AVX3 ",avx512bf16,avx512vnni")
+HWY_PUSH_ATTRIBUTES(HWY_TARGET_STR_AVX3 ",avx512bf16")
 namespace ergo::cpu::HWY_NAMESPACE::pairs {
 
 constexpr std::int64_t block_pairs = 128; // summed from zero before they join the total
@@ -218,8 +218,7 @@ HWY_POP_ATTRIBUTES
 namespace ergo::cpu {
 
 const PairKernels* bf16_pairs() {
-    if ((hwy::SupportedTargets() & HWY_AVX3) == 0 || __builtin_cpu_supports("avx512bf16") == 0 ||
-        __builtin_cpu_supports("avx512vnni") == 0) { // which whoever has the one has too
+    if ((hwy::SupportedTargets() & HWY_AVX3) == 0 || __builtin_cpu_supports("avx512bf16") == 0) {
         return nullptr;
     }
     using namespace HWY_NAMESPACE::pairs;

@@ -27,7 +27,6 @@ using V = hwy::HWY_NAMESPACE::Vec<D>;
 
 constexpr int tile_rows = 14, tile_outputs = 32; // 28 sums, 2 weights and 1 input of 32 registers
 constexpr int width = 16;                        // pairs of a vector
-constexpr std::int64_t ahead_step = 4;           // pairs from one request for the next weights to another
 
 inline std::int64_t pairs_of(std::int64_t inputs) {
     return (inputs + 1) / 2;
