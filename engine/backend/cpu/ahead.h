@@ -5,7 +5,7 @@
 // A value on the stack of the thread that multiplies.
 #pragma once
 
-#include "engine/backend/cpu/kernels.h"
+#include "engine/backend/cpu/packed_bf16.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -102,10 +102,15 @@ inline Pieces panel_after(const LinearArgs& a, PanelExtent corner, PanelExtent s
     }
     const auto element = static_cast<std::int64_t>(dtype_size(a.type));
     const auto* weight = static_cast<const std::byte*>(a.weight);
+    // A group lies in one piece; the panels of part of one share it, and the first asks.
+    const std::int64_t whole_group = corner.outputs % interleave != 0 ? 0 : 1;
+    if (a.packed) {
+        return {weight + corner.outputs / interleave * packed_group_bytes(a.inputs) +
+                    packed_offset(corner.inputs),
+                whole_group, 0, packed_block_bytes(inputs)};
+    }
     if (a.interleaved && corner.outputs < a.outputs / interleave * interleave) {
-        // A group lies in one piece; the panels of part of one share it, and the first asks.
-        const bool asked = corner.outputs % interleave != 0;
-        return {weight + (corner.outputs * a.inputs + corner.inputs * interleave) * element, asked ? 0 : 1, 0,
+        return {weight + (corner.outputs * a.inputs + corner.inputs * interleave) * element, whole_group, 0,
                 inputs * interleave * element};
     }
     return {weight + (corner.outputs * a.inputs + corner.inputs) * element,

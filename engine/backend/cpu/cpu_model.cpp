@@ -2,6 +2,7 @@
 #include "engine/backend/cpu/cpu_model.h"
 
 #include "engine/backend/cpu/kernels.h"
+#include "engine/backend/cpu/packed_bf16.h"
 #include "engine/backend/cpu/quant_layout.h"
 #include "engine/base/error.h"
 #include "engine/base/mapping_guard.h"
@@ -44,14 +45,8 @@ DType copy_weight(const WeightInfo& weight, std::byte* to, const CancelToken& ca
     return type;
 }
 
-/// A copied matrix that products read, as far as one can tell from its shape: a convolution's filters are
-/// narrower, and tables that the model worked out itself are read row by row. A wrong guess costs time, never
-/// a result.
-bool is_product_matrix(const WeightInfo& weight) {
-    const Shape& shape = weight.tensor.shape();
-    return shape.size() == 2 && shape[0] >= interleave && shape[1] >= 16 && !weight.tensor.is_made() &&
-           !weight.whole_numbers();
-}
+// Beyond that reading them one by one takes as long as the bytes that packing saves.
+constexpr std::size_t most_exceptions = 128; // 1 of so many weights
 
 template <class T> void read_column(const std::byte* data, std::int64_t count, T* out) {
     const auto* from = reinterpret_cast<const T*>(data);
@@ -60,9 +55,53 @@ template <class T> void read_column(const std::byte* data, std::int64_t count, T
     }
 }
 
+/// Packs the rows of a matrix that come in pieces.
+class GroupPacker {
+  public:
+    GroupPacker(std::int64_t inputs, std::byte* to, std::vector<std::uint32_t>& exceptions)
+        : inputs_(inputs), to_(to), exceptions_(exceptions),
+          group_(static_cast<std::size_t>(interleave * inputs)) {}
+
+    void add(std::span<const std::uint16_t> halves) {
+        while (!halves.empty()) {
+            const std::size_t count = std::min(halves.size(), group_.size() - filled_);
+            std::copy_n(halves.begin(), count, group_.begin() + static_cast<std::ptrdiff_t>(filled_));
+            filled_ += count;
+            halves = halves.subspan(count);
+            if (filled_ == group_.size()) {
+                finish();
+            }
+        }
+    }
+    /// What has come since the last whole group.
+    void finish() {
+        if (filled_ > 0) {
+            pack_group(reinterpret_cast<const std::byte*>(group_.data()),
+                       static_cast<std::int64_t>(filled_) / inputs_, inputs_, to_, exceptions_);
+            to_ += packed_group_bytes(inputs_);
+            filled_ = 0;
+        }
+    }
+
+  private:
+    std::int64_t inputs_;
+    std::byte* to_;
+    std::vector<std::uint32_t>& exceptions_;
+    std::vector<std::uint16_t> group_; // [interleave, inputs]
+    std::size_t filled_ = 0;
+};
+
 } // namespace
 
+std::uint64_t CpuWeight::bytes() const {
+    return packed ? static_cast<std::uint64_t>(packed_bytes(rows, columns)) : run_bytes(type, rows, columns);
+}
+
 void CpuWeight::read_row(std::int64_t row, float* out) const {
+    if (packed) {
+        read_packed_row(data, exceptions, row, columns, out);
+        return;
+    }
     if (is_in_strips(type)) {
         unpack_row(data, type, row, {out, static_cast<std::size_t>(columns)});
         return;
@@ -120,17 +159,21 @@ CpuModel::CpuModel(std::shared_ptr<const Tables> tables, std::uint64_t copy_limi
         weights_[i].data = weights_[original].data;
         weights_[i].type = weights_[original].type;
         weights_[i].interleaved = weights_[original].interleaved;
+        weights_[i].packed = weights_[original].packed;
+        weights_[i].exceptions = weights_[original].exceptions;
     }
     if (progress) {
         progress(1, 1, "weights");
     }
 }
 
-/// Part of the copying: a whole weight, or strips [begin, end) of one in whole numbers.
+/// Part of the copying: a whole weight, strips [begin, end) of one in whole numbers, or groups of a packed
+/// one.
 struct CpuModel::Piece {
     std::size_t weight = 0;
     std::int64_t begin = 0, end = 0;
     std::uint64_t bytes = 0;
+    std::vector<std::uint32_t> exceptions{}; ///< of its groups
 };
 
 std::vector<CpuModel::Piece> CpuModel::pieces() const {
@@ -141,27 +184,71 @@ std::vector<CpuModel::Piece> CpuModel::pieces() const {
         if (!place.copied) {
             continue;
         }
-        if (!is_in_strips(weight.type)) {
+        if (!is_in_strips(weight.type) && !place.packed) {
             pieces.push_back({i, 0, 0, place.bytes});
             continue;
         }
-        const std::int64_t strips = strips_of(weight.rows);
+        // What has to be converted first comes in one stream.
+        const bool whole = place.packed && tables_->weights[i].tensor.dtype() != DType::bf16;
+        const std::int64_t units = place.packed ? packed_groups(weight.rows) : strips_of(weight.rows);
+        const std::int64_t outputs = place.packed ? interleave : strip_outputs;
         const std::int64_t step =
-            std::max<std::int64_t>(1, piece / (strip_outputs * std::max<std::int64_t>(1, weight.columns)));
-        for (std::int64_t s = 0; s < strips; s += step) {
-            const std::int64_t end = std::min(s + step, strips);
+            whole ? units
+                  : std::max<std::int64_t>(1, piece / (outputs * std::max<std::int64_t>(1, weight.columns)));
+        for (std::int64_t u = 0; u < units; u += step) {
+            const std::int64_t end = std::min(u + step, units);
             pieces.push_back(
-                {i, s, end,
-                 static_cast<std::uint64_t>((end - s) * strip_bytes(weight.type, weight.columns))});
+                {i, u, end,
+                 place.bytes / static_cast<std::uint64_t>(units) * static_cast<std::uint64_t>(end - u)});
         }
     }
     return pieces;
 }
 
-void CpuModel::copy_piece(const Piece& piece, const CancelToken& cancel) {
+/// Gives the pages of rows [begin, end) of a tensor back.
+static void release_rows(const Tensor& tensor, std::int64_t rows, std::int64_t begin, std::int64_t end) {
+    const auto bytes = tensor.bytes(); // row after row
+    const std::size_t row = bytes.size() / static_cast<std::size_t>(std::max<std::int64_t>(1, rows));
+    const auto at = [&](std::int64_t r) { return static_cast<std::size_t>(std::min(rows, r)) * row; };
+    release_pages(bytes.subspan(at(begin), at(end) - at(begin)));
+}
+
+void CpuModel::pack_piece(Piece& piece, const CancelToken& cancel) {
+    const WeightInfo& info = tables_->weights[piece.weight];
+    const CpuWeight& weight = weights_[piece.weight];
+    std::byte* const to = place_of(piece.weight);
+    if (info.tensor.dtype() != DType::bf16) {
+        GroupPacker packer(weight.columns, to, piece.exceptions);
+        give_as_halves(info.tensor, info.run_as, [&](std::int64_t, std::span<const std::uint16_t> halves) {
+            cancel.check();
+            packer.add(halves);
+        });
+        packer.finish();
+        release_pages(info.tensor.bytes());
+        return;
+    }
+    for (std::int64_t g = piece.begin; g < piece.end; ++g) {
+        cancel.check();
+        const std::int64_t first = g * interleave;
+        pack_group(info.tensor.bytes().data() + first * weight.columns * std::int64_t{sizeof(std::uint16_t)},
+                   std::min(interleave, weight.rows - first), weight.columns,
+                   to + g * packed_group_bytes(weight.columns), piece.exceptions);
+    }
+    release_rows(info.tensor, weight.rows, piece.begin * interleave, piece.end * interleave);
+}
+
+std::byte* CpuModel::place_of(std::size_t index) const {
+    return copies_.data() + layout_.places[index].offset;
+}
+
+void CpuModel::copy_piece(Piece& piece, const CancelToken& cancel) {
     const WeightInfo& info = tables_->weights[piece.weight];
     CpuWeight& weight = weights_[piece.weight];
-    std::byte* const to = copies_.data() + layout_.places[piece.weight].offset;
+    std::byte* const to = place_of(piece.weight);
+    if (layout_.places[piece.weight].packed) {
+        pack_piece(piece, cancel);
+        return;
+    }
     if (!is_in_strips(weight.type)) {
         weight.type = copy_weight(info, to, cancel);
         release_pages(info.tensor.bytes());
@@ -179,16 +266,52 @@ void CpuModel::copy_piece(const Piece& piece, const CancelToken& cancel) {
             throw Error(error.kind(), error.message(), where);
         }
     }
-    const auto numbers = info.tensor.bytes(); // row after row
-    const auto rows = static_cast<std::size_t>(std::max<std::int64_t>(1, weight.rows));
-    const auto row_at = [&](std::int64_t strip) {
-        return std::min(rows, static_cast<std::size_t>(strip * strip_outputs)) * (numbers.size() / rows);
-    };
-    release_pages(numbers.subspan(row_at(piece.begin), row_at(piece.end) - row_at(piece.begin)));
+    release_rows(info.tensor, weight.rows, piece.begin * strip_outputs, piece.end * strip_outputs);
+}
+
+/// Of each packed weight one list, in order of its groups.
+void CpuModel::collect_exceptions(std::span<const Piece> pieces, const CancelToken& cancel) {
+    for (const Piece& piece : pieces) {
+        if (!layout_.places[piece.weight].packed) {
+            continue;
+        }
+        CpuWeight& weight = weights_[piece.weight];
+        std::vector<std::uint32_t>& list = exceptions_[piece.weight];
+        for (std::int64_t g = piece.begin; g < piece.end && !list.empty(); ++g) {
+            move_exceptions(place_of(piece.weight) + g * packed_group_bytes(weight.columns), weight.columns,
+                            static_cast<std::uint32_t>(list.size()));
+        }
+        list.insert(list.end(), piece.exceptions.begin(), piece.exceptions.end());
+        weight.packed = true;
+    }
+    for (auto each = exceptions_.begin(); each != exceptions_.end();) {
+        CpuWeight& weight = weights_[each->first];
+        if (each->second.size() > static_cast<std::size_t>(weight.rows * weight.columns) / most_exceptions) {
+            keep_unpacked(each->first, cancel);
+            each = exceptions_.erase(each);
+        } else {
+            weight.exceptions = each->second.data();
+            ++each;
+        }
+    }
+}
+
+/// A weight whose numbers are too different to be packed gets as much memory as others have.
+void CpuModel::keep_unpacked(std::size_t index, const CancelToken& cancel) {
+    CpuWeight& weight = weights_[index];
+    WeightLayout::Place& place = layout_.places[index];
+    copies_.give_back(place.offset, place.bytes);
+    weight.packed = place.packed = false;
+    layout_.used += weight.bytes() - place.bytes;
+    place.bytes = weight.bytes();
+    LazyMemory& memory = unpacked_[index] = LazyMemory(place.bytes, "the weights");
+    memory.prefer_large_pages();
+    weight.type = copy_weight(tables_->weights[index], memory.data(), cancel);
+    release_pages(tables_->weights[index].tensor.bytes());
 }
 
 void CpuModel::copy_weights(const Progress& progress, const CancelToken& cancel, ThreadPool& pool) {
-    const std::vector<Piece> all = pieces();
+    std::vector<Piece> all = pieces();
     std::atomic<std::uint64_t> done{0};
     const auto copy = [&](std::int64_t begin, std::int64_t end, int worker) {
         for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
@@ -201,8 +324,10 @@ void CpuModel::copy_weights(const Progress& progress, const CancelToken& cancel,
         }
     };
     pool.parallel_for(static_cast<std::int64_t>(all.size()), 1, copy);
+    collect_exceptions(all, cancel);
     for (const Piece& each : all) {
-        weights_[each.weight].data = copies_.data() + layout_.places[each.weight].offset;
+        const auto apart = unpacked_.find(each.weight);
+        weights_[each.weight].data = apart == unpacked_.end() ? place_of(each.weight) : apart->second.data();
     }
 }
 
@@ -219,10 +344,12 @@ bool CpuModel::has_another_shape(std::size_t index) const {
 void CpuModel::interleave_matrices(const CancelToken& cancel, ThreadPool& pool) {
     for (std::size_t i = 0; i < weights_.size(); ++i) {
         CpuWeight& weight = weights_[i];
-        if (!layout_.places[i].copied || !is_product_matrix(tables_->weights[i]) || has_another_shape(i)) {
+        if (!layout_.places[i].copied || weight.packed || !is_product_matrix(tables_->weights[i]) ||
+            has_another_shape(i)) {
             continue;
         }
-        std::byte* const data = copies_.data() + layout_.places[i].offset;
+        const auto apart = unpacked_.find(i);
+        std::byte* const data = apart == unpacked_.end() ? place_of(i) : apart->second.data();
         pool.parallel_for(weight.rows / interleave, 8, [&](std::int64_t begin, std::int64_t end, int) {
             cancel.check();
             interleave_groups(weight.type, weight.columns, begin, end, data);
@@ -234,6 +361,12 @@ void CpuModel::interleave_matrices(const CancelToken& cancel, ThreadPool& pool) 
 MemoryNeed CpuModel::taken() const {
     MemoryNeed taken;
     taken.weights = copies_.bytes() + made_bytes(*tables_, layout_);
+    for (const auto& [index, list] : exceptions_) {
+        taken.weights += list.size() * sizeof(std::uint32_t);
+    }
+    for (const auto& [index, memory] : unpacked_) {
+        taken.weights += memory.bytes();
+    }
     taken.in_place = layout_.in_place;
     const std::lock_guard lock(mutex_);
     for (const auto& [index, wide] : widened_) {

@@ -14,19 +14,22 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <span>
 
 namespace ergo::cpu {
 
 /// A weight as the kernels read it: f32, bf16 or f16, aligned to its element, or whole numbers in
-/// strips (is_in_strips), aligned to 64.
+/// strips (is_in_strips) or packed bf16, aligned to 64.
 struct CpuWeight {
     const std::byte* data = nullptr;
     DType type = DType::f32;
     std::int64_t rows = 1, columns = 0; ///< columns: the last axis
     /// Somebody asked for 16 bits, not only the file: inputs of a product may be rounded to as many.
     bool inputs_rounded = false;
-    bool interleaved = false; ///< rows lie side by side, as products like them (kernels.h)
-    std::uint64_t bytes() const { return run_bytes(type, rows, columns); }
+    bool interleaved = false;                  ///< rows lie side by side, as products like them (kernels.h)
+    bool packed = false;                       ///< side by side and in fewer bytes (packed_bf16.h)
+    const std::uint32_t* exceptions = nullptr; ///< of a packed matrix
+    std::uint64_t bytes() const;
     std::uint64_t row_bytes() const {
         return bytes() / static_cast<std::uint64_t>(std::max<std::int64_t>(rows, 1));
     }
@@ -56,7 +59,11 @@ class CpuModel {
     CpuWeight describe(const WeightInfo& info) const;
     struct Piece;
     std::vector<Piece> pieces() const;
-    void copy_piece(const Piece& piece, const CancelToken& cancel);
+    void copy_piece(Piece& piece, const CancelToken& cancel);
+    void pack_piece(Piece& piece, const CancelToken& cancel);
+    void collect_exceptions(std::span<const Piece> pieces, const CancelToken& cancel);
+    void keep_unpacked(std::size_t index, const CancelToken& cancel);
+    std::byte* place_of(std::size_t index) const;
     bool has_another_shape(std::size_t index) const;
     void interleave_matrices(const CancelToken& cancel, ThreadPool& pool);
     void copy_weights(const Progress& progress, const CancelToken& cancel, ThreadPool& pool);
@@ -65,6 +72,9 @@ class CpuModel {
     WeightLayout layout_;
     std::vector<CpuWeight> weights_;
     LazyMemory copies_;
+    std::map<std::size_t, std::vector<std::uint32_t>> exceptions_; // of packed weights
+    std::map<std::size_t, LazyMemory>
+        unpacked_; // copies that were to be packed, but have too many exceptions
     mutable std::mutex mutex_;
     mutable std::map<std::int32_t, std::vector<float>> widened_;
 };

@@ -3,6 +3,7 @@
 
 #include "engine/backend/cpu/kernels.h"
 #include "engine/backend/cpu/kernels_quant.h"
+#include "engine/backend/cpu/packed_bf16.h"
 #include "engine/tensor/grouped.h"
 #include "engine/tensor/super_blocks.h"
 
@@ -38,10 +39,25 @@ bool must_copy(const WeightInfo& weight) {
     return reinterpret_cast<std::uintptr_t>(weight.tensor.bytes().data()) % dtype_size(type) != 0;
 }
 
-std::uint64_t bytes_as_run(const WeightInfo& weight) {
+std::int64_t columns_of(const WeightInfo& weight) {
     const Shape& shape = weight.tensor.shape();
-    const std::int64_t columns = shape.empty() ? 1 : shape.back();
+    return shape.empty() ? 1 : shape.back();
+}
+
+std::uint64_t bytes_as_run(const WeightInfo& weight) {
+    const std::int64_t columns = columns_of(weight);
     return run_bytes(run_type(weight), columns > 0 ? weight.tensor.size() / columns : 0, columns);
+}
+
+std::uint64_t bytes_packed(const WeightInfo& weight) {
+    const Shape& shape = weight.tensor.shape();
+    return static_cast<std::uint64_t>(packed_bytes(shape[0], shape[1]));
+}
+/// Whether a copy may be packed and is smaller for it, which one of few outputs is not. What becomes bf16 only
+/// because f16 has no room for it is not known yet.
+bool may_be_packed(const WeightInfo& weight) {
+    return run_type(weight) == DType::bf16 && is_product_matrix(weight) &&
+           can_be_packed(weight.tensor.shape()[1]) && bytes_packed(weight) < bytes_as_run(weight);
 }
 
 std::uint64_t blocks_of(std::int64_t capacity) {
@@ -86,28 +102,51 @@ std::uint64_t run_bytes(DType type, std::int64_t rows, std::int64_t columns) {
                               : static_cast<std::uint64_t>(rows * columns) * dtype_size(type);
 }
 
+bool is_product_matrix(const WeightInfo& weight) {
+    const Shape& shape = weight.tensor.shape();
+    return shape.size() == 2 && shape[0] >= interleave && shape[1] >= 16 && !weight.tensor.is_made() &&
+           !weight.whole_numbers();
+}
+
+namespace {
+
+/// Weights that share memory find each other; what is packed must have one shape.
+void find_originals(const Tables& tables, std::vector<WeightLayout::Place>& places) {
+    std::map<Source, std::size_t> first; // tied weights are one tensor under two names
+    for (std::size_t i = 0; i < tables.weights.size(); ++i) {
+        const WeightInfo& weight = tables.weights[i];
+        WeightLayout::Place& place = places.emplace_back();
+        place.original = first.emplace(source_of(weight), i).first->second;
+        place.bytes = bytes_as_run(weight);
+        place.packed = may_be_packed(weight);
+        WeightLayout::Place& original = places[place.original];
+        original.packed = original.packed && place.packed &&
+                          columns_of(weight) == columns_of(tables.weights[place.original]);
+    }
+}
+
+} // namespace
+
 WeightLayout lay_out(const Tables& tables, std::uint64_t copy_limit) {
     WeightLayout layout;
-    std::map<Source, std::size_t> first; // tied weights are one tensor under two names
+    find_originals(tables, layout.places);
+    const auto bytes_copied = [&](std::size_t i) {
+        return layout.places[i].packed ? bytes_packed(tables.weights[i]) : layout.places[i].bytes;
+    };
     std::uint64_t all = 0;
-    for (const WeightInfo& weight : tables.weights) {
-        const std::size_t index = layout.places.size();
-        const auto [known, fresh] = first.emplace(source_of(weight), index);
-        WeightLayout::Place& place = layout.places.emplace_back();
-        place.original = known->second;
-        place.bytes = bytes_as_run(weight);
-        if (fresh) {
-            all += rounded(place.bytes);
-            layout.used += place.bytes;
-        }
+    for (std::size_t i = 0; i < layout.places.size(); ++i) {
+        all += layout.places[i].original == i ? rounded(bytes_copied(i)) : 0;
     }
     for (std::size_t i = 0; i < layout.places.size(); ++i) {
         WeightLayout::Place& place = layout.places[i];
         if (place.original != i) {
             continue;
         }
-        if (all <= copy_limit || must_copy(tables.weights[i])) {
-            place.copied = true;
+        place.copied = all <= copy_limit || must_copy(tables.weights[i]);
+        place.packed = place.packed && place.copied;
+        place.bytes = bytes_copied(i);
+        layout.used += place.bytes;
+        if (place.copied) {
             place.offset = layout.copies;
             layout.copies += rounded(place.bytes);
         } else if (!tables.weights[i].tensor.is_made()) {

@@ -56,8 +56,10 @@ struct LinearArgs {
     const void* weight = nullptr; // [outputs, inputs] of `type`, aligned to its element
     DType type = DType::f32;      // f32, bf16 or f16
     bool interleaved = false;
-    std::int64_t outputs = 0;    // of the whole matrix
-    const float* bias = nullptr; // [outputs] or null
+    bool packed = false;                       // bf16 in three quarters (packed_bf16.h), aligned to 64 bytes
+    const std::uint32_t* exceptions = nullptr; // of a packed matrix
+    std::int64_t outputs = 0;                  // of the whole matrix
+    const float* bias = nullptr;               // [outputs] or null
     Activation activation = Activation::identity;
     std::int64_t inputs = 0, rows = 0;
     const float* const* in = nullptr; // [rows]

@@ -16,6 +16,7 @@
 #include <hwy/foreach_target.h> // must come before highway.h
 #include <hwy/highway.h>
 #include "engine/backend/cpu/activation-inl.h"
+#include "engine/backend/cpu/packed-inl.h"
 #include "engine/backend/cpu/panel-inl.h"
 // clang-format on
 
@@ -127,6 +128,57 @@ template <class W> void row_of(const LinearArgs& a, std::int64_t begin, std::int
     }
 }
 
+// A block of a packed group: its sums are added to `sums`, [32 / lanes] vectors.
+void add_packed(const LinearArgs& a, std::int64_t o, std::int64_t first, V* sums) {
+    const std::int64_t inputs = std::min(packed_block, a.inputs - first);
+    const PackedBlock block = packed_block_at(a, o, first);
+#if HWY_TARGET == HWY_SCALAR
+    std::uint16_t numbers[packed_block * interleave];
+    unpack_block<Unpacked::inputs>(block, inputs, numbers);
+    for (std::int64_t i = 0; i < inputs; ++i) {
+        for (std::int64_t j = 0; j < interleave; ++j) {
+            sums[j] = hn::MulAdd(Bf16::load(D(), numbers + i * interleave + j),
+                                 hn::Set(D(), a.in[0][first + i]), sums[j]);
+        }
+    }
+#else
+    add_block(block, a.in[0] + first, inputs / packed_quad, sums);
+#endif
+}
+
+void row_of_packed(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
+    static_assert(packed_block == sum_block);
+    constexpr int vectors = interleave / lanes;
+    const D d;
+    for (std::int64_t o = begin; o < end; o += interleave) {
+        V total[vectors], sum[vectors];
+#pragma GCC unroll 32
+        for (int v = 0; v < vectors; ++v) {
+            total[v] = hn::Zero(d);
+        }
+        for (std::int64_t first = 0; first < a.inputs; first += packed_block) {
+#pragma GCC unroll 32
+            for (int v = 0; v < vectors; ++v) {
+                sum[v] = hn::Zero(d);
+            }
+            add_packed(a, o, first, sum);
+#pragma GCC unroll 32
+            for (int v = 0; v < vectors; ++v) {
+                total[v] = first == 0 ? sum[v] : hn::Add(total[v], sum[v]);
+            }
+        }
+        HWY_ALIGN float last[interleave];
+        float* const out = o + interleave <= end ? a.out[0] + o : last;
+#pragma GCC unroll 32
+        for (int v = 0; v < vectors; ++v) {
+            hn::StoreU(total[v], d, out + v * lanes);
+        }
+        if (out == last) {
+            std::copy(last, last + (end - o), a.out[0] + o);
+        }
+    }
+}
+
 // Bias and activation of outputs [begin, end).
 void finish(const LinearArgs& a, float* out, std::int64_t begin, std::int64_t end) {
     if (a.bias) {
@@ -140,7 +192,7 @@ void finish(const LinearArgs& a, float* out, std::int64_t begin, std::int64_t en
 void RowKernel(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
     switch (a.type) {
     case DType::bf16:
-        row_of<Bf16>(a, begin, end);
+        a.packed ? row_of_packed(a, begin, end) : row_of<Bf16>(a, begin, end);
         break;
     case DType::f16:
         row_of<F16>(a, begin, end);
@@ -253,11 +305,10 @@ const typename W::Stored* in_group(const LinearArgs& a, std::int64_t o, std::int
 }
 
 template <class W>
-HWY_NOINLINE void widen_panel(const LinearArgs& a, std::int64_t o, std::int64_t first, std::int64_t last,
+HWY_NOINLINE void widen_panel(const typename W::Stored* HWY_RESTRICT w, std::int64_t inputs,
                               float* HWY_RESTRICT panel) {
     const D d;
-    const auto* HWY_RESTRICT w = in_group<W>(a, o, first);
-    for (std::int64_t i = first; i < last; ++i, w += interleave, panel += panel_outputs) {
+    for (std::int64_t i = 0; i < inputs; ++i, w += interleave, panel += panel_outputs) {
 #pragma GCC unroll 2
         for (int v = 0; v < panel_vectors; ++v) {
             hn::Store(W::load(d, w + v * lanes), d, panel + v * lanes);
@@ -283,21 +334,49 @@ void all_tiles(const LinearArgs& a, const float* packed, const typename W::Store
     }
 }
 
+// The same with weights that lie side by side.
+template <class W>
+void all_tiles_of_group(const LinearArgs& a, const float* packed, const typename W::Stored* weights,
+                        const Ahead& ahead, std::int64_t o, std::int64_t end, std::int64_t first,
+                        std::int64_t last) {
+    if constexpr (in_place<W>) {
+        all_tiles<W>(a, packed, weights, interleave, ahead, o, end, first, last);
+    } else {
+        HWY_ALIGN float panel[sum_block * panel_outputs];
+        widen_panel<W>(weights, last - first, panel);
+        all_tiles<F32>(a, packed, panel, panel_outputs, ahead, o, end, first, last);
+    }
+}
+
 template <class W>
 void rows_by_panels(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
-    HWY_ALIGN float panel[sum_block * panel_outputs];
     const std::int64_t tiles = TilesKernel(a.rows), grouped = interleaved_outputs(a);
     for (std::int64_t i = 0; i < a.inputs; i += sum_block) {
         const std::int64_t last = std::min(i + sum_block, a.inputs);
         for (std::int64_t o = begin; o < end; o += panel_outputs) {
             const Ahead ahead(panel_after(a, {o, i}, {panel_outputs, sum_block}, begin, end), tiles);
-            const bool side_by_side = o + panel_outputs <= grouped;
-            if (in_place<W> && side_by_side) {
-                all_tiles<W>(a, packed, in_group<W>(a, o, i), interleave, ahead, o, end, i, last);
+            if (o + panel_outputs <= grouped) {
+                all_tiles_of_group<W>(a, packed, in_group<W>(a, o, i), ahead, o, end, i, last);
                 continue;
             }
-            side_by_side ? widen_panel<W>(a, o, i, last, panel) : pack_panel<W>(a, o, end, i, last, panel);
+            HWY_ALIGN float panel[sum_block * panel_outputs];
+            pack_panel<W>(a, o, end, i, last, panel);
             all_tiles<F32>(a, packed, panel, panel_outputs, ahead, o, end, i, last);
+        }
+    }
+}
+
+void rows_by_packed(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
+    HWY_ALIGN std::uint16_t numbers[packed_block * interleave];
+    const std::int64_t tiles = TilesKernel(a.rows);
+    for (std::int64_t i = 0; i < a.inputs; i += packed_block) {
+        const std::int64_t last = std::min(i + packed_block, a.inputs);
+        for (std::int64_t o = begin; o < end; o += panel_outputs) {
+            if (o % interleave == 0) {
+                unpack_block<Unpacked::inputs>(packed_block_at(a, o, i), last - i, numbers);
+            }
+            const Ahead ahead(panel_after(a, {o, i}, {panel_outputs, packed_block}, begin, end), tiles);
+            all_tiles_of_group<Bf16>(a, packed, numbers + o % interleave, ahead, o, end, i, last);
         }
     }
 }
@@ -311,7 +390,7 @@ void FinishKernel(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
 void RowsKernel(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
     switch (a.type) {
     case DType::bf16:
-        rows_by_panels<Bf16>(a, packed, begin, end);
+        a.packed ? rows_by_packed(a, packed, begin, end) : rows_by_panels<Bf16>(a, packed, begin, end);
         break;
     case DType::f16:
         rows_by_panels<F16>(a, packed, begin, end);

@@ -13,6 +13,7 @@
 // clang-format off
 #include <hwy/foreach_target.h> // must come before highway.h
 #include <hwy/highway.h>
+#include "engine/backend/cpu/packed-inl.h"
 #include "engine/backend/cpu/pair_tile-inl.h"
 // clang-format on
 
@@ -199,7 +200,11 @@ void linear_bf16(const LinearArgs& a, const float* packed, std::int64_t begin, s
             const Block block{o, end - o, first > 0};
             const Ahead ahead(panel_after(a, {o, 2 * first}, {tile_outputs, 2 * block_pairs}, begin, end),
                               tiles);
-            if (o + tile_outputs <= grouped) {
+            if (a.packed) {
+                unpack_block<Unpacked::pairs>(packed_block_at(a, o, 2 * first), 2 * whole,
+                                              reinterpret_cast<std::uint16_t*>(panel));
+                all_tiles<Panel>(a, packed, panel, ahead, first, inputs, block);
+            } else if (o + tile_outputs <= grouped) {
                 const auto* weights =
                     static_cast<const std::uint16_t*>(a.weight) + (o * a.inputs + 2 * first * interleave);
                 all_tiles<Group>(a, packed, weights, ahead, first, inputs, block);

@@ -13,6 +13,7 @@
 // clang-format off
 #include <hwy/foreach_target.h> // must come before highway.h
 #include <hwy/highway.h>
+#include "engine/backend/cpu/packed-inl.h"
 #include "engine/backend/cpu/panel-inl.h"
 #include "engine/backend/cpu/words-inl.h"
 // clang-format on
@@ -99,6 +100,12 @@ void fill_panel(const LinearArgs& a, std::int64_t o, std::int64_t end, std::int6
     if (a.interleaved && o + tile_outputs <= a.outputs / interleave * interleave) {
         const auto* weights = static_cast<const typename W::Stored*>(a.weight);
         fill<W>(weights + (o * a.inputs + first * interleave), inputs, panel);
+        return;
+    }
+    if (a.packed) {
+        alignas(64) std::uint16_t unpacked[block_inputs * tile_outputs];
+        unpack_block<Unpacked::inputs>(packed_block_at(a, o, first), inputs, unpacked);
+        fill<Bf16>(unpacked, inputs, panel);
         return;
     }
     alignas(64) float turned[block_inputs * tile_outputs];

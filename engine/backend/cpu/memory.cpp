@@ -4,6 +4,7 @@
 #include "engine/base/error.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <string>
 
@@ -37,6 +38,14 @@ void LazyMemory::prefer_large_pages() const {
         madvise(data_, bytes_, MADV_HUGEPAGE);
     }
 #endif
+}
+
+void LazyMemory::give_back(std::uint64_t offset, std::uint64_t bytes) const {
+    const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    const std::uint64_t first = (offset + page - 1) / page * page, last = (offset + bytes) / page * page;
+    if (first < last) {
+        madvise(data() + first, last - first, MADV_DONTNEED);
+    }
 }
 
 } // namespace ergo::cpu

@@ -31,6 +31,8 @@ class LazyMemory {
 
     /// Asks for large pages, which make long reads faster. Harmless where there are none.
     void prefer_large_pages() const;
+    /// Whole pages among `bytes` bytes from `offset` on cost nothing again and are zero when next read.
+    void give_back(std::uint64_t offset, std::uint64_t bytes) const;
 
   private:
     void* data_ = nullptr;

@@ -17,6 +17,8 @@ class LinearOp final : public ProductOp {
             LinearArgs& args = args_.emplace_back(described<LinearArgs>(product));
             args.type = product.weight.type;
             args.interleaved = product.weight.interleaved;
+            args.packed = product.weight.packed;
+            args.exceptions = product.weight.exceptions;
             args.in = in_rows_.data();
         }
         pairs_ = ops.front().rounding == Rounding::bits8 ? kernels_in_pairs() : nullptr;

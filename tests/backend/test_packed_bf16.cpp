@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Matrices in bf16 kept in three quarters of their bytes: every bit comes back, and products are those of the
+// unpacked matrix to the bit, on every instruction set of this machine.
+#include "engine/backend/cpu/cpu_backend.h"
+#include "engine/backend/cpu/cpu_model.h"
+#include "engine/backend/cpu/packed_bf16.h"
+#include "engine/base/half.h"
+#include "tests/backend/support_plans.h"
+
+#include <QtTest>
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <random>
+
+using namespace ergo;
+
+namespace {
+
+using Halves = std::vector<std::uint16_t>;
+
+template <class Body> void on_all_targets(const Body& body) {
+    for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
+        hwy::SetSupportedTargetsForTest(target);
+        hwy::GetChosenTarget().Update(target);
+        body();
+        hwy::SetSupportedTargetsForTest(0);
+        hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    }
+}
+
+enum class Numbers {
+    normal,  // as weights are
+    outlier, // the same, one of 256 a million times as large
+    sparse,  // the same, every other one a zero of either sign
+    wide,    // exponents all over the range of floats
+    all      // every pattern of bits there is: infinities, denormals, what is no number
+};
+const char* const names[] = {"normal", "outlier", "sparse", "wide", "all"};
+constexpr std::array kinds{Numbers::normal, Numbers::outlier, Numbers::sparse, Numbers::wide, Numbers::all};
+
+Halves halves_of(Numbers kind, std::int64_t count, unsigned seed = 1) {
+    std::mt19937 random(seed);
+    std::normal_distribution<float> normal(0, 0.02f);
+    std::uniform_real_distribution<float> exponent(-100, 100);
+    Halves halves(static_cast<std::size_t>(count));
+    for (std::size_t i = 0; i < halves.size(); ++i) {
+        float number = normal(random);
+        if (kind == Numbers::outlier && i % 256 == 77) {
+            number *= 1e6f;
+        } else if (kind == Numbers::sparse && i % 2 == 0) {
+            number = std::copysign(0.0f, number);
+        } else if (kind == Numbers::wide) {
+            number = std::copysign(std::exp2(exponent(random)), number);
+        }
+        halves[i] = kind == Numbers::all ? static_cast<std::uint16_t>(i * 40503 + seed) : f32_to_bf16(number);
+    }
+    return halves;
+}
+
+/// A packed matrix with what it needs to be read.
+struct Packed {
+    Packed(const Halves& halves, std::int64_t outputs, std::int64_t inputs, bool misaligned = false)
+        : memory(static_cast<std::size_t>(cpu::packed_bytes(outputs, inputs)) / sizeof(float)) {
+        std::vector<std::byte> rows(halves.size() * 2 + 1);
+        std::byte* const from = rows.data() + (misaligned ? 1 : 0);
+        std::memcpy(from, halves.data(), halves.size() * 2);
+        for (std::int64_t o = 0; o < outputs; o += cpu::interleave) {
+            cpu::pack_group(from + o * inputs * 2, std::min(cpu::interleave, outputs - o), inputs,
+                            data() + o / cpu::interleave * cpu::packed_group_bytes(inputs), exceptions);
+        }
+    }
+    std::byte* data() { return reinterpret_cast<std::byte*>(memory.data()); }
+
+    cpu::AlignedFloats memory;
+    std::vector<std::uint32_t> exceptions;
+};
+
+/// A product of random rows, with weights as they are told.
+struct Product {
+    Product(std::int64_t rows, std::int64_t inputs, std::int64_t outputs)
+        : in(static_cast<std::size_t>(rows * inputs)), out(static_cast<std::size_t>(rows * outputs)) {
+        std::mt19937 random(7);
+        std::generate(in.begin(), in.end(),
+                      [&] { return std::uniform_real_distribution<float>(-1, 1)(random); });
+        for (std::int64_t r = 0; r < rows; ++r) {
+            ins.push_back(in.data() + r * inputs);
+            outs.push_back(out.data() + r * outputs);
+        }
+        args.type = DType::bf16;
+        args.inputs = inputs;
+        args.outputs = outputs;
+        args.rows = rows;
+        args.in = ins.data();
+        args.out = outs.data();
+    }
+
+    /// In pieces of `step` outputs, as threads share them; by `pairs` where there are any.
+    std::vector<float> run(std::int64_t step, const cpu::PairKernels* pairs = nullptr) {
+        std::fill(out.begin(), out.end(), NAN);
+        const std::int64_t tiles =
+            pairs ? (args.rows + cpu::pair_rows - 1) / cpu::pair_rows : cpu::row_tiles(args.rows);
+        cpu::AlignedFloats packed(static_cast<std::size_t>(
+            tiles * (pairs ? pairs->tile_floats(args.inputs) : cpu::tile_floats(args.inputs))));
+        for (std::int64_t tile = 0; tile < tiles; ++tile) {
+            pairs ? pairs->pack(args, tile, packed.data()) : cpu::pack_tile(args, tile, packed.data());
+        }
+        for (std::int64_t o = 0; o < args.outputs; o += step) {
+            const std::int64_t end = std::min(o + step, args.outputs);
+            if (pairs) {
+                pairs->linear(args, packed.data(), o, end);
+            } else if (args.rows == 1) {
+                cpu::linear_row(args, o, end);
+            } else {
+                cpu::linear_rows(args, packed.data(), o, end);
+            }
+        }
+        return out;
+    }
+
+    std::vector<float> in, out;
+    std::vector<const float*> ins;
+    std::vector<float*> outs;
+    cpu::LinearArgs args;
+};
+
+/// Products with a matrix as it is stored and packed, to the bit.
+void compare(const Halves& halves, std::int64_t rows, std::int64_t inputs, std::int64_t outputs,
+             const cpu::PairKernels* pairs) {
+    Packed packed(halves, outputs, inputs);
+    Product product(rows, inputs, outputs);
+    product.args.weight = halves.data();
+    const std::vector<float> expected = product.run(outputs, pairs);
+    product.args.weight = packed.data();
+    product.args.packed = true;
+    product.args.exceptions = packed.exceptions.data();
+    SAME_BITS(expected, product.run(outputs, pairs));
+    SAME_BITS(expected, product.run(cpu::interleave, pairs));
+}
+
+WeightId add_halves(Tables& tables, Shape shape, const std::shared_ptr<Halves>& halves) {
+    return tables.add_weight(
+        "some", Tensor(DType::bf16, std::move(shape), std::as_bytes(std::span(*halves)), halves));
+}
+
+} // namespace
+
+class TestPackedBf16 : public QObject {
+    Q_OBJECT
+
+  private slots:
+    void every_bit_comes_back();
+    void weights_have_few_exceptions();
+    void products_are_the_same_data() { shapes(); }
+    void products_are_the_same();
+    void products_in_pairs_are_the_same_data() { shapes(); }
+    void products_in_pairs_are_the_same();
+    void a_model_packs_what_it_copies();
+    void a_model_packs_what_becomes_bf16();
+    void what_has_another_shape_too_stays();
+    void numbers_too_different_stay();
+
+  private:
+    static void shapes() {
+        QTest::addColumn<qlonglong>("inputs");
+        QTest::addColumn<qlonglong>("outputs");
+        for (const qlonglong inputs : {4, 8, 252, 256, 260, 772}) {
+            for (const qlonglong outputs : {1, 31, 32, 33, 77}) {
+                QTest::addRow("%lld x %lld", inputs, outputs) << inputs << outputs;
+            }
+        }
+    }
+};
+
+void TestPackedBf16::every_bit_comes_back() {
+    for (const Numbers kind : kinds) {
+        for (const std::int64_t inputs : {4, 8, 36, 252, 256, 260, 512, 772}) {
+            for (const std::int64_t outputs : {1, 31, 32, 33, 70}) {
+                const Halves halves = halves_of(kind, outputs * inputs);
+                std::vector<std::byte> first; // what the first instruction set packs
+                on_all_targets([&] {
+                    Packed packed(halves, outputs, inputs, outputs % 2 != 0);
+                    std::vector<float> row(static_cast<std::size_t>(inputs));
+                    for (std::int64_t o = 0; o < outputs; ++o) {
+                        cpu::read_packed_row(packed.data(), packed.exceptions.data(), o, inputs, row.data());
+                        for (std::int64_t i = 0; i < inputs; ++i) {
+                            QCOMPARE(std::bit_cast<std::uint32_t>(row[static_cast<std::size_t>(i)]) >> 16,
+                                     std::uint32_t{halves[static_cast<std::size_t>(o * inputs + i)]});
+                        }
+                    }
+                    std::vector<std::byte> all(packed.data(),
+                                               packed.data() + cpu::packed_bytes(outputs, inputs));
+                    const auto list = std::as_bytes(std::span(packed.exceptions));
+                    all.insert(all.end(), list.begin(), list.end());
+                    first = first.empty() ? all : first;
+                    QVERIFY(all == first);
+                });
+            }
+        }
+    }
+}
+
+void TestPackedBf16::weights_have_few_exceptions() {
+    constexpr std::int64_t outputs = 96, inputs = 1024;
+    const auto one_of = [&](Numbers kind) {
+        const Packed packed(halves_of(kind, outputs * inputs), outputs, inputs);
+        return double(outputs * inputs) / double(packed.exceptions.size());
+    };
+    QVERIFY(one_of(Numbers::normal) > 1000);
+    QVERIFY(one_of(Numbers::sparse) > 1000);
+    QVERIFY(one_of(Numbers::outlier) > 200); // of which one in 256 is meant to be
+    QVERIFY(one_of(Numbers::wide) < 2);
+}
+
+void TestPackedBf16::products_are_the_same() {
+    QFETCH(qlonglong, inputs);
+    QFETCH(qlonglong, outputs);
+    on_all_targets([&] {
+        for (const Numbers kind : {Numbers::normal, Numbers::outlier, Numbers::sparse, Numbers::wide}) {
+            for (const std::int64_t rows : {1, 2, 15, 29}) {
+                compare(halves_of(kind, outputs * inputs), rows, inputs, outputs, nullptr);
+            }
+        }
+    });
+}
+
+void TestPackedBf16::products_in_pairs_are_the_same() {
+    QFETCH(qlonglong, inputs);
+    QFETCH(qlonglong, outputs);
+    if (!cpu::bf16_pairs() && !cpu::word_pairs()) {
+        QSKIP("this processor does not multiply in pairs, or not faster than float32");
+    }
+    for (const cpu::PairKernels* pairs : {cpu::bf16_pairs(), cpu::word_pairs()}) {
+        for (const Numbers kind : {Numbers::normal, Numbers::outlier, Numbers::sparse}) {
+            for (const std::int64_t rows : {2, 15, 29}) {
+                if (pairs) {
+                    compare(halves_of(kind, outputs * inputs), rows, inputs, outputs, pairs);
+                }
+            }
+        }
+    }
+}
+
+void TestPackedBf16::a_model_packs_what_it_copies() {
+    constexpr std::int64_t outputs = 3000, inputs = 516; // several pieces
+    const auto halves = std::make_shared<Halves>(halves_of(Numbers::normal, outputs * inputs));
+    Tables tables;
+    const WeightId matrix = add_halves(tables, {outputs, inputs}, halves);
+    const WeightId tied = add_halves(tables, {outputs, inputs}, halves);
+    const WeightId odd =
+        add_halves(tables, {100, 50}, std::make_shared<Halves>(halves_of(Numbers::normal, 5000)));
+    const auto shared = std::make_shared<const Tables>(tables);
+    for (const int threads : {1, 3}) {
+        ThreadPool pool(threads);
+        const cpu::CpuModel model(shared, 1u << 30, {}, {}, &pool);
+        const cpu::CpuWeight& weight = model.weight(matrix);
+        QVERIFY(weight.packed);
+        QVERIFY(!model.weight(odd).packed && model.weight(odd).interleaved); // 50 is no multiple of 4
+        QCOMPARE(model.weight(tied).data, weight.data);
+        QCOMPARE(model.weight(tied).exceptions, weight.exceptions);
+        QCOMPARE(weight.bytes(), std::uint64_t(cpu::packed_bytes(outputs, inputs)));
+        QVERIFY(double(weight.bytes()) < 0.77 * double(halves->size() * 2));
+        QCOMPARE(model.weight_bytes(), weight.bytes() + 10000);
+        SAME_BITS(tables.weights[0].tensor.to_floats(), std::span(model.floats(matrix), halves->size()));
+        const std::uint64_t announced = cpu::need(tables, 1u << 30, threads, 16, {}).weights;
+        const std::uint64_t taken = model.taken().weights - halves->size() * sizeof(float); // floats() above
+        QVERIFY(taken >= announced && double(taken) < 1.01 * double(announced));
+    }
+    const cpu::CpuModel mapped(shared, 1000, {}, {}); // more than may be copied
+    QVERIFY(!mapped.weight(matrix).packed);
+    QCOMPARE(static_cast<const void*>(mapped.weight(matrix).data), static_cast<const void*>(halves->data()));
+}
+
+void TestPackedBf16::a_model_packs_what_becomes_bf16() {
+    test::Case random;
+    for (const std::int64_t outputs : {32, 120, 3000}) {
+        Tables tables;
+        const auto numbers = std::make_shared<std::vector<float>>(random.numbers(outputs * 264));
+        const WeightId id = tables.add_weight(
+            "some", Tensor(DType::f32, {outputs, 264}, std::as_bytes(std::span(*numbers)), numbers));
+        tables.weights.back().run_as = DType::bf16;
+        const cpu::CpuModel model(std::make_shared<const Tables>(tables), 1u << 30, {}, {});
+        QVERIFY(model.weight(id).packed && model.weight(id).inputs_rounded);
+        std::vector<float> expected;
+        for (const float number : *numbers) {
+            expected.push_back(bf16_to_f32(f32_to_bf16(number)));
+        }
+        SAME_BITS(expected, std::span(model.floats(id), expected.size()));
+    }
+}
+
+void TestPackedBf16::what_has_another_shape_too_stays() {
+    const auto halves = std::make_shared<Halves>(halves_of(Numbers::normal, 64 * 64));
+    Tables tables;
+    const WeightId one = add_halves(tables, {64, 64}, halves), other = add_halves(tables, {128, 32}, halves);
+    const cpu::CpuModel model(std::make_shared<const Tables>(tables), 1u << 30, {}, {});
+    for (const WeightId id : {one, other}) {
+        QVERIFY(!model.weight(id).packed);
+        SAME_BITS(tables.weights[0].tensor.to_floats(), std::span(model.floats(id), halves->size()));
+    }
+}
+
+void TestPackedBf16::numbers_too_different_stay() {
+    constexpr std::int64_t outputs = 3000, inputs = 256;
+    const auto wide = std::make_shared<Halves>(halves_of(Numbers::wide, outputs * inputs));
+    const auto normal = std::make_shared<Halves>(halves_of(Numbers::normal, outputs * inputs));
+    Tables tables;
+    const WeightId before = add_halves(tables, {outputs, inputs}, normal);
+    const WeightId stays = add_halves(tables, {outputs, inputs}, wide);
+    const WeightId tied = add_halves(tables, {outputs, inputs}, wide);
+    const cpu::CpuModel model(std::make_shared<const Tables>(tables), 1u << 30, {}, {});
+    QVERIFY(model.weight(before).packed);
+    for (const WeightId id : {stays, tied}) {
+        QVERIFY(!model.weight(id).packed && model.weight(id).interleaved);
+        QCOMPARE(model.weight(id).data, model.weight(stays).data);
+        QCOMPARE(model.weight(id).bytes(), wide->size() * 2);
+        SAME_BITS(tables.weights[1].tensor.to_floats(), std::span(model.floats(id), wide->size()));
+    }
+    QCOMPARE(model.weight_bytes(), model.weight(before).bytes() + wide->size() * 2);
+    SAME_BITS(tables.weights[0].tensor.to_floats(), std::span(model.floats(before), normal->size()));
+}
+
+QTEST_GUILESS_MAIN(TestPackedBf16)
+#include "test_packed_bf16.moc"
