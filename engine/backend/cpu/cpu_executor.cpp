@@ -212,18 +212,7 @@ CpuExecutor::CpuExecutor(std::shared_ptr<const CpuModel> model, std::shared_ptr<
         session_.params.back().root.resize(info.values.size());
         set_param(ParamId{static_cast<std::int32_t>(session_.params.size()) - 1}, info.values);
     }
-    std::uint64_t bytes = 0;
-    for (const StateInfo& info : model_->tables().states) {
-        bytes += state_bytes(info, capacity);
-    }
-    session_.state_memory = LazyMemory(bytes, "the session's state");
-    session_.state_memory.prefer_large_pages();
-    std::byte* data = session_.state_memory.data();
-    for (const StateInfo& info : model_->tables().states) {
-        session_.states.push_back({data, info.width, layout_of(info), info.stored, info.heads.count,
-                                   session_.row_floats(), stride_of(info)});
-        data += state_bytes(info, capacity);
-    }
+    session_.states = StateMemory(model_->tables().states, capacity);
     const std::uint64_t row = row_bytes(model_->tables(), capacity);
     for (int worker = 0; worker < pool_->threads(); ++worker) {
         session_.scratch.push_back({LazyMemory(row, "scratch"), LazyMemory(row, "scratch"), {}, {}});
@@ -257,6 +246,7 @@ void CpuExecutor::run(Program& prepared, const StepState& step, const CancelToke
         throw Error(ErrorKind::usage, "the program was prepared by another executor.");
     }
     validate_step(*program.plan, model_->tables(), step, session_.capacity);
+    session_.states.hold(step.position + step.rows(), step.position);
     program.rows = step.rows();
     StepContext context{session_, step, cancel, step.position + step.rows(), {}};
     size_captures(program, program.rows, context.keys);
@@ -310,7 +300,7 @@ std::vector<float> CpuExecutor::param(ParamId id) const {
 
 MemoryNeed CpuExecutor::taken() const {
     MemoryNeed taken;
-    taken.cache = session_.state_memory.bytes();
+    taken.cache = session_.states.bytes();
     for (const WorkerScratch& scratch : session_.scratch) {
         taken.scratch += scratch.logits.bytes() + scratch.scores.bytes() + scratch.row.size() * sizeof(float);
         taken.scratch += scratch.pairs.bytes();
@@ -330,7 +320,8 @@ void CpuExecutor::check_length(std::int64_t length) const {
 
 std::vector<float> CpuExecutor::read_state(StateId id, std::int64_t length) {
     check_length(length);
-    const CpuState& state = session_.states.at(size_of(id.index));
+    session_.states.hold(length, length);
+    const CpuState& state = session_.states.at(id);
     std::vector<float> rows(size_of(length * state.width));
     for (std::int64_t t = 0; t < length; ++t) {
         state.read(t, rows.data() + t * state.width);
@@ -340,7 +331,7 @@ std::vector<float> CpuExecutor::read_state(StateId id, std::int64_t length) {
 
 StateSnapshot CpuExecutor::export_state(std::int64_t length) {
     StateSnapshot snapshot{length, {}};
-    for (std::size_t s = 0; s < session_.states.size(); ++s) {
+    for (std::size_t s = 0; s < session_.states.all().size(); ++s) {
         snapshot.states.push_back(read_state(StateId{static_cast<std::int32_t>(s)}, length));
     }
     return snapshot;
@@ -348,20 +339,21 @@ StateSnapshot CpuExecutor::export_state(std::int64_t length) {
 
 void CpuExecutor::import_state(const StateSnapshot& snapshot) {
     check_length(snapshot.length);
-    bool fits = snapshot.states.size() == session_.states.size();
-    for (std::size_t s = 0; fits && s < session_.states.size(); ++s) {
-        fits = snapshot.states[s].size() == size_of(snapshot.length * session_.states[s].width);
+    bool fits = snapshot.states.size() == session_.states.all().size();
+    for (std::size_t s = 0; fits && s < session_.states.all().size(); ++s) {
+        fits = snapshot.states[s].size() == size_of(snapshot.length * session_.states.all()[s].width);
     }
     if (!fits) {
         throw Error(ErrorKind::usage, "the snapshot does not fit this model's states.");
     }
-    for (std::size_t s = 0; s < session_.states.size(); ++s) {
+    session_.states.hold(snapshot.length, 0);
+    for (std::size_t s = 0; s < session_.states.all().size(); ++s) {
         write_state(s, snapshot.states[s]);
     }
 }
 
 void CpuExecutor::write_state(std::size_t index, std::span<const float> rows) {
-    const CpuState& state = session_.states[index];
+    const CpuState& state = session_.states.all()[index];
     const auto length = static_cast<std::int64_t>(rows.size()) / state.width;
     for (std::int64_t t = 0; t < length; ++t) {
         state.write(t, rows.data() + t * state.width);

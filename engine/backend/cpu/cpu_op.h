@@ -5,52 +5,13 @@
 
 #include "engine/backend/cpu/cpu_model.h"
 #include "engine/backend/cpu/kernels.h"
+#include "engine/backend/cpu/state_memory.h"
 
 #include <memory>
 #include <span>
 #include <vector>
 
 namespace ergo::cpu {
-
-/// A state (kernels.h says how each layout lies).
-struct CpuState {
-    std::byte* data = nullptr; ///< in the session's state_memory
-    std::int64_t width = 0;
-    StateLayout layout = StateLayout::blocks;
-    DType type = DType::f32;
-    std::int64_t heads = 1, positions = 0; ///< as laid out; positions are a multiple of state_block
-    std::int64_t stride = 0;               ///< bytes: stride_of
-
-    std::int64_t dim() const { return width / heads; }
-    /// Position 0 of channel c, the first of a head where the state is rounded.
-    std::byte* channel(std::int64_t c) const {
-        const std::int64_t head = c / dim(), in_head = c % dim() * std::int64_t{sizeof(float)};
-        switch (layout) {
-        case StateLayout::rows:
-            return data + head * positions * stride + in_head;
-        case StateLayout::side_by_side:
-            return data + head / side * positions * stride + in_head * side +
-                   head % side * std::int64_t{sizeof(float)};
-        case StateLayout::blocks:
-            break;
-        }
-        return data + head * (positions / state_block) * stride + in_head * state_block;
-    }
-    /// Where position t of a state in floats begins.
-    float* at(std::int64_t t, std::int64_t c) const {
-        std::byte* from = channel(c);
-        from += layout == StateLayout::blocks
-                    ? t / state_block * stride + t % state_block * std::int64_t{sizeof(float)}
-                    : t * stride;
-        return reinterpret_cast<float*>(from);
-    }
-    /// Floats from position to position: within a block, or of all.
-    std::int64_t step() const {
-        return layout == StateLayout::blocks ? 1 : stride / std::int64_t{sizeof(float)};
-    }
-    void write(std::int64_t t, const float* row) const; // [width]
-    void read(std::int64_t t, float* row) const;
-};
 
 /// A parameter with the root of its positive part.
 struct CpuParam {
@@ -71,8 +32,7 @@ struct CpuSession {
     ThreadPool* pool = nullptr;
     std::int64_t capacity = 0;
     std::vector<CpuParam> params;
-    LazyMemory state_memory; ///< of all states, in large pages: a token reads all of it
-    std::vector<CpuState> states;
+    StateMemory states;
     std::vector<WorkerScratch> scratch; ///< one a thread
     AlignedFloats rounded_rows;         ///< of the product at hand, where its weight is in whole numbers
     AlignedFloats tiles;                ///< rows of the product at hand, laid out for its kernel
@@ -87,9 +47,7 @@ struct CpuSession {
     const CpuParam* param(ParamId id) const {
         return id ? &params.at(static_cast<std::size_t>(id.index)) : nullptr;
     }
-    const CpuState* state(StateId id) const {
-        return id ? &states.at(static_cast<std::size_t>(id.index)) : nullptr;
-    }
+    const CpuState* state(StateId id) const { return id ? &states.at(id) : nullptr; }
 };
 
 struct CpuBuffer {

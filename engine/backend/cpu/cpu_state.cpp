@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A position of a state written and read, whatever its layout and type.
-#include "engine/backend/cpu/cpu_op.h"
+#include "engine/backend/cpu/state_memory.h"
 #include "engine/base/half.h"
 
 #include <algorithm>

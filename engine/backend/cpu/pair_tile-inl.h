@@ -53,6 +53,19 @@ struct Block {
 /// sum0, sum1: [Rows] vectors of outputs.
 template <int Rows>
 HWY_INLINE void store_sums(const Block& block, __m512* sum0, __m512* sum1, float* const* out) {
+    if (block.outputs >= tile_outputs) {
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r) {
+            float* to = out[r] + block.output;
+            if (block.add) {
+                sum0[r] = _mm512_add_ps(_mm512_loadu_ps(to), sum0[r]);
+                sum1[r] = _mm512_add_ps(_mm512_loadu_ps(to + width), sum1[r]);
+            }
+            _mm512_storeu_ps(to, sum0[r]);
+            _mm512_storeu_ps(to + width, sum1[r]);
+        }
+        return;
+    }
     const __mmask16 mask0 = first_lanes(block.outputs), mask1 = first_lanes(block.outputs - width);
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
