@@ -3,11 +3,11 @@
 """Ergosphere beside other engines on one machine, in turns, so that a drift of its speed meets all alike.
 
     tests/bench/side_by_side.py build/release/ergo MODEL --peer NAME=LLAMA_BENCH:MODEL.gguf [--peer …]
-                                [--dtype f16] [--rounds 3] [--threads 2] [--under COMMAND]
+                                [--dtype f16] [--cache bf16] [--rounds 3] [--threads 2] [--under COMMAND]
 
 Each peer is a `llama-bench`, of llama.cpp or of a fork that kept its options, with a model of the same shape and
 bytes a weight; `PEER_OPTIONS` after a second colon are added to its own, as in ik=…:m.gguf:-rtr 1. The same GGUF will do
-for all when ergo opens it too:
+for all when ergo opens it too. Peers keep keys and values in 16-bit floats unless told otherwise, ergo in f32 without --cache:
 
     ergo synth --config SHAPE.json --as gguf --dtype q8_0 --out DIR
 
@@ -30,6 +30,7 @@ class Ergo:
         self.command = [options.ergo, "bench", options.model, "-t", str(options.threads), "--backend", "cpu",
                         "--repetitions", "2", "--json"]
         self.command += ["--dtype", options.dtype] if options.dtype else []
+        self.command += ["--cache", options.cache] if options.cache else []
         self.prompt_tokens, self.generated = options.prompt, options.generate
 
     def prompt(self, run):
@@ -82,6 +83,7 @@ def main():
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--generate", type=int, default=128)
     parser.add_argument("--dtype", default="")
+    parser.add_argument("--cache", help="what ergo keeps keys and values in")
     parser.add_argument("--under", default="")
     options = parser.parse_args()
     engines = [Ergo(options)] + [LlamaBench(text, options) for text in options.peer]

@@ -331,23 +331,13 @@ void CpuModel::copy_weights(const Progress& progress, const CancelToken& cancel,
     }
 }
 
-// Whether a weight's memory also serves one that is cut into rows differently.
-bool CpuModel::has_another_shape(std::size_t index) const {
-    for (std::size_t i = index + 1; i < weights_.size(); ++i) {
-        if (layout_.places[i].original == index && weights_[i].columns != weights_[index].columns) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void CpuModel::interleave_matrices(const CancelToken& cancel, ThreadPool& pool) {
     for (std::size_t i = 0; i < weights_.size(); ++i) {
-        CpuWeight& weight = weights_[i];
-        if (!layout_.places[i].copied || weight.packed || !is_product_matrix(tables_->weights[i]) ||
-            has_another_shape(i)) {
+        const WeightLayout::Place& place = layout_.places[i];
+        if (place.original != i || !place.interleaved || place.packed) {
             continue;
         }
+        CpuWeight& weight = weights_[i];
         const auto apart = unpacked_.find(i);
         std::byte* const data = apart == unpacked_.end() ? place_of(i) : apart->second.data();
         pool.parallel_for(weight.rows / interleave, 8, [&](std::int64_t begin, std::int64_t end, int) {

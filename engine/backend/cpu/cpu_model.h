@@ -64,7 +64,6 @@ class CpuModel {
     void collect_exceptions(std::span<const Piece> pieces, const CancelToken& cancel);
     void keep_unpacked(std::size_t index, const CancelToken& cancel);
     std::byte* place_of(std::size_t index) const;
-    bool has_another_shape(std::size_t index) const;
     void interleave_matrices(const CancelToken& cancel, ThreadPool& pool);
     void copy_weights(const Progress& progress, const CancelToken& cancel, ThreadPool& pool);
 

@@ -53,11 +53,19 @@ std::uint64_t bytes_packed(const WeightInfo& weight) {
     const Shape& shape = weight.tensor.shape();
     return static_cast<std::uint64_t>(packed_bytes(shape[0], shape[1]));
 }
-/// Whether a copy may be packed and is smaller for it, which one of few outputs is not. What becomes bf16 only
-/// because f16 has no room for it is not known yet.
+/// A matrix that products read, as far as one can tell from its shape: a convolution's filters are narrower,
+/// and tables that the model worked out itself are read row by row. A wrong guess costs time, never a result.
+bool is_product_matrix(const WeightInfo& weight) {
+    const Shape& shape = weight.tensor.shape();
+    return shape.size() == 2 && shape[0] >= interleave && shape[1] >= 16 && !weight.tensor.is_made() &&
+           !weight.whole_numbers();
+}
+
+/// Whether an interleaved copy may be packed and is smaller for it, which one of few outputs is not. What
+/// becomes bf16 only because f16 has no room for it is not known yet.
 bool may_be_packed(const WeightInfo& weight) {
-    return run_type(weight) == DType::bf16 && is_product_matrix(weight) &&
-           can_be_packed(weight.tensor.shape()[1]) && bytes_packed(weight) < bytes_as_run(weight);
+    return run_type(weight) == DType::bf16 && can_be_packed(columns_of(weight)) &&
+           bytes_packed(weight) < bytes_as_run(weight);
 }
 
 std::uint64_t blocks_of(std::int64_t capacity) {
@@ -102,15 +110,9 @@ std::uint64_t run_bytes(DType type, std::int64_t rows, std::int64_t columns) {
                               : static_cast<std::uint64_t>(rows * columns) * dtype_size(type);
 }
 
-bool is_product_matrix(const WeightInfo& weight) {
-    const Shape& shape = weight.tensor.shape();
-    return shape.size() == 2 && shape[0] >= interleave && shape[1] >= 16 && !weight.tensor.is_made() &&
-           !weight.whole_numbers();
-}
-
 namespace {
 
-/// Weights that share memory find each other; what is packed must have one shape.
+/// Weights that share memory find each other; rows lie side by side only where all have one shape.
 void find_originals(const Tables& tables, std::vector<WeightLayout::Place>& places) {
     std::map<Source, std::size_t> first; // tied weights are one tensor under two names
     for (std::size_t i = 0; i < tables.weights.size(); ++i) {
@@ -118,10 +120,10 @@ void find_originals(const Tables& tables, std::vector<WeightLayout::Place>& plac
         WeightLayout::Place& place = places.emplace_back();
         place.original = first.emplace(source_of(weight), i).first->second;
         place.bytes = bytes_as_run(weight);
-        place.packed = may_be_packed(weight);
+        place.interleaved = is_product_matrix(weight);
         WeightLayout::Place& original = places[place.original];
-        original.packed = original.packed && place.packed &&
-                          columns_of(weight) == columns_of(tables.weights[place.original]);
+        original.interleaved =
+            original.interleaved && columns_of(weight) == columns_of(tables.weights[place.original]);
     }
 }
 
@@ -130,6 +132,9 @@ void find_originals(const Tables& tables, std::vector<WeightLayout::Place>& plac
 WeightLayout lay_out(const Tables& tables, std::uint64_t copy_limit) {
     WeightLayout layout;
     find_originals(tables, layout.places);
+    for (std::size_t i = 0; i < layout.places.size(); ++i) {
+        layout.places[i].packed = layout.places[i].interleaved && may_be_packed(tables.weights[i]);
+    }
     const auto bytes_copied = [&](std::size_t i) {
         return layout.places[i].packed ? bytes_packed(tables.weights[i]) : layout.places[i].bytes;
     };
@@ -143,6 +148,7 @@ WeightLayout lay_out(const Tables& tables, std::uint64_t copy_limit) {
             continue;
         }
         place.copied = all <= copy_limit || must_copy(tables.weights[i]);
+        place.interleaved = place.interleaved && place.copied;
         place.packed = place.packed && place.copied;
         place.bytes = bytes_copied(i);
         layout.used += place.bytes;

@@ -21,16 +21,13 @@ DType held_as(DType stored);
 /// Bytes of a weight of `rows` outputs and `columns` inputs as it is run in `type`.
 std::uint64_t run_bytes(DType type, std::int64_t rows, std::int64_t columns);
 
-/// A matrix that products read, as far as one can tell from its shape: a convolution's filters are narrower,
-/// and tables that the model worked out itself are read row by row. A wrong guess costs time, never a result.
-bool is_product_matrix(const WeightInfo& weight);
-
 /// Where each weight goes.
 struct WeightLayout {
     struct Place {
         std::size_t original =
             0;               ///< weights that are one tensor in the same type share the first one's memory
         bool copied = false; ///< else it is read where it lies
+        bool interleaved = false; ///< a copy whose rows lie side by side (kernels.h), packed or not
         bool packed =
             false; ///< a copy of bf16 in three quarters of its bytes, but for exceptions (packed_bf16.h)
         std::uint64_t offset = 0; ///< of a copy, in the memory for copies
