@@ -68,10 +68,7 @@ struct Packed {
         std::vector<std::byte> rows(halves.size() * 2 + 1);
         std::byte* const from = rows.data() + (misaligned ? 1 : 0);
         std::memcpy(from, halves.data(), halves.size() * 2);
-        for (std::int64_t o = 0; o < outputs; o += cpu::interleave) {
-            cpu::pack_group(from + o * inputs * 2, std::min(cpu::interleave, outputs - o), inputs,
-                            data() + o / cpu::interleave * cpu::packed_group_bytes(inputs), exceptions);
-        }
+        cpu::pack_groups(from, outputs, inputs, 0, cpu::packed_groups(outputs), data(), exceptions);
     }
     std::byte* data() { return reinterpret_cast<std::byte*>(memory.data()); }
 

@@ -2,11 +2,14 @@
 // Matrix products of the CPU backend in the shapes of its models, one thread, with the plain loop beside
 // them. Items are operations: items_per_second is FLOP/s. Rows of 1 are decoding steps; their bytes are
 // weights.
-#include "engine/backend/cpu/kernels.h"
+#include "engine/backend/cpu/memory.h"
+#include "engine/backend/cpu/packed_bf16.h"
 #include "engine/base/half.h"
 
 #include <benchmark/benchmark.h>
 
+#include <random>
+#include <span>
 #include <vector>
 
 using namespace ergo;
@@ -53,20 +56,47 @@ void count(benchmark::State& state, DType type) {
                             static_cast<std::int64_t>(dtype_size(type)));
 }
 
+void multiply(Product& product) {
+    if (product.args.rows == 1) {
+        cpu::linear_row(product.args, 0, product.args.outputs);
+    } else {
+        for (std::int64_t tile = 0; tile < cpu::row_tiles(product.args.rows); ++tile) {
+            cpu::pack_tile(product.args, tile, product.aligned_tiles());
+        }
+        cpu::linear_rows(product.args, product.aligned_tiles(), 0, product.args.outputs);
+    }
+    benchmark::ClobberMemory();
+}
+
 void vectors(benchmark::State& state, DType type) {
     Product product(type, state.range(0), state.range(1), state.range(2));
     for ([[maybe_unused]] auto _ : state) {
-        if (product.args.rows == 1) {
-            cpu::linear_row(product.args, 0, state.range(2));
-        } else {
-            for (std::int64_t tile = 0; tile < cpu::row_tiles(product.args.rows); ++tile) {
-                cpu::pack_tile(product.args, tile, product.aligned_tiles());
-            }
-            cpu::linear_rows(product.args, product.aligned_tiles(), 0, state.range(2));
-        }
-        benchmark::ClobberMemory();
+        multiply(product);
     }
     count(state, type);
+}
+
+// bf16 in three quarters of its bytes, with the exceptions of normal numbers; bytes are those of bf16 as
+// stored.
+void packed(benchmark::State& state) {
+    const std::int64_t inputs = state.range(1), outputs = state.range(2);
+    Product product(DType::bf16, state.range(0), inputs, outputs);
+    std::mt19937 random(1);
+    std::normal_distribution<float> normal(0, 0.02f);
+    for (std::uint16_t& weight : product.stored) {
+        weight = f32_to_bf16(normal(random));
+    }
+    cpu::AlignedFloats memory(static_cast<std::size_t>(cpu::packed_bytes(outputs, inputs)) / sizeof(float));
+    std::vector<std::uint32_t> exceptions;
+    cpu::pack_groups(std::as_bytes(std::span(product.stored)).data(), outputs, inputs, 0,
+                     cpu::packed_groups(outputs), reinterpret_cast<std::byte*>(memory.data()), exceptions);
+    product.args.weight = memory.data();
+    product.args.packed = true;
+    product.args.exceptions = exceptions.data();
+    for ([[maybe_unused]] auto _ : state) {
+        multiply(product);
+    }
+    count(state, DType::bf16);
 }
 
 // What the reference backend does.
@@ -100,6 +130,7 @@ void shapes(benchmark::internal::Benchmark* each) {
 BENCHMARK_CAPTURE(vectors, f32, DType::f32)->Apply(shapes);
 BENCHMARK_CAPTURE(vectors, f16, DType::f16)->Apply(shapes);
 BENCHMARK_CAPTURE(vectors, bf16, DType::bf16)->Apply(shapes);
+BENCHMARK(packed)->Apply(shapes);
 BENCHMARK_CAPTURE(plain, f32, DType::f32)->Args({1, 512, 512})->Args({64, 512, 512});
 
 } // namespace

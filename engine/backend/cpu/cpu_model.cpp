@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <functional>
 
 namespace ergo::cpu {
 
@@ -55,12 +56,12 @@ template <class T> void read_column(const std::byte* data, std::int64_t count, T
     }
 }
 
-/// Packs the rows of a matrix that come in pieces.
-class GroupPacker {
+/// Rows of a matrix that come in pieces, given to `use` in groups: [count, inputs] of them.
+class RowGroups {
   public:
-    GroupPacker(std::int64_t inputs, std::byte* to, std::vector<std::uint32_t>& exceptions)
-        : inputs_(inputs), to_(to), exceptions_(exceptions),
-          group_(static_cast<std::size_t>(interleave * inputs)) {}
+    using Use = std::function<void(const std::byte* rows, std::int64_t count)>;
+    RowGroups(std::int64_t inputs, Use use)
+        : inputs_(inputs), use_(std::move(use)), group_(static_cast<std::size_t>(interleave * inputs)) {}
 
     void add(std::span<const std::uint16_t> halves) {
         while (!halves.empty()) {
@@ -76,17 +77,14 @@ class GroupPacker {
     /// What has come since the last whole group.
     void finish() {
         if (filled_ > 0) {
-            pack_group(reinterpret_cast<const std::byte*>(group_.data()),
-                       static_cast<std::int64_t>(filled_) / inputs_, inputs_, to_, exceptions_);
-            to_ += packed_group_bytes(inputs_);
+            use_(std::as_bytes(std::span(group_)).data(), static_cast<std::int64_t>(filled_) / inputs_);
             filled_ = 0;
         }
     }
 
   private:
     std::int64_t inputs_;
-    std::byte* to_;
-    std::vector<std::uint32_t>& exceptions_;
+    Use use_;
     std::vector<std::uint16_t> group_; // [interleave, inputs]
     std::size_t filled_ = 0;
 };
@@ -213,26 +211,39 @@ static void release_rows(const Tensor& tensor, std::int64_t rows, std::int64_t b
     release_pages(bytes.subspan(at(begin), at(end) - at(begin)));
 }
 
+bool CpuModel::has_too_many_exceptions(std::size_t index) const {
+    const CpuWeight& weight = weights_[index];
+    return packing_.at(index).count >
+           static_cast<std::size_t>(weight.rows * weight.columns) / most_exceptions;
+}
+
 void CpuModel::pack_piece(Piece& piece, const CancelToken& cancel) {
     const WeightInfo& info = tables_->weights[piece.weight];
     const CpuWeight& weight = weights_[piece.weight];
-    std::byte* const to = place_of(piece.weight);
+    Packing& packing = packing_.at(piece.weight);
+    std::int64_t group = piece.begin;
+    const auto pack = [&](const std::byte* rows, std::int64_t count) {
+        cancel.check();
+        if (!has_too_many_exceptions(piece.weight)) { // else a list that nobody wants would grow
+            const std::size_t before = piece.exceptions.size();
+            pack_group(rows, count, weight.columns,
+                       place_of(piece.weight) + group * packed_group_bytes(weight.columns), piece.exceptions);
+            packing.count += piece.exceptions.size() - before;
+        }
+        ++group;
+    };
     if (info.tensor.dtype() != DType::bf16) {
-        GroupPacker packer(weight.columns, to, piece.exceptions);
-        give_as_halves(info.tensor, info.run_as, [&](std::int64_t, std::span<const std::uint16_t> halves) {
-            cancel.check();
-            packer.add(halves);
-        });
-        packer.finish();
+        RowGroups groups(weight.columns, pack);
+        give_as_halves(info.tensor, info.run_as,
+                       [&](std::int64_t, std::span<const std::uint16_t> halves) { groups.add(halves); });
+        groups.finish();
         release_pages(info.tensor.bytes());
         return;
     }
-    for (std::int64_t g = piece.begin; g < piece.end; ++g) {
-        cancel.check();
-        const std::int64_t first = g * interleave;
-        pack_group(info.tensor.bytes().data() + first * weight.columns * std::int64_t{sizeof(std::uint16_t)},
-                   std::min(interleave, weight.rows - first), weight.columns,
-                   to + g * packed_group_bytes(weight.columns), piece.exceptions);
+    const std::int64_t row = weight.columns * std::int64_t{sizeof(std::uint16_t)}; // bytes
+    while (group < piece.end) {
+        const std::int64_t first = group * interleave;
+        pack(info.tensor.bytes().data() + first * row, std::min(interleave, weight.rows - first));
     }
     release_rows(info.tensor, weight.rows, piece.begin * interleave, piece.end * interleave);
 }
@@ -272,26 +283,23 @@ void CpuModel::copy_piece(Piece& piece, const CancelToken& cancel) {
 /// Of each packed weight one list, in order of its groups.
 void CpuModel::collect_exceptions(std::span<const Piece> pieces, const CancelToken& cancel) {
     for (const Piece& piece : pieces) {
-        if (!layout_.places[piece.weight].packed) {
+        if (!layout_.places[piece.weight].packed || has_too_many_exceptions(piece.weight)) {
             continue;
         }
         CpuWeight& weight = weights_[piece.weight];
-        std::vector<std::uint32_t>& list = exceptions_[piece.weight];
+        std::vector<std::uint32_t>& list = packing_.at(piece.weight).exceptions;
         for (std::int64_t g = piece.begin; g < piece.end && !list.empty(); ++g) {
             move_exceptions(place_of(piece.weight) + g * packed_group_bytes(weight.columns), weight.columns,
                             static_cast<std::uint32_t>(list.size()));
         }
         list.insert(list.end(), piece.exceptions.begin(), piece.exceptions.end());
-        weight.packed = true;
     }
-    for (auto each = exceptions_.begin(); each != exceptions_.end();) {
-        CpuWeight& weight = weights_[each->first];
-        if (each->second.size() > static_cast<std::size_t>(weight.rows * weight.columns) / most_exceptions) {
-            keep_unpacked(each->first, cancel);
-            each = exceptions_.erase(each);
+    for (const auto& [index, packing] : packing_) {
+        if (has_too_many_exceptions(index)) {
+            keep_unpacked(index, cancel);
         } else {
-            weight.exceptions = each->second.data();
-            ++each;
+            weights_[index].packed = true;
+            weights_[index].exceptions = packing.exceptions.data();
         }
     }
 }
@@ -301,7 +309,7 @@ void CpuModel::keep_unpacked(std::size_t index, const CancelToken& cancel) {
     CpuWeight& weight = weights_[index];
     WeightLayout::Place& place = layout_.places[index];
     copies_.give_back(place.offset, place.bytes);
-    weight.packed = place.packed = false;
+    place.packed = false;
     layout_.used += weight.bytes() - place.bytes;
     place.bytes = weight.bytes();
     LazyMemory& memory = unpacked_[index] = LazyMemory(place.bytes, "the weights");
@@ -311,6 +319,11 @@ void CpuModel::keep_unpacked(std::size_t index, const CancelToken& cancel) {
 }
 
 void CpuModel::copy_weights(const Progress& progress, const CancelToken& cancel, ThreadPool& pool) {
+    for (std::size_t i = 0; i < weights_.size(); ++i) {
+        if (layout_.places[i].original == i && layout_.places[i].packed) {
+            packing_[i];
+        }
+    }
     std::vector<Piece> all = pieces();
     std::atomic<std::uint64_t> done{0};
     const auto copy = [&](std::int64_t begin, std::int64_t end, int worker) {
@@ -351,8 +364,8 @@ void CpuModel::interleave_matrices(const CancelToken& cancel, ThreadPool& pool) 
 MemoryNeed CpuModel::taken() const {
     MemoryNeed taken;
     taken.weights = copies_.bytes() + made_bytes(*tables_, layout_);
-    for (const auto& [index, list] : exceptions_) {
-        taken.weights += list.size() * sizeof(std::uint32_t);
+    for (const auto& [index, packing] : packing_) {
+        taken.weights += packing.exceptions.size() * sizeof(std::uint32_t);
     }
     for (const auto& [index, memory] : unpacked_) {
         taken.weights += memory.bytes();

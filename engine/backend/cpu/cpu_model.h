@@ -12,6 +12,7 @@
 #include "engine/base/thread_pool.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <span>
@@ -61,6 +62,7 @@ class CpuModel {
     std::vector<Piece> pieces() const;
     void copy_piece(Piece& piece, const CancelToken& cancel);
     void pack_piece(Piece& piece, const CancelToken& cancel);
+    bool has_too_many_exceptions(std::size_t index) const;
     void collect_exceptions(std::span<const Piece> pieces, const CancelToken& cancel);
     void keep_unpacked(std::size_t index, const CancelToken& cancel);
     std::byte* place_of(std::size_t index) const;
@@ -71,7 +73,11 @@ class CpuModel {
     WeightLayout layout_;
     std::vector<CpuWeight> weights_;
     LazyMemory copies_;
-    std::map<std::size_t, std::vector<std::uint32_t>> exceptions_; // of packed weights
+    struct Packing {
+        std::vector<std::uint32_t> exceptions;
+        std::atomic<std::size_t> count{0}; ///< of exceptions met, whoever packs
+    };
+    std::map<std::size_t, Packing> packing_; // of weights that are packed, or were to be
     std::map<std::size_t, LazyMemory>
         unpacked_; // copies that were to be packed, but have too many exceptions
     mutable std::mutex mutex_;

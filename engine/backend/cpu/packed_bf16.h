@@ -94,6 +94,9 @@ void write_header(std::byte* block, std::uint8_t base, std::uint32_t first, std:
 /// exceptions to those of the groups before, from whose first on headers count. `to`: packed_group_bytes.
 void pack_group(const std::byte* rows, std::int64_t count, std::int64_t inputs, std::byte* to,
                 std::vector<std::uint32_t>& exceptions);
+/// Groups [begin, end) of a matrix in bf16, [outputs, inputs] at `rows`, each to its place in `to`.
+void pack_groups(const std::byte* rows, std::int64_t outputs, std::int64_t inputs, std::int64_t begin,
+                 std::int64_t end, std::byte* to, std::vector<std::uint32_t>& exceptions);
 /// Exceptions of a group begin that much later in a list that others were put in front of.
 void move_exceptions(std::byte* group, std::int64_t inputs, std::uint32_t by);
 
