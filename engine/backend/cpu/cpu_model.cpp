@@ -56,6 +56,14 @@ template <class T> void read_column(const std::byte* data, std::int64_t count, T
     }
 }
 
+/// Gives the pages of rows [begin, end) of a tensor back.
+void release_rows(const Tensor& tensor, std::int64_t rows, std::int64_t begin, std::int64_t end) {
+    const auto bytes = tensor.bytes(); // row after row
+    const std::size_t row = bytes.size() / static_cast<std::size_t>(std::max<std::int64_t>(1, rows));
+    const auto at = [&](std::int64_t r) { return static_cast<std::size_t>(std::min(rows, r)) * row; };
+    release_pages(bytes.subspan(at(begin), at(end) - at(begin)));
+}
+
 /// Rows of a matrix that come in pieces, given to `use` in groups: [count, inputs] of them.
 class RowGroups {
   public:
@@ -201,14 +209,6 @@ std::vector<CpuModel::Piece> CpuModel::pieces() const {
         }
     }
     return pieces;
-}
-
-/// Gives the pages of rows [begin, end) of a tensor back.
-static void release_rows(const Tensor& tensor, std::int64_t rows, std::int64_t begin, std::int64_t end) {
-    const auto bytes = tensor.bytes(); // row after row
-    const std::size_t row = bytes.size() / static_cast<std::size_t>(std::max<std::int64_t>(1, rows));
-    const auto at = [&](std::int64_t r) { return static_cast<std::size_t>(std::min(rows, r)) * row; };
-    release_pages(bytes.subspan(at(begin), at(end) - at(begin)));
 }
 
 bool CpuModel::has_too_many_exceptions(std::size_t index) const {

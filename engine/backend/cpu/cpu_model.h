@@ -77,9 +77,8 @@ class CpuModel {
         std::vector<std::uint32_t> exceptions;
         std::atomic<std::size_t> count{0}; ///< of exceptions met, whoever packs
     };
-    std::map<std::size_t, Packing> packing_; // of weights that are packed, or were to be
-    std::map<std::size_t, LazyMemory>
-        unpacked_; // copies that were to be packed, but have too many exceptions
+    std::map<std::size_t, Packing> packing_;     // of weights that are packed, or were to be
+    std::map<std::size_t, LazyMemory> unpacked_; // copies that have too many exceptions to be packed
     mutable std::mutex mutex_;
     mutable std::map<std::int32_t, std::vector<float>> widened_;
 };

@@ -24,12 +24,10 @@ std::uint64_t run_bytes(DType type, std::int64_t rows, std::int64_t columns);
 /// Where each weight goes.
 struct WeightLayout {
     struct Place {
-        std::size_t original =
-            0;               ///< weights that are one tensor in the same type share the first one's memory
-        bool copied = false; ///< else it is read where it lies
+        std::size_t original = 0; ///< weights that are one tensor in one type share the first one's memory
+        bool copied = false;      ///< else it is read where it lies
         bool interleaved = false; ///< a copy whose rows lie side by side (kernels.h), packed or not
-        bool packed =
-            false; ///< a copy of bf16 in three quarters of its bytes, but for exceptions (packed_bf16.h)
+        bool packed = false;      ///< bf16 in three quarters of its bytes, but for exceptions (packed_bf16.h)
         std::uint64_t offset = 0; ///< of a copy, in the memory for copies
         std::uint64_t bytes = 0;
     };
@@ -68,7 +66,9 @@ std::uint64_t pairs_bytes(const Attention& op, std::int64_t capacity);
 std::int64_t pair_row_floats(std::int64_t capacity);
 std::uint64_t pair_tile_bytes(const Attention& op, std::int64_t capacity);
 
-/// All of it together, for one executor on `threads` threads with these plans prepared.
+/// All of it together, for one executor on `threads` threads with these plans prepared. Without the
+/// exceptions of packed weights, of usual ones a thousandth of their bytes; one that turns out to have too
+/// many to be packed takes a third more.
 MemoryNeed need(const Tables& tables, std::uint64_t copy_limit, int threads, std::int64_t capacity,
                 std::span<const Plan* const> plans);
 
