@@ -3,8 +3,8 @@
 // unpacked matrix to the bit, on every instruction set of this machine.
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/cpu_model.h"
-#include "engine/backend/cpu/packed_bf16.h"
 #include "engine/base/half.h"
+#include "tests/backend/support_packed.h"
 #include "tests/backend/support_plans.h"
 
 #include <QtTest>
@@ -61,20 +61,13 @@ Halves halves_of(Numbers kind, std::int64_t count, unsigned seed = 1) {
     return halves;
 }
 
-/// A packed matrix with what it needs to be read.
-struct Packed {
-    Packed(const Halves& halves, std::int64_t outputs, std::int64_t inputs, bool misaligned = false)
-        : memory(static_cast<std::size_t>(cpu::packed_bytes(outputs, inputs)) / sizeof(float)) {
-        std::vector<std::byte> rows(halves.size() * 2 + 1);
-        std::byte* const from = rows.data() + (misaligned ? 1 : 0);
-        std::memcpy(from, halves.data(), halves.size() * 2);
-        cpu::pack_groups(from, outputs, inputs, 0, cpu::packed_groups(outputs), data(), exceptions);
-    }
-    std::byte* data() { return reinterpret_cast<std::byte*>(memory.data()); }
-
-    cpu::AlignedFloats memory;
-    std::vector<std::uint32_t> exceptions;
-};
+test::Packed packed_of(const Halves& halves, std::int64_t outputs, std::int64_t inputs,
+                       bool misaligned = false) {
+    std::vector<std::byte> rows(halves.size() * 2 + 1);
+    std::byte* const from = rows.data() + (misaligned ? 1 : 0);
+    std::memcpy(from, halves.data(), halves.size() * 2);
+    return {from, outputs, inputs};
+}
 
 /// A product of random rows, with weights as they are told.
 struct Product {
@@ -127,13 +120,11 @@ struct Product {
 /// Products with a matrix as it is stored and packed, to the bit.
 void compare(const Halves& halves, std::int64_t rows, std::int64_t inputs, std::int64_t outputs,
              const cpu::PairKernels* pairs) {
-    Packed packed(halves, outputs, inputs);
+    test::Packed packed = packed_of(halves, outputs, inputs);
     Product product(rows, inputs, outputs);
     product.args.weight = halves.data();
     const std::vector<float> expected = product.run(outputs, pairs);
-    product.args.weight = packed.data();
-    product.args.packed = true;
-    product.args.exceptions = packed.exceptions.data();
+    packed.give(product.args);
     SAME_BITS(expected, product.run(outputs, pairs));
     SAME_BITS(expected, product.run(cpu::interleave, pairs));
 }
@@ -179,7 +170,7 @@ void TestPackedBf16::every_bit_comes_back() {
                 const Halves halves = halves_of(kind, outputs * inputs);
                 std::vector<std::byte> first; // what the first instruction set packs
                 on_all_targets([&] {
-                    Packed packed(halves, outputs, inputs, outputs % 2 != 0);
+                    test::Packed packed = packed_of(halves, outputs, inputs, outputs % 2 != 0);
                     std::vector<float> row(static_cast<std::size_t>(inputs));
                     for (std::int64_t o = 0; o < outputs; ++o) {
                         cpu::read_packed_row(packed.data(), packed.exceptions.data(), o, inputs, row.data());
@@ -203,7 +194,7 @@ void TestPackedBf16::every_bit_comes_back() {
 void TestPackedBf16::weights_have_few_exceptions() {
     constexpr std::int64_t outputs = 96, inputs = 1024;
     const auto one_of = [&](Numbers kind) {
-        const Packed packed(halves_of(kind, outputs * inputs), outputs, inputs);
+        const test::Packed packed = packed_of(halves_of(kind, outputs * inputs), outputs, inputs);
         return double(outputs * inputs) / double(packed.exceptions.size());
     };
     QVERIFY(one_of(Numbers::normal) > 1000);

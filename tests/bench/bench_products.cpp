@@ -2,9 +2,9 @@
 // Matrix products of the CPU backend in the shapes of its models, one thread, with the plain loop beside
 // them. Items are operations: items_per_second is FLOP/s. Rows of 1 are decoding steps; their bytes are
 // weights.
-#include "engine/backend/cpu/memory.h"
-#include "engine/backend/cpu/packed_bf16.h"
+#include "engine/backend/cpu/kernels.h"
 #include "engine/base/half.h"
+#include "tests/backend/support_packed.h"
 
 #include <benchmark/benchmark.h>
 
@@ -86,13 +86,8 @@ void packed(benchmark::State& state) {
     for (std::uint16_t& weight : product.stored) {
         weight = f32_to_bf16(normal(random));
     }
-    cpu::AlignedFloats memory(static_cast<std::size_t>(cpu::packed_bytes(outputs, inputs)) / sizeof(float));
-    std::vector<std::uint32_t> exceptions;
-    cpu::pack_groups(std::as_bytes(std::span(product.stored)).data(), outputs, inputs, 0,
-                     cpu::packed_groups(outputs), reinterpret_cast<std::byte*>(memory.data()), exceptions);
-    product.args.weight = memory.data();
-    product.args.packed = true;
-    product.args.exceptions = exceptions.data();
+    test::Packed matrix(std::as_bytes(std::span(product.stored)).data(), outputs, inputs);
+    matrix.give(product.args);
     for ([[maybe_unused]] auto _ : state) {
         multiply(product);
     }

@@ -60,16 +60,6 @@ void write_header(std::byte* block, std::uint8_t base, std::uint32_t first, std:
     std::memcpy(block + count_at, &count, sizeof count);
 }
 
-void pack_groups(const std::byte* rows, std::int64_t outputs, std::int64_t inputs, std::int64_t begin,
-                 std::int64_t end, std::byte* to, std::vector<std::uint32_t>& exceptions) {
-    for (std::int64_t g = begin; g < end; ++g) {
-        const std::int64_t first = g * interleave;
-        pack_group(rows + first * inputs * std::int64_t{sizeof(std::uint16_t)},
-                   std::min(interleave, outputs - first), inputs, to + g * packed_group_bytes(inputs),
-                   exceptions);
-    }
-}
-
 void move_exceptions(std::byte* group, std::int64_t inputs, std::uint32_t by) {
     for (std::int64_t i = 0; i < inputs; i += packed_block) {
         std::byte* const at = group + packed_offset(i) + first_at;

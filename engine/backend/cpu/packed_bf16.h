@@ -8,9 +8,7 @@
 // blocks of 256 inputs (the last may have fewer, but a multiple of 4), so that a token reads a single stream.
 // A block is
 //
-//     header: the base, a byte; at 4 and 8, 32-bit numbers: where its exceptions begin in the list, their
-//     count
-//             (64 bytes in all)
+//     header [64]: at 0 the base, a byte; at 4 where its exceptions begin in the list, at 8 how many they are
 //     for every 4 inputs (a quad): codes [64], lower bytes of inputs 0 and 1 [64], of inputs 2 and 3 [64]
 //
 // Lower bytes are at [outputs / 4 % 4][outputs / 16][outputs % 4][input % 2], and so are the codes, of inputs
@@ -94,9 +92,6 @@ void write_header(std::byte* block, std::uint8_t base, std::uint32_t first, std:
 /// exceptions to those of the groups before, from whose first on headers count. `to`: packed_group_bytes.
 void pack_group(const std::byte* rows, std::int64_t count, std::int64_t inputs, std::byte* to,
                 std::vector<std::uint32_t>& exceptions);
-/// Groups [begin, end) of a matrix in bf16, [outputs, inputs] at `rows`, each to its place in `to`.
-void pack_groups(const std::byte* rows, std::int64_t outputs, std::int64_t inputs, std::int64_t begin,
-                 std::int64_t end, std::byte* to, std::vector<std::uint32_t>& exceptions);
 /// Exceptions of a group begin that much later in a list that others were put in front of.
 void move_exceptions(std::byte* group, std::int64_t inputs, std::uint32_t by);
 
