@@ -33,24 +33,23 @@ PackedBlock packed_block_at(const LinearArgs& args, std::int64_t output, std::in
 }
 
 std::uint8_t packed_base(const std::uint16_t* numbers, std::int64_t count, std::uint8_t top) {
-    constexpr int exponents = 128, bases = exponents - packed_codes;
+    constexpr std::size_t exponents = 128, bases = exponents - packed_codes;
     constexpr std::int64_t step = 13; // a sample is enough, of all inputs and outputs
     std::array<std::int32_t, exponents> seen{};
     for (std::int64_t i = 0; i < count; i += step) {
         ++seen[numbers[i] >> 8 & 0x7f];
     }
     std::array<std::int32_t, bases> told{}; // how many each base has a code for, but for upper exponents of 0
-    for (int base = 0; base < bases; ++base) {
-        for (int code = 1; code <= packed_codes; ++code) {
-            told[static_cast<std::size_t>(base)] += seen[static_cast<std::size_t>(base + code)];
+    for (std::size_t base = 0; base < bases; ++base) {
+        for (std::size_t code = 1; code <= packed_codes; ++code) {
+            told[base] += seen[base + code];
         }
     }
     // Rather the largest numbers than as many small ones that the sample has not met; but some large ones
     // are better exceptions than most of the others.
-    const int usual = std::max(0, top - packed_codes);
-    const auto best = std::max_element(told.begin(), told.end());
-    return static_cast<std::uint8_t>(
-        told[static_cast<std::size_t>(usual)] * 128 >= *best * 127 ? usual : best - told.begin());
+    const std::size_t usual = top > packed_codes ? top - packed_codes : 0;
+    const auto best = static_cast<std::size_t>(std::max_element(told.begin(), told.end()) - told.begin());
+    return static_cast<std::uint8_t>(told[usual] * 128 >= told[best] * 127 ? usual : best);
 }
 
 void write_header(std::byte* block, std::uint8_t base, std::uint32_t first, std::uint32_t count) {
