@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 using namespace ergo;
 
 namespace {
@@ -60,6 +62,14 @@ bool is_there(const cpu::StateMemory& memory, std::size_t states, std::int64_t t
     return true;
 }
 
+bool is_zero(const cpu::StateMemory& memory, std::int64_t t) {
+    return std::ranges::all_of(memory.all(), [&](const cpu::CpuState& state) {
+        std::vector<float> row(static_cast<std::size_t>(state.width));
+        state.read(t, row.data());
+        return std::ranges::all_of(row, [](float x) { return x == 0; });
+    });
+}
+
 } // namespace
 
 class TestStateMemory : public QObject {
@@ -99,6 +109,9 @@ class TestStateMemory : public QObject {
         memory.hold(3000, 77);
         for (std::int64_t t = 0; t < 77; ++t) {
             QVERIFY(is_there(memory, states.size(), t));
+        }
+        for (std::int64_t t = 128; t < 3000; ++t) { // not what other states or heads left there
+            QVERIFY2(is_zero(memory, t), qPrintable(QString::number(t)));
         }
         memory.hold(100, 77); // room enough
         QVERIFY(is_there(memory, states.size(), 76));

@@ -249,7 +249,8 @@ void CpuModel::pack_piece(Piece& piece, const CancelToken& cancel) {
 }
 
 std::byte* CpuModel::place_of(std::size_t index) const {
-    return copies_.data() + layout_.places[index].offset;
+    const auto apart = unpacked_.find(index);
+    return apart == unpacked_.end() ? copies_.data() + layout_.places[index].offset : apart->second.data();
 }
 
 void CpuModel::copy_piece(Piece& piece, const CancelToken& cancel) {
@@ -286,7 +287,7 @@ void CpuModel::collect_exceptions(std::span<const Piece> pieces, const CancelTok
         if (!layout_.places[piece.weight].packed || has_too_many_exceptions(piece.weight)) {
             continue;
         }
-        CpuWeight& weight = weights_[piece.weight];
+        const CpuWeight& weight = weights_[piece.weight];
         std::vector<std::uint32_t>& list = packing_.at(piece.weight).exceptions;
         for (std::int64_t g = piece.begin; g < piece.end && !list.empty(); ++g) {
             move_exceptions(place_of(piece.weight) + g * packed_group_bytes(weight.columns), weight.columns,
@@ -339,8 +340,7 @@ void CpuModel::copy_weights(const Progress& progress, const CancelToken& cancel,
     pool.parallel_for(static_cast<std::int64_t>(all.size()), 1, copy);
     collect_exceptions(all, cancel);
     for (const Piece& each : all) {
-        const auto apart = unpacked_.find(each.weight);
-        weights_[each.weight].data = apart == unpacked_.end() ? place_of(each.weight) : apart->second.data();
+        weights_[each.weight].data = place_of(each.weight);
     }
 }
 
@@ -351,8 +351,7 @@ void CpuModel::interleave_matrices(const CancelToken& cancel, ThreadPool& pool) 
             continue;
         }
         CpuWeight& weight = weights_[i];
-        const auto apart = unpacked_.find(i);
-        std::byte* const data = apart == unpacked_.end() ? place_of(i) : apart->second.data();
+        std::byte* const data = place_of(i);
         pool.parallel_for(weight.rows / interleave, 8, [&](std::int64_t begin, std::int64_t end, int) {
             cancel.check();
             interleave_groups(weight.type, weight.columns, begin, end, data);

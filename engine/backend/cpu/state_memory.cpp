@@ -47,6 +47,7 @@ void StateMemory::lay_out(std::int64_t positions) {
         state.positions = positions;
         data += (streams_of(state) * stream_bytes(state, positions) + line - 1) / line * line;
     }
+    end_ = data;
 }
 
 void StateMemory::hold(std::int64_t positions, std::int64_t filled) {
@@ -54,14 +55,19 @@ void StateMemory::hold(std::int64_t positions, std::int64_t filled) {
         return;
     }
     const std::vector<CpuState> before = states_;
+    std::byte* const touched = end_; // what follows was never written
     const std::int64_t whole = whole_blocks(std::min(filled, held_));
     lay_out(std::min(std::max(whole_blocks(positions), 2 * held_), capacity_));
     for (std::size_t s = states_.size(); s-- > 0;) { // the last first: what moves goes where nothing is left
         const std::int64_t from = stream_bytes(before[s], before[s].positions),
-                           to = stream_bytes(states_[s], states_[s].positions);
+                           to = stream_bytes(states_[s], states_[s].positions),
+                           kept = stream_bytes(states_[s], whole);
         for (std::int64_t i = streams_of(states_[s]); i-- > 0;) {
-            std::memmove(states_[s].data + i * to, before[s].data + i * from,
-                         static_cast<std::size_t>(stream_bytes(states_[s], whole)));
+            std::byte* const stream = states_[s].data + i * to;
+            std::memmove(stream, before[s].data + i * from, static_cast<std::size_t>(kept));
+            if (stream + kept < touched) { // others' numbers, of another type perhaps
+                std::fill(stream + kept, std::min(stream + to, touched), std::byte{});
+            }
         }
     }
 }

@@ -62,7 +62,8 @@ class StateMemory {
     /// Reserves, but does not touch, memory for `capacity` positions. Throws Error(resources).
     StateMemory(std::span<const StateInfo> states, std::int64_t capacity);
 
-    /// Makes room for `positions`, at most the capacity; of those that there were the first `filled` stay.
+    /// Makes room for `positions`, at most the capacity; of those that there were the first `filled` stay,
+    /// and where room had to be made the blocks behind them are 0.
     void hold(std::int64_t positions, std::int64_t filled);
 
     CpuState& at(StateId id) { return states_.at(static_cast<std::size_t>(id.index)); }
@@ -75,6 +76,7 @@ class StateMemory {
 
     LazyMemory memory_;
     std::vector<CpuState> states_;
+    std::byte* end_ = nullptr;             ///< of the last state, as they lie now
     std::int64_t held_ = 0, capacity_ = 0; ///< positions, whole blocks
 };
 
