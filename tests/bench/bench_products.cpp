@@ -8,6 +8,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <cstring>
 #include <random>
 #include <span>
 #include <vector>
@@ -76,22 +77,26 @@ void vectors(benchmark::State& state, DType type) {
     count(state, type);
 }
 
-// bf16 in three quarters of its bytes, with the exceptions of normal numbers; bytes are those of bf16 as
-// stored.
-void packed(benchmark::State& state) {
+// In fewer bits, with the exceptions of normal numbers; bytes are those of the type as stored.
+void packed(benchmark::State& state, DType type) {
     const std::int64_t inputs = state.range(1), outputs = state.range(2);
-    Product product(DType::bf16, state.range(0), inputs, outputs);
+    Product product(type, state.range(0), inputs, outputs);
     std::mt19937 random(1);
     std::normal_distribution<float> normal(0, 0.02f);
-    for (std::uint16_t& weight : product.stored) {
-        weight = f32_to_bf16(normal(random));
+    for (std::int64_t i = 0; i < inputs * outputs; ++i) {
+        const float weight = normal(random);
+        if (type == DType::f32) {
+            std::memcpy(product.stored.data() + 2 * i, &weight, sizeof weight);
+        } else {
+            product.stored[static_cast<std::size_t>(i)] = f32_to_bf16(weight);
+        }
     }
-    test::Packed matrix(std::as_bytes(std::span(product.stored)).data(), outputs, inputs);
+    test::Packed matrix(type, std::as_bytes(std::span(product.stored)).data(), outputs, inputs);
     matrix.give(product.args);
     for ([[maybe_unused]] auto _ : state) {
         multiply(product);
     }
-    count(state, DType::bf16);
+    count(state, type);
 }
 
 // What the reference backend does.
@@ -125,7 +130,8 @@ void shapes(benchmark::internal::Benchmark* each) {
 BENCHMARK_CAPTURE(vectors, f32, DType::f32)->Apply(shapes);
 BENCHMARK_CAPTURE(vectors, f16, DType::f16)->Apply(shapes);
 BENCHMARK_CAPTURE(vectors, bf16, DType::bf16)->Apply(shapes);
-BENCHMARK(packed)->Apply(shapes);
+BENCHMARK_CAPTURE(packed, f32, DType::f32)->Apply(shapes);
+BENCHMARK_CAPTURE(packed, bf16, DType::bf16)->Apply(shapes);
 BENCHMARK_CAPTURE(plain, f32, DType::f32)->Args({1, 512, 512})->Args({64, 512, 512});
 
 } // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What must hold for any MoA model: rows and shares sum to one, masked keys do not matter, skipping changes
 // no state and reads no weights, and everything observed comes from one forward pass.
+#include "engine/backend/cpu/cpu_sizes.h"
 #include "engine/backend/reference/reference_backend.h"
 #include "engine/lab/trace.h"
 #include "support_moa.h"
@@ -135,12 +136,14 @@ void reverse_rows(std::vector<float>& rows, std::size_t stride, std::size_t begi
     }
 }
 
-/// Bytes of the weights that an op's own kernel reads for one token.
-std::uint64_t bytes_of(const ergo::Op& op, const ergo::Tables& tables) {
+/// Bytes of the weights, as the CPU keeps them, that an op's own kernel reads for one token.
+std::uint64_t bytes_of(const ergo::Op& op, const ergo::cpu::WeightLayout& layout) {
     const auto size = [&](ergo::WeightId id) {
-        return id ? static_cast<std::uint64_t>(
-                        tables.weights[static_cast<std::size_t>(id.index)].tensor.bytes().size())
-                  : 0;
+        if (!id) {
+            return std::uint64_t{0};
+        }
+        const std::size_t original = layout.places[static_cast<std::size_t>(id.index)].original;
+        return layout.places[original].bytes;
     };
     if (const auto* linear = std::get_if<ergo::Linear>(&op.body)) {
         return size(linear->weight) + size(linear->bias);
@@ -321,10 +324,11 @@ void TestMoaProperties::a_skipped_path_reads_exactly_nothing() {
         running.decode(0, opened.tokens[0]);
         return running.executor->counters().weight_bytes_read;
     };
+    const ergo::cpu::WeightLayout layout = ergo::cpu::lay_out(tables, std::uint64_t{1} << 32);
     std::map<std::int32_t, std::uint64_t> of_path; // of all mixtures, what is read under its guard
     for (const ergo::Op& op : plan->ops) {
         if (op.when && plan->buffers[static_cast<std::size_t>(op.when.shares.index)].width == 4) {
-            of_path[op.when.path] += bytes_of(op, tables);
+            of_path[op.when.path] += bytes_of(op, layout);
         }
     }
     // The mixing itself reads the layer scale and gate of each path taken, [width] in each of 3 mixtures.

@@ -5,7 +5,7 @@
 // A value on the stack of the thread that multiplies.
 #pragma once
 
-#include "engine/backend/cpu/packed_bf16.h"
+#include "engine/backend/cpu/packed_floats.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -105,9 +105,9 @@ inline Pieces panel_after(const LinearArgs& a, PanelExtent corner, PanelExtent s
     // A group lies in one piece; the panels of part of one share it, and the first asks.
     const std::int64_t whole_group = corner.outputs % interleave != 0 ? 0 : 1;
     if (a.packed) {
-        return {weight + corner.outputs / interleave * packed_group_bytes(a.inputs) +
-                    packed_offset(corner.inputs),
-                whole_group, 0, packed_block_bytes(inputs)};
+        return {weight + corner.outputs / interleave * packed_group_bytes(a.type, a.inputs) +
+                    packed_offset(a.type, corner.inputs),
+                whole_group, 0, packed_block_bytes(a.type, inputs)};
     }
     if (a.interleaved && corner.outputs < a.outputs / interleave * interleave) {
         return {weight + (corner.outputs * a.inputs + corner.inputs * interleave) * element, whole_group, 0,

@@ -2,7 +2,7 @@
 #include "engine/backend/cpu/cpu_model.h"
 
 #include "engine/backend/cpu/kernels.h"
-#include "engine/backend/cpu/packed_bf16.h"
+#include "engine/backend/cpu/packed_floats.h"
 #include "engine/backend/cpu/quant_layout.h"
 #include "engine/base/error.h"
 #include "engine/base/mapping_guard.h"
@@ -100,12 +100,13 @@ class RowGroups {
 } // namespace
 
 std::uint64_t CpuWeight::bytes() const {
-    return packed ? static_cast<std::uint64_t>(packed_bytes(rows, columns)) : run_bytes(type, rows, columns);
+    return packed ? static_cast<std::uint64_t>(packed_bytes(type, rows, columns))
+                  : run_bytes(type, rows, columns);
 }
 
 void CpuWeight::read_row(std::int64_t row, float* out) const {
     if (packed) {
-        read_packed_row(data, exceptions, row, columns, out);
+        read_packed_row(type, data, exceptions, row, columns, out);
         return;
     }
     if (is_in_strips(type)) {
@@ -195,7 +196,8 @@ std::vector<CpuModel::Piece> CpuModel::pieces() const {
             continue;
         }
         // What has to be converted first comes in one stream.
-        const bool whole = place.packed && tables_->weights[i].tensor.dtype() != DType::bf16;
+        const bool whole =
+            place.packed && weight.type == DType::bf16 && tables_->weights[i].tensor.dtype() != DType::bf16;
         const std::int64_t units = place.packed ? packed_groups(weight.rows) : strips_of(weight.rows);
         const std::int64_t outputs = place.packed ? interleave : strip_outputs;
         const std::int64_t step =
@@ -226,13 +228,14 @@ void CpuModel::pack_piece(Piece& piece, const CancelToken& cancel) {
         cancel.check();
         if (!has_too_many_exceptions(piece.weight)) { // else a list that nobody wants would grow
             const std::size_t before = piece.exceptions.size();
-            pack_group(rows, count, weight.columns,
-                       place_of(piece.weight) + group * packed_group_bytes(weight.columns), piece.exceptions);
+            pack_group(weight.type, rows, count, weight.columns,
+                       place_of(piece.weight) + group * packed_group_bytes(weight.type, weight.columns),
+                       piece.exceptions);
             packing.count += piece.exceptions.size() - before;
         }
         ++group;
     };
-    if (info.tensor.dtype() != DType::bf16) {
+    if (weight.type == DType::bf16 && info.tensor.dtype() != DType::bf16) {
         RowGroups groups(weight.columns, pack);
         give_as_halves(info.tensor, info.run_as,
                        [&](std::int64_t, std::span<const std::uint16_t> halves) { groups.add(halves); });
@@ -240,10 +243,19 @@ void CpuModel::pack_piece(Piece& piece, const CancelToken& cancel) {
         release_pages(info.tensor.bytes());
         return;
     }
-    const std::int64_t row = weight.columns * std::int64_t{sizeof(std::uint16_t)}; // bytes
+    const auto row = weight.columns * static_cast<std::int64_t>(dtype_size(weight.type)); // bytes
+    const bool converted = info.tensor.dtype() != weight.type;
+    std::vector<float> floats(static_cast<std::size_t>(converted ? interleave * weight.columns : 0));
     while (group < piece.end) {
-        const std::int64_t first = group * interleave;
-        pack(info.tensor.bytes().data() + first * row, std::min(interleave, weight.rows - first));
+        const std::int64_t first = group * interleave, count = std::min(interleave, weight.rows - first);
+        const std::byte* rows = reinterpret_cast<const std::byte*>(floats.data());
+        if (converted) {
+            info.tensor.to_floats(first * weight.columns,
+                                  std::span(floats).first(static_cast<std::size_t>(count * weight.columns)));
+        } else {
+            rows = info.tensor.bytes().data() + first * row;
+        }
+        pack(rows, count);
     }
     release_rows(info.tensor, weight.rows, piece.begin * interleave, piece.end * interleave);
 }
@@ -290,8 +302,9 @@ void CpuModel::collect_exceptions(std::span<const Piece> pieces, const CancelTok
         const CpuWeight& weight = weights_[piece.weight];
         std::vector<std::uint32_t>& list = packing_.at(piece.weight).exceptions;
         for (std::int64_t g = piece.begin; g < piece.end && !list.empty(); ++g) {
-            move_exceptions(place_of(piece.weight) + g * packed_group_bytes(weight.columns), weight.columns,
-                            static_cast<std::uint32_t>(list.size()));
+            move_exceptions(weight.type,
+                            place_of(piece.weight) + g * packed_group_bytes(weight.type, weight.columns),
+                            weight.columns, static_cast<std::uint32_t>(list.size()));
         }
         list.insert(list.end(), piece.exceptions.begin(), piece.exceptions.end());
     }
@@ -382,7 +395,7 @@ const float* CpuModel::floats(WeightId id) const {
         return nullptr;
     }
     const CpuWeight& from = weight(id);
-    if (from.type == DType::f32 && !from.interleaved) {
+    if (from.type == DType::f32 && !from.interleaved && !from.packed) {
         return reinterpret_cast<const float*>(from.data);
     }
     const std::lock_guard lock(mutex_);

@@ -20,7 +20,7 @@
 namespace ergo::cpu {
 
 /// A weight as the kernels read it: f32, bf16 or f16, aligned to its element, or whole numbers in
-/// strips (is_in_strips) or packed bf16, aligned to 64.
+/// strips (is_in_strips) or packed floats, aligned to 64.
 struct CpuWeight {
     const std::byte* data = nullptr;
     DType type = DType::f32;
@@ -28,7 +28,7 @@ struct CpuWeight {
     /// Somebody asked for 16 bits, not only the file: inputs of a product may be rounded to as many.
     bool inputs_rounded = false;
     bool interleaved = false;                  ///< rows lie side by side, as products like them (kernels.h)
-    bool packed = false;                       ///< side by side and in fewer bytes (packed_bf16.h)
+    bool packed = false;                       ///< side by side and in fewer bytes (packed_floats.h)
     const std::uint32_t* exceptions = nullptr; ///< of a packed matrix
     std::uint64_t bytes() const;
     std::uint64_t row_bytes() const {

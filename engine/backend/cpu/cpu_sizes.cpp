@@ -3,7 +3,7 @@
 
 #include "engine/backend/cpu/kernels.h"
 #include "engine/backend/cpu/kernels_quant.h"
-#include "engine/backend/cpu/packed_bf16.h"
+#include "engine/backend/cpu/packed_floats.h"
 #include "engine/tensor/grouped.h"
 #include "engine/tensor/super_blocks.h"
 
@@ -51,7 +51,7 @@ std::uint64_t bytes_as_run(const WeightInfo& weight) {
 
 std::uint64_t bytes_packed(const WeightInfo& weight) {
     const Shape& shape = weight.tensor.shape();
-    return static_cast<std::uint64_t>(packed_bytes(shape[0], shape[1]));
+    return static_cast<std::uint64_t>(packed_bytes(run_type(weight), shape[0], shape[1]));
 }
 /// A matrix that products read, as far as one can tell from its shape: a convolution's filters are narrower,
 /// and tables that the model worked out itself are read row by row. A wrong guess costs time, never a result.
@@ -64,7 +64,7 @@ bool is_product_matrix(const WeightInfo& weight) {
 /// Whether an interleaved copy may be packed and is smaller for it, which one of few outputs is not. What
 /// becomes bf16 only because f16 has no room for it is not known yet.
 bool may_be_packed(const WeightInfo& weight) {
-    return run_type(weight) == DType::bf16 && can_be_packed(columns_of(weight)) &&
+    return is_packed_type(run_type(weight)) && can_be_packed(columns_of(weight)) &&
            bytes_packed(weight) < bytes_as_run(weight);
 }
 

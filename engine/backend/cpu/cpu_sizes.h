@@ -27,7 +27,7 @@ struct WeightLayout {
         std::size_t original = 0; ///< weights that are one tensor in one type share the first one's memory
         bool copied = false;      ///< else it is read where it lies
         bool interleaved = false; ///< a copy whose rows lie side by side (kernels.h), packed or not
-        bool packed = false;      ///< bf16 in three quarters of its bytes, but for exceptions (packed_bf16.h)
+        bool packed = false;      ///< in fewer bits, but for exceptions (packed_floats.h)
         std::uint64_t offset = 0; ///< of a copy, in the memory for copies
         std::uint64_t bytes = 0;
     };

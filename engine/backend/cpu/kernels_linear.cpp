@@ -128,25 +128,29 @@ template <class W> void row_of(const LinearArgs& a, std::int64_t begin, std::int
     }
 }
 
+template <DType type>
+constexpr Unpacked unpacked_as = type == DType::f32 ? Unpacked::floats : Unpacked::inputs;
+
 // A block of a packed group: its sums are added to `sums`, [32 / lanes] vectors.
+template <class W, DType type>
 void add_packed(const LinearArgs& a, std::int64_t o, std::int64_t first, V* sums) {
     const std::int64_t inputs = std::min(packed_block, a.inputs - first);
     const PackedBlock block = packed_block_at(a, o, first);
 #if HWY_TARGET == HWY_SCALAR
-    std::uint16_t numbers[packed_block * interleave];
-    unpack_block<Unpacked::inputs>(block, inputs, numbers);
+    typename W::Stored numbers[packed_block * interleave];
+    unpack_block<unpacked_as<type>>(block, inputs, numbers);
     for (std::int64_t i = 0; i < inputs; ++i) {
         for (std::int64_t j = 0; j < interleave; ++j) {
-            sums[j] = hn::MulAdd(Bf16::load(D(), numbers + i * interleave + j),
-                                 hn::Set(D(), a.in[0][first + i]), sums[j]);
+            sums[j] = hn::MulAdd(W::load(D(), numbers + i * interleave + j), hn::Set(D(), a.in[0][first + i]),
+                                 sums[j]);
         }
     }
 #else
-    add_block(block, a.in[0] + first, inputs / packed_quad, sums);
+    add_block<type>(block, a.in[0] + first, inputs / packed_quad, sums);
 #endif
 }
 
-void row_of_packed(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
+template <class W, DType type> void row_of_packed(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
     static_assert(packed_block == sum_block);
     constexpr int vectors = interleave / lanes;
     const D d;
@@ -161,7 +165,7 @@ void row_of_packed(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
             for (int v = 0; v < vectors; ++v) {
                 sum[v] = hn::Zero(d);
             }
-            add_packed(a, o, first, sum);
+            add_packed<W, type>(a, o, first, sum);
 #pragma GCC unroll 32
             for (int v = 0; v < vectors; ++v) {
                 total[v] = first == 0 ? sum[v] : hn::Add(total[v], sum[v]);
@@ -192,13 +196,13 @@ void finish(const LinearArgs& a, float* out, std::int64_t begin, std::int64_t en
 void RowKernel(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
     switch (a.type) {
     case DType::bf16:
-        a.packed ? row_of_packed(a, begin, end) : row_of<Bf16>(a, begin, end);
+        a.packed ? row_of_packed<Bf16, DType::bf16>(a, begin, end) : row_of<Bf16>(a, begin, end);
         break;
     case DType::f16:
         row_of<F16>(a, begin, end);
         break;
     default:
-        row_of<F32>(a, begin, end);
+        a.packed ? row_of_packed<F32, DType::f32>(a, begin, end) : row_of<F32>(a, begin, end);
     }
     finish(a, a.out[0], begin, end);
 }
@@ -241,14 +245,43 @@ void PackTileKernel(const LinearArgs& a, std::int64_t tile, float* packed) {
     }
 }
 
+// What is done beside a tile, with every ahead_step inputs: the next weights are fetched, and
+class Fetching {
+  public:
+    Fetching(const AheadShare& share, std::int64_t depth)
+        : share_(share), lines_(share.each_of(depth / ahead_step)) {}
+    HWY_INLINE void step() { share_.fetch(lines_); }
+
+  private:
+    AheadShare share_;
+    std::int64_t lines_;
+};
+
+// in the first tile of a packed block, its own weights are taken apart just before they are multiplied.
+template <DType type> class Unpacking {
+  public:
+    static_assert(packed_quad == ahead_step);
+    Unpacking(const Unpacker<unpacked_as<type>>& unpacker, const Fetching& fetching)
+        : unpacker_(unpacker), fetching_(fetching) {}
+    HWY_INLINE void step() {
+        unpacker_.next();
+        fetching_.step();
+    }
+
+  private:
+    Unpacker<unpacked_as<type>> unpacker_;
+    Fetching fetching_;
+};
+// Rows of such a tile: more would leave too few registers; 0: there are too few anyhow.
+constexpr int unpacking_rows = tile_rows > 6 ? 12 : 0;
+
 // A tile of Rows x panel_vectors over `depth` inputs, whose weights are `stride` numbers apart; the sums are
 // stored (first block) or added.
-template <class W, int Rows>
-HWY_NOINLINE void multiply(const float* HWY_RESTRICT in, const typename W::Stored* HWY_RESTRICT weights,
-                           std::int64_t stride, std::int64_t depth, AheadShare ahead, float* const* out,
+template <class W, int Rows, class Beside>
+HWY_NOINLINE void multiply(const float* HWY_RESTRICT in, const typename W::Stored* weights,
+                           std::int64_t stride, std::int64_t depth, Beside beside, float* const* out,
                            std::int64_t o, std::int64_t count, bool add) {
     const D d;
-    const std::int64_t lines = ahead.each_of(depth / ahead_step);
     V sum0[Rows], sum1[Rows];
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
@@ -256,7 +289,7 @@ HWY_NOINLINE void multiply(const float* HWY_RESTRICT in, const typename W::Store
     }
     for (std::int64_t i = 0; i < depth; ++i, in += tile_stride, weights += stride) {
         if (i % ahead_step == 0) {
-            ahead.fetch(lines);
+            beside.step();
         }
         const V w0 = W::load(d, weights), w1 = W::load(d, weights + lanes);
 #pragma GCC unroll 16
@@ -286,14 +319,14 @@ HWY_NOINLINE void multiply(const float* HWY_RESTRICT in, const typename W::Store
     }
 }
 
-template <class W, int Rows>
+template <class W, int Rows, class Beside>
 void multiply_rows(std::int64_t rows, const float* in, const typename W::Stored* weights, std::int64_t stride,
-                   std::int64_t depth, const AheadShare& ahead, float* const* out, std::int64_t o,
+                   std::int64_t depth, const Beside& beside, float* const* out, std::int64_t o,
                    std::int64_t count, bool add) {
     if constexpr (Rows > 0) {
         rows == Rows
-            ? multiply<W, Rows>(in, weights, stride, depth, ahead, out, o, count, add)
-            : multiply_rows<W, Rows - 1>(rows, in, weights, stride, depth, ahead, out, o, count, add);
+            ? multiply<W, Rows>(in, weights, stride, depth, beside, out, o, count, add)
+            : multiply_rows<W, Rows - 1>(rows, in, weights, stride, depth, beside, out, o, count, add);
     }
 }
 
@@ -320,17 +353,17 @@ HWY_NOINLINE void widen_panel(const typename W::Stored* HWY_RESTRICT w, std::int
 // multiply-adds that is cheaper than a panel's stores.
 template <class W> constexpr bool in_place = sizeof(typename W::Stored) == sizeof(float) || tile_rows > 6;
 
-// All tiles of outputs from o on over the inputs [first, last).
+// Tiles from `tile` on of outputs from o on over the inputs [first, last).
 template <class W>
 void all_tiles(const LinearArgs& a, const float* packed, const typename W::Stored* weights,
                std::int64_t stride, const Ahead& ahead, std::int64_t o, std::int64_t end, std::int64_t first,
-               std::int64_t last) {
-    const std::int64_t tiles = TilesKernel(a.rows);
-    for (std::int64_t tile = 0; tile < tiles; ++tile) {
+               std::int64_t last, std::int64_t tile = 0) {
+    for (const std::int64_t tiles = TilesKernel(a.rows); tile < tiles; ++tile) {
         const TileRows rows = rows_of_tile(a.rows, tile_rows, tile);
-        multiply_rows<W, tile_rows>(
-            rows.last - rows.first, packed + tile * TileFloatsKernel(a.inputs) + first * tile_stride, weights,
-            stride, last - first, ahead.share(tile), a.out + rows.first, o, end - o, first > 0);
+        multiply_rows<W, tile_rows>(rows.last - rows.first,
+                                    packed + tile * TileFloatsKernel(a.inputs) + first * tile_stride, weights,
+                                    stride, last - first, Fetching(ahead.share(tile), last - first),
+                                    a.out + rows.first, o, end - o, first > 0);
     }
 }
 
@@ -366,17 +399,38 @@ void rows_by_panels(const LinearArgs& a, const float* packed, std::int64_t begin
     }
 }
 
+// A block of a packed group as a panel, all tiles.
+template <class W, DType type>
+void tiles_of_block(const LinearArgs& a, const float* packed, std::int64_t o, std::int64_t end,
+                    const Ahead& ahead, std::int64_t first, std::int64_t last, typename W::Stored* numbers) {
+    static_assert(unpacking_rows == 0 || (panel_outputs == interleave && in_place<W>));
+    const PackedBlock block = packed_block_at(a, o, first);
+    const std::int64_t rows = rows_of_tile(a.rows, tile_rows, 0).last;
+    if (rows > unpacking_rows) {
+        unpack_block<unpacked_as<type>>(block, last - first, numbers);
+        all_tiles_of_group<W>(a, packed, numbers, ahead, o, end, first, last);
+        return;
+    }
+    const Fetching fetching(ahead.share(0), last - first);
+    multiply_rows<W, unpacking_rows>(rows, packed + first * tile_stride, numbers, interleave, last - first,
+                                     Unpacking<type>(Unpacker<unpacked_as<type>>(block, numbers), fetching),
+                                     a.out, o, end - o, first > 0);
+    all_tiles<W>(a, packed, numbers, interleave, ahead, o, end, first, last, 1);
+}
+
+template <class W, DType type>
 void rows_by_packed(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
-    HWY_ALIGN std::uint16_t numbers[packed_block * interleave];
+    HWY_ALIGN typename W::Stored numbers[packed_block * interleave];
     const std::int64_t tiles = TilesKernel(a.rows);
     for (std::int64_t i = 0; i < a.inputs; i += packed_block) {
         const std::int64_t last = std::min(i + packed_block, a.inputs);
         for (std::int64_t o = begin; o < end; o += panel_outputs) {
-            if (o % interleave == 0) {
-                unpack_block<Unpacked::inputs>(packed_block_at(a, o, i), last - i, numbers);
-            }
             const Ahead ahead(panel_after(a, {o, i}, {panel_outputs, packed_block}, begin, end), tiles);
-            all_tiles_of_group<Bf16>(a, packed, numbers + o % interleave, ahead, o, end, i, last);
+            if (o % interleave == 0) {
+                tiles_of_block<W, type>(a, packed, o, end, ahead, i, last, numbers);
+            } else {
+                all_tiles_of_group<W>(a, packed, numbers + o % interleave, ahead, o, end, i, last);
+            }
         }
     }
 }
@@ -390,13 +444,15 @@ void FinishKernel(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
 void RowsKernel(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
     switch (a.type) {
     case DType::bf16:
-        a.packed ? rows_by_packed(a, packed, begin, end) : rows_by_panels<Bf16>(a, packed, begin, end);
+        a.packed ? rows_by_packed<Bf16, DType::bf16>(a, packed, begin, end)
+                 : rows_by_panels<Bf16>(a, packed, begin, end);
         break;
     case DType::f16:
         rows_by_panels<F16>(a, packed, begin, end);
         break;
     default:
-        rows_by_panels<F32>(a, packed, begin, end);
+        a.packed ? rows_by_packed<F32, DType::f32>(a, packed, begin, end)
+                 : rows_by_panels<F32>(a, packed, begin, end);
     }
     FinishKernel(a, begin, end);
 }

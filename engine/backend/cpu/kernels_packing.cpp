@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Packing of matrices in bf16 while they are loaded (packed_bf16.h). Every instruction set packs to the same
+// Packing of matrices while they are loaded (packed_floats.h). Every instruction set packs to the same
 // bytes.
-#include "engine/backend/cpu/packed_bf16.h"
+#include "engine/backend/cpu/packed_floats.h"
 
 #include <algorithm>
 #include <array>
@@ -26,7 +26,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr std::int64_t pair_numbers = 2 * interleave; // 2 inputs of all outputs
 constexpr std::int64_t slots = 4, slot_bytes = 16;    // of 64 bytes
 
-/// A slot of lower bytes with its codes, from a block's pairs: numbers of 4 outputs and of those 16 outputs
+/// A slot of second bytes with its codes, from a block's pairs: numbers of 4 outputs and of those 16 outputs
 /// on.
 struct Slot {
     std::array<std::uint8_t, slot_bytes> lower, upper, codes;
@@ -100,28 +100,77 @@ std::uint8_t top_of(const std::uint16_t* numbers, std::int64_t count) {
     return static_cast<std::uint8_t>(largest >> 8);
 }
 
-void PackGroupKernel(const std::byte* rows, std::int64_t count, std::int64_t inputs, std::byte* to,
-                     std::vector<std::uint32_t>& exceptions) {
-    const std::int64_t pairs = inputs / 2, stride = apart<std::uint32_t>(pairs);
-    const auto copy =
-        std::make_unique_for_overwrite<std::uint32_t[]>(static_cast<std::size_t>(interleave * stride));
-    for (std::int64_t o = 0; o < interleave; ++o) {
-        std::uint32_t* const row = copy.get() + o * stride;
-        if (o < count) {
-            std::memcpy(row, rows + o * inputs * 2, static_cast<std::size_t>(inputs) * 2);
-        } else {
-            std::fill_n(row, pairs, 0u);
+/// Pairs of inputs of one row: of float32 the upper halves, and the lower ones as tails.
+struct RowPairs {
+    std::uint32_t *upper, *tails;
+};
+void copy_row(DType type, const std::byte* row, std::int64_t pairs, const RowPairs& to) {
+    const auto bytes = static_cast<std::size_t>(pairs) * 2 * dtype_size(type);
+    if (type == DType::bf16) {
+        std::memcpy(to.upper, row, bytes);
+        return;
+    }
+    for (std::int64_t i = 0; i < pairs; ++i, row += 8) {
+        std::uint32_t numbers[2];
+        std::memcpy(numbers, row, sizeof numbers);
+        to.upper[i] = numbers[0] >> 16 | (numbers[1] & 0xffff0000u);
+        to.tails[i] = (numbers[0] & 0xffffu) | numbers[1] << 16;
+    }
+}
+
+/// The rows of a group, pairs of inputs each, those that lack as zeros; then their tails if they have any.
+class GroupCopy {
+  public:
+    GroupCopy(DType type, const std::byte* rows, std::int64_t count, std::int64_t inputs)
+        : stride_(apart<std::uint32_t>(inputs / 2)), size_(interleave * stride_),
+          memory_(std::make_unique_for_overwrite<std::uint32_t[]>(
+              static_cast<std::size_t>(size_ * (type == DType::f32 ? 2 : 1)))) {
+        const std::int64_t pairs = inputs / 2, row = inputs * static_cast<std::int64_t>(dtype_size(type));
+        for (std::int64_t o = 0; o < count; ++o) {
+            copy_row(type, rows + o * row, pairs,
+                     {upper() + o * stride_, type == DType::f32 ? tails() + o * stride_ : nullptr});
+        }
+        for (std::int64_t o = count; o < interleave; ++o) {
+            std::fill_n(upper() + o * stride_, pairs, 0u);
+            if (type == DType::f32) {
+                std::fill_n(tails() + o * stride_, pairs, 0u);
+            }
         }
     }
+    std::uint32_t* upper() const { return memory_.get(); }
+    std::uint32_t* tails() const { return memory_.get() + size_; }
+    std::int64_t stride() const { return stride_; }
+
+  private:
+    std::int64_t stride_, size_;
+    std::unique_ptr<std::uint32_t[]> memory_;
+};
+
+/// Pairs [first, first + count), a block's, to the tails of its quads.
+void put_tails(const GroupCopy& copy, std::int64_t first, std::int64_t count, std::uint8_t* quads) {
+    alignas(64) std::uint32_t block[packed_block / 2 * interleave]; // [pairs][outputs]
+    side_by_side(copy.tails(), copy.stride(), first, count, block);
+    constexpr std::int64_t each = 2 * interleave; // of a quad
+    for (std::int64_t q = 0; q < count / 2; ++q) {
+        std::memcpy(quads + q * packed_quad_bytes(DType::f32) + packed_tails_at, block + q * each, each * 4);
+    }
+}
+
+void PackGroupKernel(DType type, const std::byte* rows, std::int64_t count, std::int64_t inputs,
+                     std::byte* to, std::vector<std::uint32_t>& exceptions) {
+    const GroupCopy copy(type, rows, count, inputs);
     alignas(64) std::uint32_t block[packed_block / 2 * interleave]; // [pairs][outputs]
     const auto* const numbers = reinterpret_cast<const std::uint16_t*>(block);
-    for (std::int64_t i = 0; i < inputs; i += packed_block, to += packed_block_bytes(packed_block)) {
+    for (std::int64_t i = 0; i < inputs; i += packed_block, to += packed_block_bytes(type, packed_block)) {
         const std::int64_t some = std::min(packed_block, inputs - i);
-        side_by_side(copy.get(), stride, i / 2, some / 2, block);
+        side_by_side(copy.upper(), copy.stride(), i / 2, some / 2, block);
         const std::uint8_t base = packed_base(numbers, some * interleave, top_of(numbers, some * interleave));
         const auto before = static_cast<std::uint32_t>(exceptions.size());
         auto* quads = reinterpret_cast<std::uint8_t*>(to) + packed_header_bytes;
-        for (std::int64_t q = 0; q < some / packed_quad; ++q, quads += packed_quad_bytes) {
+        if (type == DType::f32) {
+            put_tails(copy, i / 2, some / 2, quads);
+        }
+        for (std::int64_t q = 0; q < some / packed_quad; ++q, quads += packed_quad_bytes(type)) {
             pack_quad(numbers + q * 2 * pair_numbers, base, q, quads, exceptions);
         }
         write_header(to, base, before, static_cast<std::uint32_t>(exceptions.size()) - before);
@@ -137,9 +186,9 @@ namespace ergo::cpu {
 
 HWY_EXPORT(PackGroupKernel);
 
-void pack_group(const std::byte* rows, std::int64_t count, std::int64_t inputs, std::byte* to,
+void pack_group(DType type, const std::byte* rows, std::int64_t count, std::int64_t inputs, std::byte* to,
                 std::vector<std::uint32_t>& exceptions) {
-    HWY_DYNAMIC_DISPATCH(PackGroupKernel)(rows, count, inputs, to, exceptions);
+    HWY_DYNAMIC_DISPATCH(PackGroupKernel)(type, rows, count, inputs, to, exceptions);
 }
 
 } // namespace ergo::cpu

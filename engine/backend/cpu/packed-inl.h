@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Matrices in bf16 packed to three quarters (packed_bf16.h), read by the vector; included once per
-// instruction set by the kernel files.
+// Packed matrices (packed_floats.h), read by the vector; included once per instruction set by the kernel
+// files.
 #if defined(ERGO_CPU_PACKED_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef ERGO_CPU_PACKED_INL_H_
 #undef ERGO_CPU_PACKED_INL_H_
@@ -8,13 +8,16 @@
 #define ERGO_CPU_PACKED_INL_H_
 #endif
 
-#include "engine/backend/cpu/packed_bf16.h"
+#include "engine/backend/cpu/packed_floats.h"
 #include "engine/backend/cpu/weights-inl.h"
 
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
+#include <cstring>
+#include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace ergo::cpu {
@@ -65,38 +68,57 @@ HWY_INLINE PairSlice pairs_of_slice(const std::uint8_t* lower, V8 upper) {
     return {hn::BitCast(D32(), hn::InterleaveLower(d, low, upper)),
             hn::BitCast(D32(), hn::InterleaveUpper(d, low, upper))};
 }
-HWY_INLINE V first_input(V32 pairs) {
-    return hwy::HWY_NAMESPACE::BitCast(D(), hwy::HWY_NAMESPACE::ShiftLeft<16>(pairs));
-}
-HWY_INLINE V second_input(V32 pairs) {
+/// The two inputs of a pair, whose tails are at `tails` if they have any.
+struct PairInputs {
+    V first, second;
+};
+template <DType type> HWY_INLINE PairInputs inputs_of(V32 pairs, const std::uint8_t* tails) {
     namespace hn = hwy::HWY_NAMESPACE;
-    return hn::BitCast(D(), hn::And(pairs, hn::Set(D32(), 0xffff0000u)));
+    const D32 d;
+    const V32 low = hn::Set(d, 0xffffu), high = hn::Set(d, 0xffff0000u), first = hn::ShiftLeft<16>(pairs);
+    if constexpr (type == DType::f32) {
+        const V32 both = hn::LoadU(d, reinterpret_cast<const std::uint32_t*>(tails));
+        return {hn::BitCast(D(), hn::OrAnd(first, both, low)),
+                hn::BitCast(D(), hn::OrAnd(hn::ShiftRight<16>(both), pairs, high))};
+    } else {
+        return {hn::BitCast(D(), first), hn::BitCast(D(), hn::And(pairs, high))};
+    }
 }
+/// Where the tails of a slice's pairs begin: of the first two inputs, of the outputs in `PairSlice::first`.
+constexpr int tails_at(int slice) {
+    return static_cast<int>(packed_tails_at) + slice * slice_bytes;
+}
+constexpr int tails_of_pair = 2 * 64, tails_of_second = 64; // bytes on: the next two inputs, 16 outputs
 
 /// Adds two inputs x of all outputs to their sums: [32 / lanes] vectors, of which these are 2.
-HWY_INLINE void add_pair(const PairSlice& pair, const float* x, V& first, V& second) {
+template <DType type>
+HWY_INLINE void add_pair(const PairSlice& pair, const std::uint8_t* tails, const float* x, V& first,
+                         V& second) {
     namespace hn = hwy::HWY_NAMESPACE;
     const V x0 = hn::Set(D(), x[0]), x1 = hn::Set(D(), x[1]);
-    first = hn::MulAdd(first_input(pair.first), x0, first);
-    first = hn::MulAdd(second_input(pair.first), x1, first);
-    second = hn::MulAdd(first_input(pair.second), x0, second);
-    second = hn::MulAdd(second_input(pair.second), x1, second);
+    const PairInputs one = inputs_of<type>(pair.first, tails);
+    first = hn::MulAdd(one.first, x0, first);
+    first = hn::MulAdd(one.second, x1, first);
+    const PairInputs other = inputs_of<type>(pair.second, tails + tails_of_second);
+    second = hn::MulAdd(other.first, x0, second);
+    second = hn::MulAdd(other.second, x1, second);
 }
-template <class Upper>
+template <DType type, class Upper>
 HWY_INLINE void add_quad(const std::uint8_t* quad, const float* x, const Upper& upper_of, V* sums) {
 #pragma GCC unroll 4
     for (int s = 0; s < slices; ++s) {
         const UpperSlice upper = upper_of(s * slice_bytes);
-        const std::uint8_t* const lower = quad + 64 + s * slice_bytes;
-        add_pair(pairs_of_slice(lower, upper.first), x, sums[s], sums[slices + s]);
-        add_pair(pairs_of_slice(lower + 64, upper.second), x + 2, sums[s], sums[slices + s]);
+        const std::uint8_t *const lower = quad + 64 + s * slice_bytes, *const tails = quad + tails_at(s);
+        add_pair<type>(pairs_of_slice(lower, upper.first), tails, x, sums[s], sums[slices + s]);
+        add_pair<type>(pairs_of_slice(lower + 64, upper.second), tails + tails_of_pair, x + 2, sums[s],
+                       sums[slices + s]);
     }
 }
 
 /// A quad with exceptions, up to `last`, which are taken out. The rare way round, through memory.
-inline HWY_NOINLINE void add_exceptional_quad(const std::uint8_t* quad, V8 table,
-                                              const std::uint32_t*& exception, const std::uint32_t* last,
-                                              const float* x, V* sums) {
+template <DType type>
+HWY_NOINLINE void add_exceptional_quad(const std::uint8_t* quad, V8 table, const std::uint32_t*& exception,
+                                       const std::uint32_t* last, const float* x, V* sums) {
     namespace hn = hwy::HWY_NAMESPACE;
     const D8 d;
     HWY_ALIGN std::uint8_t upper[128];
@@ -109,7 +131,7 @@ inline HWY_NOINLINE void add_exceptional_quad(const std::uint8_t* quad, V8 table
          ++exception) {
         upper[*exception >> 8 & 0xff] = static_cast<std::uint8_t>(*exception);
     }
-    add_quad(
+    add_quad<type>(
         quad, x,
         [&](int at) HWY_ATTR {
             return UpperSlice{hn::LoadU(d, upper + at), hn::LoadU(d, upper + 64 + at)};
@@ -118,19 +140,20 @@ inline HWY_NOINLINE void add_exceptional_quad(const std::uint8_t* quad, V8 table
 }
 
 /// The product of a row with one block of 32 outputs: sums [32 / lanes], of `quads` times 4 inputs in order.
+template <DType type>
 HWY_INLINE void add_block(const PackedBlock& block, const float* x, std::int64_t quads, V* sums) {
     const V8 table = upper_bytes(block.base);
     const std::uint8_t* quad = block.quads;
     const std::uint32_t* exception = block.exceptions;
     for (std::int64_t q = 0; q < quads;) {
         const std::int64_t plain = exception < block.last ? *exception >> 16 : quads;
-        for (; q < plain; ++q, quad += packed_quad_bytes, x += packed_quad) {
-            add_quad(
+        for (; q < plain; ++q, quad += packed_quad_bytes(type), x += packed_quad) {
+            add_quad<type>(
                 quad, x, [&](int at) HWY_ATTR { return upper_of_codes(table, quad + at); }, sums);
         }
         if (q < quads) {
-            add_exceptional_quad(quad, table, exception, block.last, x, sums);
-            ++q, quad += packed_quad_bytes, x += packed_quad;
+            add_exceptional_quad<type>(quad, table, exception, block.last, x, sums);
+            ++q, quad += packed_quad_bytes(type), x += packed_quad;
         }
     }
 }
@@ -138,13 +161,16 @@ HWY_INLINE void add_block(const PackedBlock& block, const float* x, std::int64_t
 
 /// Where numbers of an unpacked block lie.
 enum class Unpacked {
-    inputs, ///< [inputs][32]
-    pairs   ///< [inputs / 2][32][2]
+    inputs, ///< bf16 [inputs][32]
+    pairs,  ///< bf16 [inputs / 2][32][2]
+    floats  ///< float32 [inputs][32]
 };
+template <Unpacked order>
+using UnpackedNumber = std::conditional_t<order == Unpacked::floats, float, std::uint16_t>;
 
 template <Unpacked order> constexpr std::int64_t unpacked_at(std::int64_t output, std::int64_t input) {
-    return order == Unpacked::inputs ? input * interleave + output
-                                     : (input / 2 * interleave + output) * 2 + input % 2;
+    return order == Unpacked::pairs ? (input / 2 * interleave + output) * 2 + input % 2
+                                    : input * interleave + output;
 }
 
 #if HWY_TARGET != HWY_SCALAR
@@ -173,37 +199,112 @@ HWY_INLINE void store_pairs_of(const PairSlice& pair, int slice, std::uint16_t* 
 }
 #endif
 
-/// A block of `inputs` inputs as the kernels of many rows read it, made once for all of them.
+#if HWY_TARGET != HWY_SCALAR
+HWY_INLINE void store_floats_of(const PairSlice& pair, const std::uint8_t* tails, int slice, float* to) {
+    namespace hn = hwy::HWY_NAMESPACE;
+    float* const here = to + slice * lanes;
+    const PairInputs one = inputs_of<DType::f32>(pair.first, tails);
+    const PairInputs other = inputs_of<DType::f32>(pair.second, tails + tails_of_second);
+    hn::StoreU(one.first, D(), here);
+    hn::StoreU(other.first, D(), here + interleave / 2);
+    hn::StoreU(one.second, D(), here + interleave);
+    hn::StoreU(other.second, D(), here + interleave + interleave / 2);
+}
 template <Unpacked order>
-HWY_NOINLINE void unpack_block(const PackedBlock& block, std::int64_t inputs, std::uint16_t* to) {
-#if HWY_TARGET == HWY_SCALAR
-    for (std::int64_t i = 0; i < inputs; ++i) {
-        for (std::int64_t o = 0; o < interleave; ++o) {
-            const std::uint8_t* const quad = block.quads + i / packed_quad * packed_quad_bytes;
-            const std::int64_t place = packed_place(o, i);
-            to[unpacked_at<order>(o, i)] = static_cast<std::uint16_t>(
-                upper_of_code(quad[place % 64] >> place / 64 * 4, block.base) << 8 | quad[64 + place]);
-        }
+HWY_INLINE void store_pair(const PairSlice& pair, const std::uint8_t* tails, int slice,
+                           UnpackedNumber<order>* to) {
+    if constexpr (order == Unpacked::floats) {
+        store_floats_of(pair, tails, slice, to);
+    } else {
+        store_pairs_of<order>(pair, slice, to);
     }
-#else
-    const V8 table = upper_bytes(block.base);
-    const std::uint8_t* quad = block.quads;
-    std::uint16_t* next = to;
-    for (std::int64_t q = 0; q < inputs / packed_quad;
-         ++q, quad += packed_quad_bytes, next += packed_quad * interleave) {
-#pragma GCC unroll 4
-        for (int s = 0; s < slices; ++s) {
-            const UpperSlice upper = upper_of_codes(table, quad + s * slice_bytes);
-            const std::uint8_t* const lower = quad + 64 + s * slice_bytes;
-            store_pairs_of<order>(pairs_of_slice(lower, upper.first), s, next);
-            store_pairs_of<order>(pairs_of_slice(lower + 64, upper.second), s, next + 2 * interleave);
-        }
-    }
+}
 #endif
-    for (const std::uint32_t* each = block.exceptions; each < block.last; ++each) {
-        const PackedSpot spot = packed_spot(*each);
-        std::uint16_t& number = to[unpacked_at<order>(spot.output, spot.input)];
-        number = static_cast<std::uint16_t>((number & 0xffu) | (*each & 0xffu) << 8);
+
+inline void put_upper(std::uint32_t exception, std::uint16_t& number) {
+    number = static_cast<std::uint16_t>((number & 0xffu) | (exception & 0xffu) << 8);
+}
+inline void put_upper(std::uint32_t exception, float& number) {
+    number = std::bit_cast<float>((std::bit_cast<std::uint32_t>(number) & 0xffffffu) | exception << 24);
+}
+
+#if HWY_TARGET == HWY_SCALAR
+template <Unpacked order>
+void unpack_numbers(const std::uint8_t* quad, std::uint8_t base, UnpackedNumber<order>* to) {
+    for (std::int64_t i = 0; i < packed_quad; ++i) {
+        for (std::int64_t o = 0; o < interleave; ++o) {
+            const std::int64_t place = packed_place(o, i);
+            const std::uint32_t upper = upper_of_code(quad[place % 64] >> place / 64 * 4, base);
+            const std::uint32_t half = upper << 8 | quad[64 + place];
+            auto& number = to[unpacked_at<order>(o, i)];
+            if constexpr (order == Unpacked::floats) {
+                std::uint16_t tail;
+                std::memcpy(&tail, quad + packed_tails_at + packed_tail(o, i) * 2, sizeof tail);
+                number = std::bit_cast<float>(half << 16 | tail);
+            } else {
+                number = static_cast<std::uint16_t>(half);
+            }
+        }
+    }
+}
+#else
+template <Unpacked order>
+HWY_INLINE void unpack_numbers(const std::uint8_t* quad, V8 table, UnpackedNumber<order>* to) {
+#pragma GCC unroll 4
+    for (int s = 0; s < slices; ++s) {
+        const UpperSlice upper = upper_of_codes(table, quad + s * slice_bytes);
+        const std::uint8_t *const lower = quad + 64 + s * slice_bytes, *const tails = quad + tails_at(s);
+        store_pair<order>(pairs_of_slice(lower, upper.first), tails, s, to);
+        store_pair<order>(pairs_of_slice(lower + 64, upper.second), tails + tails_of_pair, s,
+                          to + 2 * interleave);
+    }
+}
+#endif
+
+/// A block as the kernels of many rows read it, made once for all of them, quad after quad.
+template <Unpacked order> class Unpacker {
+  public:
+    /// `to`: the block's numbers.
+    Unpacker(const PackedBlock& block, UnpackedNumber<order>* to)
+        : quad_(block.quads), exception_(block.exceptions), last_(block.last), to_(to),
+#if HWY_TARGET == HWY_SCALAR
+          table_(block.base)
+#else
+          table_(upper_bytes(block.base))
+#endif
+    {
+    }
+
+    HWY_INLINE void next() {
+        unpack_numbers<order>(quad_, table_, to_);
+        while (exception_ < last_ && *exception_ >> 16 == number_) {
+            const PackedSpot spot = packed_spot(*exception_);
+            put_upper(*exception_, to_[unpacked_at<order>(spot.output, spot.input % packed_quad)]);
+            ++exception_;
+        }
+        quad_ += packed_quad_bytes(order == Unpacked::floats ? DType::f32 : DType::bf16);
+        to_ += packed_quad * interleave;
+        ++number_;
+    }
+
+  private:
+    const std::uint8_t* quad_;
+    const std::uint32_t *exception_, *last_;
+    UnpackedNumber<order>* to_;
+    std::uint32_t number_ = 0;
+#if HWY_TARGET == HWY_SCALAR
+    std::uint8_t table_;
+#else
+    V8 table_;
+#endif
+};
+
+/// All of a block of `inputs` inputs.
+template <Unpacked order>
+HWY_NOINLINE void unpack_block(const PackedBlock& block, std::int64_t inputs, UnpackedNumber<order>* to) {
+    Unpacker<order> unpacker(block, to);
+    for (std::int64_t i = 0; i < inputs; i += packed_quad) {
+        unpacker.next();
     }
 }
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "engine/backend/cpu/packed_bf16.h"
-
-#include "engine/base/half.h"
+#include "engine/backend/cpu/packed_floats.h"
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 
 namespace ergo::cpu {
@@ -28,7 +27,8 @@ PackedBlock::PackedBlock(const std::byte* block, const std::uint32_t* list)
 
 PackedBlock packed_block_at(const LinearArgs& args, std::int64_t output, std::int64_t input) {
     return {static_cast<const std::byte*>(args.weight) +
-                output / interleave * packed_group_bytes(args.inputs) + packed_offset(input),
+                output / interleave * packed_group_bytes(args.type, args.inputs) +
+                packed_offset(args.type, input),
             args.exceptions};
 }
 
@@ -59,24 +59,24 @@ void write_header(std::byte* block, std::uint8_t base, std::uint32_t first, std:
     std::memcpy(block + count_at, &count, sizeof count);
 }
 
-void move_exceptions(std::byte* group, std::int64_t inputs, std::uint32_t by) {
+void move_exceptions(DType type, std::byte* group, std::int64_t inputs, std::uint32_t by) {
     for (std::int64_t i = 0; i < inputs; i += packed_block) {
-        std::byte* const at = group + packed_offset(i) + first_at;
+        std::byte* const at = group + packed_offset(type, i) + first_at;
         const std::uint32_t first = number_at(at) + by;
         std::memcpy(at, &first, sizeof first);
     }
 }
 
-void read_packed_row(const std::byte* data, const std::uint32_t* exceptions, std::int64_t row,
+void read_packed_row(DType type, const std::byte* data, const std::uint32_t* exceptions, std::int64_t row,
                      std::int64_t inputs, float* out) {
-    const std::byte* const group = data + row / interleave * packed_group_bytes(inputs);
+    const std::byte* const group = data + row / interleave * packed_group_bytes(type, inputs);
     std::array<std::uint8_t, packed_block> upper{};
     for (std::int64_t first = 0; first < inputs; first += packed_block) {
-        const PackedBlock block(group + packed_offset(first), exceptions);
+        const PackedBlock block(group + packed_offset(type, first), exceptions);
         const std::int64_t count = std::min(packed_block, inputs - first);
         for (std::int64_t i = 0; i < count; ++i) {
             const std::int64_t place = packed_place(row, i);
-            const int codes = block.quads[i / packed_quad * packed_quad_bytes + place % 64];
+            const int codes = block.quads[i / packed_quad * packed_quad_bytes(type) + place % 64];
             upper[static_cast<std::size_t>(i)] = upper_of_code(codes >> place / 64 * 4, block.base);
         }
         for (const std::uint32_t* each = block.exceptions; each < block.last; ++each) {
@@ -86,10 +86,14 @@ void read_packed_row(const std::byte* data, const std::uint32_t* exceptions, std
             }
         }
         for (std::int64_t i = 0; i < count; ++i) {
-            const std::uint8_t lower =
-                block.quads[i / packed_quad * packed_quad_bytes + 64 + packed_place(row, i)];
+            const std::uint8_t* const quad = block.quads + i / packed_quad * packed_quad_bytes(type);
+            std::uint16_t tail = 0;
+            if (type == DType::f32) {
+                std::memcpy(&tail, quad + packed_tails_at + packed_tail(row, i) * 2, sizeof tail);
+            }
             out[first + i] =
-                bf16_to_f32(static_cast<std::uint16_t>(upper[static_cast<std::size_t>(i)] << 8 | lower));
+                std::bit_cast<float>(std::uint32_t{upper[static_cast<std::size_t>(i)]} << 24 |
+                                     std::uint32_t{quad[64 + packed_place(row, i)]} << 16 | tail);
         }
     }
 }
