@@ -187,8 +187,8 @@ struct Attention {
     float scale = 1;
     std::int64_t window = 0; ///< 0: unlimited, else t - j < window
     Ball ball;
-    /// bits8: only sums hang on it, so that where 16 bits were asked for, a prompt's queries, keys,
-    /// weights and values may be rounded to as many.
+    /// bits8: only sums hang on it, so that where 16 bits were asked for, or products round to fewer anyhow,
+    /// a prompt's queries, keys, weights and values may be rounded to as many.
     Rounding rounding = Rounding::bits16;
     BufferId out; // [n, heads * value_dim]
     RowRequest rows;

@@ -225,7 +225,7 @@ std::int64_t tiles_floats(std::int64_t rows, std::int64_t inputs) {
 
 bool runs_in_pairs(const Tables& tables, const Attention& op) {
     const auto asked = [](const WeightInfo& weight) {
-        return weight.run_as == DType::bf16 || weight.run_as == DType::f16;
+        return weight.run_as == DType::bf16 || weight.run_as == DType::f16 || weight.whole_numbers();
     };
     const auto layout = [&](StateId id) {
         return layout_of(tables.states.at(static_cast<std::size_t>(id.index)));
