@@ -272,8 +272,8 @@ template <DType type> class Unpacking {
     Unpacker<unpacked_as<type>> unpacker_;
     Fetching fetching_;
 };
-// Rows of such a tile: more would leave too few registers; 0: there are too few anyhow.
-constexpr int unpacking_rows = tile_rows > 6 ? 12 : 0;
+// Where that pays though the compiler runs out of registers in the largest tiles.
+constexpr bool unpacks_beside = tile_rows > 6 && panel_outputs == interleave;
 
 // A tile of Rows x panel_vectors over `depth` inputs, whose weights are `stride` numbers apart; the sums are
 // stored (first block) or added.
@@ -403,19 +403,17 @@ void rows_by_panels(const LinearArgs& a, const float* packed, std::int64_t begin
 template <class W, DType type>
 void tiles_of_block(const LinearArgs& a, const float* packed, std::int64_t o, std::int64_t end,
                     const Ahead& ahead, std::int64_t first, std::int64_t last, typename W::Stored* numbers) {
-    static_assert(unpacking_rows == 0 || (panel_outputs == interleave && in_place<W>));
     const PackedBlock block = packed_block_at(a, o, first);
-    const std::int64_t rows = rows_of_tile(a.rows, tile_rows, 0).last;
-    if (rows > unpacking_rows) {
+    if constexpr (unpacks_beside) {
+        const Unpacking<type> beside(Unpacker<unpacked_as<type>>(block, numbers),
+                                     Fetching(ahead.share(0), last - first));
+        multiply_rows<W, tile_rows>(rows_of_tile(a.rows, tile_rows, 0).last, packed + first * tile_stride,
+                                    numbers, interleave, last - first, beside, a.out, o, end - o, first > 0);
+        all_tiles<W>(a, packed, numbers, interleave, ahead, o, end, first, last, 1);
+    } else {
         unpack_block<unpacked_as<type>>(block, last - first, numbers);
         all_tiles_of_group<W>(a, packed, numbers, ahead, o, end, first, last);
-        return;
     }
-    const Fetching fetching(ahead.share(0), last - first);
-    multiply_rows<W, unpacking_rows>(rows, packed + first * tile_stride, numbers, interleave, last - first,
-                                     Unpacking<type>(Unpacker<unpacked_as<type>>(block, numbers), fetching),
-                                     a.out, o, end - o, first > 0);
-    all_tiles<W>(a, packed, numbers, interleave, ahead, o, end, first, last, 1);
 }
 
 template <class W, DType type>
