@@ -22,15 +22,28 @@ struct Pieces {
 /// Steps of a tile, inputs or pairs of them, from one request for the next weights to another.
 inline constexpr std::int64_t ahead_step = 4;
 
-/// Part of one piece, asked for a few lines at a time.
+/// Part of the pieces, asked for a few lines at a time.
 class AheadShare {
   public:
-    AheadShare(const std::byte* first, std::int64_t lines) : at_(first), left_(lines) {}
+    AheadShare() = default;
+    /// Lines [begin, end) of the pieces, of which each has `piece_lines`.
+    AheadShare(const Pieces& pieces, std::int64_t piece_lines, std::int64_t begin, std::int64_t end)
+        : left_(end - begin), piece_lines_(piece_lines), gap_(pieces.stride - piece_lines * line) {
+        if (left_ > 0) { // there are pieces, and they have lines
+            const std::int64_t piece = begin / piece_lines, in_piece = begin % piece_lines;
+            at_ = static_cast<const std::byte*>(pieces.first) + piece * pieces.stride + in_piece * line;
+            left_in_piece_ = piece_lines - in_piece;
+        }
+    }
 
     /// How many lines each of `steps` steps asks for.
     std::int64_t each_of(std::int64_t steps) const { return steps > 0 ? (left_ + steps - 1) / steps : 0; }
     void fetch(std::int64_t lines) {
-        for (lines = std::min(lines, left_); lines > 0; --lines, --left_, at_ += line) {
+        for (lines = std::min(lines, left_); lines > 0; --lines, --left_, --left_in_piece_, at_ += line) {
+            if (left_in_piece_ == 0) {
+                at_ += gap_;
+                left_in_piece_ = piece_lines_;
+            }
             __builtin_prefetch(at_, 0, 2);
         }
     }
@@ -38,47 +51,25 @@ class AheadShare {
     static constexpr std::int64_t line = 64; // bytes
 
   private:
-    const std::byte* at_;
-    std::int64_t left_;
+    const std::byte* at_ = nullptr;
+    std::int64_t left_ = 0, left_in_piece_ = 0, piece_lines_ = 0, gap_ = 0;
 };
 
 /// Asks for `pieces` in `shares` equal shares, into the second cache: what is multiplied just now stays in
-/// the first. Memory that cannot be read is not touched.
+/// the first. Memory that cannot be read is not touched. A share is asked for while a tile is multiplied:
+/// more requests at once than the first cache can await would hold up the tile's own reads.
 class Ahead {
   public:
     Ahead(const Pieces& pieces, std::int64_t shares)
-        : pieces_(pieces), lines_((pieces.bytes + line - 1) / line), shares_(shares) {}
-
-    void fetch(std::int64_t share) const {
-        const std::int64_t lines = lines_ * pieces_.count, end = lines * (share + 1) / shares_;
-        std::int64_t i = lines * share / shares_;
-        if (i == end) {
-            return;
-        }
-        const auto* piece = static_cast<const std::byte*>(pieces_.first) + i / lines_ * pieces_.stride;
-        for (std::int64_t at = i % lines_; i < end; ++i, ++at) {
-            if (at == lines_) {
-                at = 0;
-                piece += pieces_.stride;
-            }
-            __builtin_prefetch(piece + at * line, 0, 2);
-        }
+        : pieces_(pieces), lines_((pieces.bytes + AheadShare::line - 1) / AheadShare::line), shares_(shares) {
     }
 
-    /// The same while a tile is multiplied: more requests at once than the first cache can await would hold
-    /// up its own reads. Of several pieces all at once nevertheless.
     AheadShare share(std::int64_t share) const {
-        if (pieces_.count != 1) {
-            fetch(share);
-            return {nullptr, 0};
-        }
-        const std::int64_t begin = lines_ * share / shares_, end = lines_ * (share + 1) / shares_;
-        return {static_cast<const std::byte*>(pieces_.first) + begin * line, end - begin};
+        const std::int64_t all = lines_ * pieces_.count;
+        return {pieces_, lines_, all * share / shares_, all * (share + 1) / shares_};
     }
 
   private:
-    static constexpr std::int64_t line = AheadShare::line;
-
     Pieces pieces_;
     std::int64_t lines_, shares_;
 };

@@ -428,8 +428,8 @@ template <DType Form_, bool Bytes_> struct Panel {
 
 // Rows [row, row + Rows): groups [first, first + count) of the weights added to what `out` holds, or to 0.
 template <class Weights, int Rows>
-HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Weights& weights, std::int64_t row,
-                           std::int64_t output, std::int64_t first, std::int64_t count) {
+HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Weights& weights, AheadShare ahead,
+                           std::int64_t row, std::int64_t output, std::int64_t first, std::int64_t count) {
     constexpr DType Form = Weights::Form;
     using N = typename Weights::N;
     const std::int64_t groups = a.in.groups, stride = groups * 4 * N::group_steps;
@@ -449,7 +449,9 @@ HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Weights& weights, std
         }
     }
     constexpr int halves = scale_parts<Form>, half_steps = N::steps / halves; // or wholes
+    const std::int64_t lines = ahead.each_of(count * halves);
     for (std::int64_t part_of_all = 0; part_of_all < count * halves; ++part_of_all) {
+        ahead.fetch(lines);
         const std::int64_t g = part_of_all / halves;
         const int half = static_cast<int>(part_of_all % halves);
         VI sum[Rows][tile_vectors];
@@ -498,11 +500,12 @@ HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Weights& weights, std
 }
 
 template <class Weights, int Rows>
-void multiply_rows(const QuantLinearArgs& a, const Weights& weights, std::int64_t row, std::int64_t rows,
-                   std::int64_t output, std::int64_t first, std::int64_t count) {
+void multiply_rows(const QuantLinearArgs& a, const Weights& weights, const AheadShare& ahead,
+                   std::int64_t row, std::int64_t rows, std::int64_t output, std::int64_t first,
+                   std::int64_t count) {
     if constexpr (Rows > 0) {
-        rows == Rows ? multiply<Weights, Rows>(a, weights, row, output, first, count)
-                     : multiply_rows<Weights, Rows - 1>(a, weights, row, rows, output, first, count);
+        rows == Rows ? multiply<Weights, Rows>(a, weights, ahead, row, output, first, count)
+                     : multiply_rows<Weights, Rows - 1>(a, weights, ahead, row, rows, output, first, count);
     }
 }
 
@@ -533,10 +536,9 @@ template <class Weights> void rows_by_tiles(const QuantLinearArgs& a, std::int64
             weights.read(a, o, first, count);
             const Ahead ahead(next_panel(a, o, first, block, begin, end), tiles);
             for (std::int64_t tile = 0; tile < tiles; ++tile) {
-                ahead.fetch(tile);
                 const std::int64_t row = a.rows * tile / tiles;
-                multiply_rows<Weights, tile_rows>(a, weights, row, a.rows * (tile + 1) / tiles - row, o,
-                                                  first, count);
+                multiply_rows<Weights, tile_rows>(a, weights, ahead.share(tile), row,
+                                                  a.rows * (tile + 1) / tiles - row, o, first, count);
             }
         }
     }
