@@ -57,8 +57,8 @@ std::uint64_t rounded_rows_bytes(const Tables& tables, const Plan& plan);
 std::int64_t tiles_floats(std::int64_t rows, std::int64_t inputs);
 
 /// Whether prompts of an attention run in pairs of 16 bits: 16 bits were asked for, or weights are whole
-/// numbers, whose products round their inputs to 8; only sums hang on it,
-/// scores are dot products over states that the kernels know, and the processor is faster that way.
+/// numbers, whose products round their inputs to 8; only sums hang on it, scores are dot products over states
+/// that the kernels know, and the processor is faster that way.
 bool runs_in_pairs(const Tables& tables, const Attention& op);
 inline constexpr std::int64_t least_pair_rows = 16; ///< fewer do not earn laying out keys and values
 /// Keys and values of such an attention, laid out.

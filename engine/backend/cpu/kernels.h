@@ -56,7 +56,7 @@ struct LinearArgs {
     const void* weight = nullptr; // [outputs, inputs] of `type`, aligned to its element
     DType type = DType::f32;      // f32, bf16 or f16
     bool interleaved = false;
-    bool packed = false;                       // bf16 or f32 in fewer bits (packed_floats.h), aligned to 64 bytes
+    bool packed = false; // bf16 or f32 in fewer bits (packed_floats.h), aligned to 64 bytes
     const std::uint32_t* exceptions = nullptr; // of a packed matrix
     std::int64_t outputs = 0;                  // of the whole matrix
     const float* bias = nullptr;               // [outputs] or null
