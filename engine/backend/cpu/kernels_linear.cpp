@@ -128,17 +128,16 @@ template <class W> void row_of(const LinearArgs& a, std::int64_t begin, std::int
     }
 }
 
-template <DType type>
-constexpr Unpacked unpacked_as = type == DType::f32 ? Unpacked::floats : Unpacked::inputs;
+template <class W>
+constexpr Unpacked unpacked_as = W::type == DType::f32 ? Unpacked::floats : Unpacked::inputs;
 
 // A block of a packed group: its sums are added to `sums`, [32 / lanes] vectors.
-template <class W, DType type>
-void add_packed(const LinearArgs& a, std::int64_t o, std::int64_t first, V* sums) {
+template <class W> void add_packed(const LinearArgs& a, std::int64_t o, std::int64_t first, V* sums) {
     const std::int64_t inputs = std::min(packed_block, a.inputs - first);
     const PackedBlock block = packed_block_at(a, o, first);
 #if HWY_TARGET == HWY_SCALAR
     typename W::Stored numbers[packed_block * interleave];
-    unpack_block<unpacked_as<type>>(block, inputs, numbers);
+    unpack_block<unpacked_as<W>>(block, inputs, numbers);
     for (std::int64_t i = 0; i < inputs; ++i) {
         for (std::int64_t j = 0; j < interleave; ++j) {
             sums[j] = hn::MulAdd(W::load(D(), numbers + i * interleave + j), hn::Set(D(), a.in[0][first + i]),
@@ -146,11 +145,11 @@ void add_packed(const LinearArgs& a, std::int64_t o, std::int64_t first, V* sums
         }
     }
 #else
-    add_block<type>(block, a.in[0] + first, inputs / packed_quad, sums);
+    add_block<W::type>(block, a.in[0] + first, inputs / packed_quad, sums);
 #endif
 }
 
-template <class W, DType type> void row_of_packed(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
+template <class W> void row_of_packed(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
     static_assert(packed_block == sum_block);
     constexpr int vectors = interleave / lanes;
     const D d;
@@ -165,7 +164,7 @@ template <class W, DType type> void row_of_packed(const LinearArgs& a, std::int6
             for (int v = 0; v < vectors; ++v) {
                 sum[v] = hn::Zero(d);
             }
-            add_packed<W, type>(a, o, first, sum);
+            add_packed<W>(a, o, first, sum);
 #pragma GCC unroll 32
             for (int v = 0; v < vectors; ++v) {
                 total[v] = first == 0 ? sum[v] : hn::Add(total[v], sum[v]);
@@ -196,13 +195,13 @@ void finish(const LinearArgs& a, float* out, std::int64_t begin, std::int64_t en
 void RowKernel(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
     switch (a.type) {
     case DType::bf16:
-        a.packed ? row_of_packed<Bf16, DType::bf16>(a, begin, end) : row_of<Bf16>(a, begin, end);
+        a.packed ? row_of_packed<Bf16>(a, begin, end) : row_of<Bf16>(a, begin, end);
         break;
     case DType::f16:
         row_of<F16>(a, begin, end);
         break;
     default:
-        a.packed ? row_of_packed<F32, DType::f32>(a, begin, end) : row_of<F32>(a, begin, end);
+        a.packed ? row_of_packed<F32>(a, begin, end) : row_of<F32>(a, begin, end);
     }
     finish(a, a.out[0], begin, end);
 }
@@ -258,10 +257,10 @@ class Fetching {
 };
 
 // in the first tile of a packed block, its own weights are taken apart just before they are multiplied.
-template <DType type> class Unpacking {
+template <class W> class Unpacking {
   public:
     static_assert(packed_quad == ahead_step);
-    Unpacking(const Unpacker<unpacked_as<type>>& unpacker, const Fetching& fetching)
+    Unpacking(const Unpacker<unpacked_as<W>>& unpacker, const Fetching& fetching)
         : unpacker_(unpacker), fetching_(fetching) {}
     HWY_INLINE void step() {
         unpacker_.next();
@@ -269,7 +268,7 @@ template <DType type> class Unpacking {
     }
 
   private:
-    Unpacker<unpacked_as<type>> unpacker_;
+    Unpacker<unpacked_as<W>> unpacker_;
     Fetching fetching_;
 };
 // Where that pays though the compiler runs out of registers in the largest tiles.
@@ -400,23 +399,23 @@ void rows_by_panels(const LinearArgs& a, const float* packed, std::int64_t begin
 }
 
 // A block of a packed group as a panel, all tiles.
-template <class W, DType type>
+template <class W>
 void tiles_of_block(const LinearArgs& a, const float* packed, std::int64_t o, std::int64_t end,
                     const Ahead& ahead, std::int64_t first, std::int64_t last, typename W::Stored* numbers) {
     const PackedBlock block = packed_block_at(a, o, first);
     if constexpr (unpacks_beside) {
-        const Unpacking<type> beside(Unpacker<unpacked_as<type>>(block, numbers),
-                                     Fetching(ahead.share(0), last - first));
+        const Unpacking<W> beside(Unpacker<unpacked_as<W>>(block, numbers),
+                                  Fetching(ahead.share(0), last - first));
         multiply_rows<W, tile_rows>(rows_of_tile(a.rows, tile_rows, 0).last, packed + first * tile_stride,
                                     numbers, interleave, last - first, beside, a.out, o, end - o, first > 0);
         all_tiles<W>(a, packed, numbers, interleave, ahead, o, end, first, last, 1);
     } else {
-        unpack_block<unpacked_as<type>>(block, last - first, numbers);
+        unpack_block<unpacked_as<W>>(block, last - first, numbers);
         all_tiles_of_group<W>(a, packed, numbers, ahead, o, end, first, last);
     }
 }
 
-template <class W, DType type>
+template <class W>
 void rows_by_packed(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
     HWY_ALIGN typename W::Stored numbers[packed_block * interleave];
     const std::int64_t tiles = TilesKernel(a.rows);
@@ -425,7 +424,7 @@ void rows_by_packed(const LinearArgs& a, const float* packed, std::int64_t begin
         for (std::int64_t o = begin; o < end; o += panel_outputs) {
             const Ahead ahead(panel_after(a, {o, i}, {panel_outputs, packed_block}, begin, end), tiles);
             if (o % interleave == 0) {
-                tiles_of_block<W, type>(a, packed, o, end, ahead, i, last, numbers);
+                tiles_of_block<W>(a, packed, o, end, ahead, i, last, numbers);
             } else {
                 all_tiles_of_group<W>(a, packed, numbers + o % interleave, ahead, o, end, i, last);
             }
@@ -442,15 +441,13 @@ void FinishKernel(const LinearArgs& a, std::int64_t begin, std::int64_t end) {
 void RowsKernel(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
     switch (a.type) {
     case DType::bf16:
-        a.packed ? rows_by_packed<Bf16, DType::bf16>(a, packed, begin, end)
-                 : rows_by_panels<Bf16>(a, packed, begin, end);
+        a.packed ? rows_by_packed<Bf16>(a, packed, begin, end) : rows_by_panels<Bf16>(a, packed, begin, end);
         break;
     case DType::f16:
         rows_by_panels<F16>(a, packed, begin, end);
         break;
     default:
-        a.packed ? rows_by_packed<F32, DType::f32>(a, packed, begin, end)
-                 : rows_by_panels<F32>(a, packed, begin, end);
+        a.packed ? rows_by_packed<F32>(a, packed, begin, end) : rows_by_panels<F32>(a, packed, begin, end);
     }
     FinishKernel(a, begin, end);
 }

@@ -9,6 +9,7 @@
 
 #include "engine/backend/cpu/transpose-inl.h"
 #include "engine/base/half.h"
+#include "engine/tensor/dtype.h"
 
 #include <hwy/highway.h>
 
@@ -24,6 +25,7 @@ using V = hwy::HWY_NAMESPACE::Vec<D>;
 constexpr int lanes = hwy::HWY_NAMESPACE::MaxLanes(D());
 
 struct F32 {
+    static constexpr DType type = DType::f32;
     using Stored = float;
     static constexpr int columns = lanes; // of a square, see square()
     static V load(D d, const Stored* p) { return hwy::HWY_NAMESPACE::LoadU(d, p); }
@@ -31,6 +33,7 @@ struct F32 {
 };
 
 struct Bf16 {
+    static constexpr DType type = DType::bf16;
     using Stored = std::uint16_t;
     static constexpr int columns = 2 * lanes;
     static V load(D d, const Stored* p) {
@@ -43,6 +46,7 @@ struct Bf16 {
 };
 
 struct F16 {
+    static constexpr DType type = DType::f16;
     using Stored = std::uint16_t;
     static constexpr int columns = lanes;
     static V load(D d, const Stored* p) {
