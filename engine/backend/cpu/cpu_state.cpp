@@ -12,24 +12,24 @@ namespace {
 
 constexpr std::int64_t float_bytes = sizeof(float);
 
-/// Where a head's position lies: its channels `step` elements apart from `first` on, its scales `scale_step`
-/// floats apart.
+/// Where a group of channels of a position lies, `step` elements apart, and its scale.
 struct Place {
     std::byte* first;
     std::int64_t step;
-    float* scales;
-    std::int64_t scale_step;
+    float* scale;
 };
 
-Place place_of(const CpuState& state, std::int64_t head, std::int64_t t) {
+Place place_of(const CpuState& state, std::int64_t head, std::int64_t t, std::int64_t group) {
+    const std::int64_t size = state.type == DType::q8 ? 1 : 2, channels = group * state_group;
     if (state.layout == StateLayout::rows) {
         std::byte* row = state.channel(head * state.dim()) + t * state.stride;
-        return {row, 1, reinterpret_cast<float*>(row + state.dim()), 1};
+        return {row + channels * size, 1, reinterpret_cast<float*>(row + state.dim()) + group};
     }
-    std::byte* block = state.channel(head * state.dim()) + t / state_block * state.stride;
-    const std::int64_t at = t % state_block, size = state.type == DType::q8 ? 1 : 2;
-    return {block + at * size, state_block, reinterpret_cast<float*>(block + state_block * state.dim()) + at,
-            state_block};
+    const std::int64_t at = t % state_block;
+    std::byte* const scales = state.channel(head * state.dim()) + t / state_block * state.stride +
+                              group * state_block * stored_bytes(state.type, state_group);
+    const std::int64_t before = state.type == DType::q8 ? state_block * float_bytes : 0;
+    return {scales + before + at * size, state_block, reinterpret_cast<float*>(scales) + at};
 }
 
 std::uint16_t& half_at(const Place& place, std::int64_t c) {
@@ -40,35 +40,29 @@ std::int8_t& whole_at(const Place& place, std::int64_t c) {
 }
 
 void write_rounded(const CpuState& state, std::int64_t t, const float* row) {
-    const std::int64_t dim = state.dim();
-    for (std::int64_t head = 0; head < state.heads; ++head) {
-        const Place place = place_of(state, head, t);
-        for (std::int64_t c = 0; c < dim; c += state_group) {
-            const std::span<const float, state_group> group(row + head * dim + c, state_group);
-            if (state.type == DType::bf16) {
-                for (std::int64_t i = 0; i < state_group; ++i) {
-                    half_at(place, c + i) = f32_to_bf16(group[static_cast<std::size_t>(i)]);
-                }
-                continue;
+    for (std::int64_t i = 0; i < state.width; i += state_group) {
+        const Place place = place_of(state, i / state.dim(), t, i % state.dim() / state_group);
+        const std::span<const float, state_group> group(row + i, state_group);
+        if (state.type == DType::bf16) {
+            for (std::int64_t c = 0; c < state_group; ++c) {
+                half_at(place, c) = f32_to_bf16(group[static_cast<std::size_t>(c)]);
             }
-            std::int8_t whole[state_group];
-            place.scales[c / state_group * place.scale_step] = round_group(group, whole);
-            for (std::int64_t i = 0; i < state_group; ++i) {
-                whole_at(place, c + i) = whole[i];
-            }
+            continue;
+        }
+        std::int8_t whole[state_group];
+        *place.scale = round_group(group, whole);
+        for (std::int64_t c = 0; c < state_group; ++c) {
+            whole_at(place, c) = whole[c];
         }
     }
 }
 
 void read_rounded(const CpuState& state, std::int64_t t, float* row) {
-    const std::int64_t dim = state.dim();
-    for (std::int64_t head = 0; head < state.heads; ++head) {
-        const Place place = place_of(state, head, t);
-        for (std::int64_t c = 0; c < dim; ++c) {
-            row[head * dim + c] = state.type == DType::bf16
-                                      ? bf16_to_f32(half_at(place, c))
-                                      : place.scales[c / state_group * place.scale_step] *
-                                            static_cast<float>(whole_at(place, c));
+    for (std::int64_t i = 0; i < state.width; i += state_group) {
+        const Place place = place_of(state, i / state.dim(), t, i % state.dim() / state_group);
+        for (std::int64_t c = 0; c < state_group; ++c) {
+            row[i + c] = state.type == DType::bf16 ? bf16_to_f32(half_at(place, c))
+                                                   : *place.scale * static_cast<float>(whole_at(place, c));
         }
     }
 }

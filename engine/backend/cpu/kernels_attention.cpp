@@ -59,6 +59,48 @@ HWY_INLINE void dots(D d, const ScoreArgs& a, Keys keys, V (*dot)[Vectors], V* s
     }
 }
 
+// The same of keys in q8, whose scales wait until a group is summed.
+template <int Queries, int Vectors, class Keys>
+HWY_INLINE void dots_of_groups(D d, const ScoreArgs& a, Keys keys, V (*dot)[Vectors]) {
+#pragma GCC unroll 4
+    for (int q = 0; q < Queries; ++q) {
+#pragma GCC unroll 4
+        for (int u = 0; u < Vectors; ++u) {
+            dot[q][u] = hn::Zero(d);
+        }
+    }
+    for (std::int64_t first = 0; first < a.dim; first += state_group) {
+        keys.begin_group(d);
+        V sum[Queries][Vectors];
+#pragma GCC unroll 4
+        for (int q = 0; q < Queries; ++q) {
+#pragma GCC unroll 4
+            for (int u = 0; u < Vectors; ++u) {
+                sum[q][u] = hn::Zero(d);
+            }
+        }
+        for (std::int64_t c = first; c < first + state_group; ++c) {
+            V k[Vectors];
+            keys.read_stored(d, k);
+#pragma GCC unroll 4
+            for (int q = 0; q < Queries; ++q) {
+                const V query = hn::Set(d, a.query[q][c]);
+#pragma GCC unroll 4
+                for (int u = 0; u < Vectors; ++u) {
+                    sum[q][u] = hn::MulAdd(query, k[u], sum[q][u]);
+                }
+            }
+        }
+#pragma GCC unroll 4
+        for (int q = 0; q < Queries; ++q) {
+#pragma GCC unroll 4
+            for (int u = 0; u < Vectors; ++u) {
+                dot[q][u] = hn::MulAdd(sum[q][u], keys.scale(u), dot[q][u]);
+            }
+        }
+    }
+}
+
 // Negative squared distances by differences: as cheap as the expanded form when every head has its own
 // diagonal, and exact near 0 where the expanded form cancels.
 template <int Queries, int Vectors, class Keys>
@@ -92,9 +134,15 @@ HWY_INLINE void scores_at(const ScoreArgs& a, const float* query_norm, std::int6
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
     const V least = hn::Set(d, 1e-6f);
     V s[Queries][Vectors], square[Vectors];
-    const BlockReader<type, Vectors, D> keys(a.keys + block * a.stride, a.dim, at);
+    const BlockReader<type, Vectors, D> keys(a.keys + block * a.stride, at);
     switch (a.score) {
     case Attention::Score::dot:
+        if constexpr (type == DType::q8) {
+            if (!a.root) {
+                dots_of_groups<Queries, Vectors>(d, a, keys, s);
+                break;
+            }
+        }
         dots<Queries, Vectors, false>(d, a, keys, s, square);
         break;
     case Attention::Score::cosine:

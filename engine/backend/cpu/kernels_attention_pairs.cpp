@@ -30,7 +30,7 @@ template <DType type> void keys_of(const std::byte* block, std::int64_t dim, std
     const D d;
     for (std::int64_t at = 0; at < state_block; at += pair_group, out += pair_key_floats(pair_group, dim)) {
         __m512 squares[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()}, scale[2];
-        BlockReader<type, 2, D> lengths(block, dim, at), keys(block, dim, at);
+        BlockReader<type, 2, D> lengths(block, at), keys(block, at);
         for (std::int64_t c = 0; c < dim; ++c) {
             V k[2];
             lengths.read(d, c, k);
