@@ -310,7 +310,8 @@ class TestQuantOps : public QObject {
             void* at = memory.data();
             std::size_t room = memory.size();
             const auto to =
-                cpu::QuantRows::at(static_cast<std::byte*>(std::align(64, 1, at, room)), 2, inputs, bytes);
+                cpu::QuantRows::at(static_cast<std::byte*>(std::align(64, 1, at, room)), 2, inputs, bytes,
+                                   {.sums = true, .offsets = true, .halves = true});
             cpu::round_rows(rows, inputs, rounding, 0, 2, to);
             const auto number = [&](std::int64_t at_row, std::int64_t i) -> int {
                 const std::byte* group = to.numbers + (at_row * groups + i / 32) * (bytes ? 32 : 64);

@@ -42,7 +42,10 @@ struct Product {
         args.outputs = outputs;
         args.rows = rows;
         args.vnni = cpu::has_vnni();
-        args.in = cpu::QuantRows::at(rounded.get(), rows, inputs, args.vnni && rounding == Rounding::bits8);
+        cpu::GroupSums sums;
+        sums.add(args.form);
+        args.in =
+            cpu::QuantRows::at(rounded.get(), rows, inputs, args.vnni && rounding == Rounding::bits8, sums);
         args.out = outs.data();
     }
 

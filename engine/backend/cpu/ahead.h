@@ -7,6 +7,8 @@
 
 #include "engine/backend/cpu/packed_floats.h"
 
+#include <hwy/base.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -25,20 +27,23 @@ inline constexpr std::int64_t ahead_step = 4;
 /// Part of the pieces, asked for a few lines at a time.
 class AheadShare {
   public:
-    AheadShare() = default;
     /// Lines [begin, end) of the pieces, of which each has `piece_lines`.
-    AheadShare(const Pieces& pieces, std::int64_t piece_lines, std::int64_t begin, std::int64_t end)
+    HWY_INLINE AheadShare(const Pieces& pieces, std::int64_t piece_lines, std::int64_t begin,
+                          std::int64_t end)
         : left_(end - begin), piece_lines_(piece_lines), gap_(pieces.stride - piece_lines * line) {
         if (left_ > 0) { // there are pieces, and they have lines
-            const std::int64_t piece = begin / piece_lines, in_piece = begin % piece_lines;
+            const std::int64_t piece = pieces.count > 1 ? begin / piece_lines : 0;
+            const std::int64_t in_piece = begin - piece * piece_lines;
             at_ = static_cast<const std::byte*>(pieces.first) + piece * pieces.stride + in_piece * line;
             left_in_piece_ = piece_lines - in_piece;
         }
     }
 
     /// How many lines each of `steps` steps asks for.
-    std::int64_t each_of(std::int64_t steps) const { return steps > 0 ? (left_ + steps - 1) / steps : 0; }
-    void fetch(std::int64_t lines) {
+    HWY_INLINE std::int64_t each_of(std::int64_t steps) const {
+        return steps > 0 ? (left_ + steps - 1) / steps : 0;
+    }
+    HWY_INLINE void fetch(std::int64_t lines) {
         for (lines = std::min(lines, left_); lines > 0; --lines, --left_, --left_in_piece_, at_ += line) {
             if (left_in_piece_ == 0) {
                 at_ += gap_;
@@ -58,20 +63,24 @@ class AheadShare {
 /// Asks for `pieces` in `shares` equal shares, into the second cache: what is multiplied just now stays in
 /// the first. Memory that cannot be read is not touched. A share is asked for while a tile is multiplied:
 /// more requests at once than the first cache can await would hold up the tile's own reads.
+///
+/// A kernel makes its share itself: one copied through memory would be read back, several fields at a time,
+/// before the fields' own stores and the sums of the tile before have left, and wait for all of those.
 class Ahead {
   public:
+    Ahead() = default; ///< nothing
     Ahead(const Pieces& pieces, std::int64_t shares)
-        : pieces_(pieces), lines_((pieces.bytes + AheadShare::line - 1) / AheadShare::line), shares_(shares) {
-    }
+        : pieces_(pieces), piece_lines_((pieces.bytes + AheadShare::line - 1) / AheadShare::line),
+          lines_(piece_lines_ * pieces.count), share_lines_((lines_ + shares - 1) / shares) {}
 
-    AheadShare share(std::int64_t share) const {
-        const std::int64_t all = lines_ * pieces_.count;
-        return {pieces_, lines_, all * share / shares_, all * (share + 1) / shares_};
+    HWY_INLINE AheadShare share(std::int64_t share) const {
+        return {pieces_, piece_lines_, std::min(lines_, share_lines_ * share),
+                std::min(lines_, share_lines_ * (share + 1))};
     }
 
   private:
     Pieces pieces_;
-    std::int64_t lines_, shares_;
+    std::int64_t piece_lines_ = 0, lines_ = 0, share_lines_ = 0;
 };
 
 /// A corner or a size of a panel.
@@ -80,17 +89,20 @@ struct PanelExtent {
 };
 
 /// Where the weights of the panel after the one at `corner` lie: outputs [begin, end) go by before the
-/// inputs do. None after the last.
+/// inputs do, and then the outputs that follow.
 inline Pieces panel_after(const LinearArgs& a, PanelExtent corner, PanelExtent size, std::int64_t begin,
                           std::int64_t end) {
     corner.outputs += size.outputs;
     if (corner.outputs >= end) {
         corner = {begin, corner.inputs + size.inputs};
     }
-    const std::int64_t inputs = std::min(size.inputs, a.inputs - corner.inputs);
-    if (inputs <= 0) {
+    if (corner.inputs >= a.inputs) {
+        corner = {end, 0};
+    }
+    if (corner.outputs >= a.outputs) {
         return {};
     }
+    const std::int64_t inputs = std::min(size.inputs, a.inputs - corner.inputs);
     const auto element = static_cast<std::int64_t>(dtype_size(a.type));
     const auto* weight = static_cast<const std::byte*>(a.weight);
     // A group lies in one piece; the panels of part of one share it, and the first asks.

@@ -105,8 +105,8 @@ void scores_of(const PairTile& a, std::int64_t first, std::int64_t end) {
     pack_words(a.query, a.queries, 0, a.dim, nullptr, queries);
     for (std::int64_t j = first; j < end; j += pair_group) {
         const float* group = a.keys + j / pair_group * pair_key_floats(pair_group, a.dim);
-        multiply_words_of(a.queries, queries, pairs_at(group) + pair_group, group, pairs_of(a.dim),
-                          AheadShare(), Block{j - first, pair_group, false}, a.scores);
+        multiply_words_of(a.queries, queries, pairs_at(group) + pair_group, group, pairs_of(a.dim), Ahead(),
+                          0, Block{j - first, pair_group, false}, a.scores);
     }
 }
 
@@ -120,7 +120,7 @@ void weighted_of(const PairTile& a, std::int64_t first, std::int64_t end) {
         pack_words(a.scores, a.queries, j - first, count, block, weights);
         const std::uint32_t* values = pairs_at(block) + state_block;
         for (std::int64_t c = 0; c < a.channels; c += pair_group, values += state_block / 2 * pair_group) {
-            multiply_words_of(a.queries, weights, values, ones, pairs_of(count), AheadShare(),
+            multiply_words_of(a.queries, weights, values, ones, pairs_of(count), Ahead(), 0,
                               Block{c, a.channels - c, j > first}, a.out);
         }
     }

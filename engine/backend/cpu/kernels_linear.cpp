@@ -247,7 +247,7 @@ void PackTileKernel(const LinearArgs& a, std::int64_t tile, float* packed) {
 // What is done beside a tile, with every ahead_step inputs: the next weights are fetched, and
 class Fetching {
   public:
-    Fetching(const AheadShare& share, std::int64_t depth)
+    HWY_INLINE Fetching(const AheadShare& share, std::int64_t depth)
         : share_(share), lines_(share.each_of(depth / ahead_step)) {}
     HWY_INLINE void step() { share_.fetch(lines_); }
 
@@ -255,12 +255,17 @@ class Fetching {
     AheadShare share_;
     std::int64_t lines_;
 };
+struct Fetch {
+    const Ahead& ahead;
+    std::int64_t tile;
+    HWY_INLINE Fetching begin(std::int64_t depth) const { return {ahead.share(tile), depth}; }
+};
 
 // in the first tile of a packed block, its own weights are taken apart just before they are multiplied.
 template <class W> class Unpacking {
   public:
     static_assert(packed_quad == ahead_step);
-    Unpacking(const Unpacker<unpacked_as<W>>& unpacker, const Fetching& fetching)
+    HWY_INLINE Unpacking(const Unpacker<unpacked_as<W>>& unpacker, const Fetching& fetching)
         : unpacker_(unpacker), fetching_(fetching) {}
     HWY_INLINE void step() {
         unpacker_.next();
@@ -271,6 +276,14 @@ template <class W> class Unpacking {
     Unpacker<unpacked_as<W>> unpacker_;
     Fetching fetching_;
 };
+template <class W> struct UnpackAndFetch {
+    const PackedBlock& block;
+    typename W::Stored* numbers;
+    const Ahead& ahead;
+    HWY_INLINE Unpacking<W> begin(std::int64_t depth) const {
+        return {Unpacker<unpacked_as<W>>(block, numbers), Fetch{ahead, 0}.begin(depth)};
+    }
+};
 // Where that pays though the compiler runs out of registers in the largest tiles.
 constexpr bool unpacks_beside = tile_rows > 6 && panel_outputs == interleave;
 
@@ -278,9 +291,10 @@ constexpr bool unpacks_beside = tile_rows > 6 && panel_outputs == interleave;
 // stored (first block) or added.
 template <class W, int Rows, class Beside>
 HWY_NOINLINE void multiply(const float* HWY_RESTRICT in, const typename W::Stored* weights,
-                           std::int64_t stride, std::int64_t depth, Beside beside, float* const* out,
+                           std::int64_t stride, std::int64_t depth, const Beside& what, float* const* out,
                            std::int64_t o, std::int64_t count, bool add) {
     const D d;
+    auto beside = what.begin(depth);
     V sum0[Rows], sum1[Rows];
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
@@ -359,10 +373,9 @@ void all_tiles(const LinearArgs& a, const float* packed, const typename W::Store
                std::int64_t last, std::int64_t tile = 0) {
     for (const std::int64_t tiles = TilesKernel(a.rows); tile < tiles; ++tile) {
         const TileRows rows = rows_of_tile(a.rows, tile_rows, tile);
-        multiply_rows<W, tile_rows>(rows.last - rows.first,
-                                    packed + tile * TileFloatsKernel(a.inputs) + first * tile_stride, weights,
-                                    stride, last - first, Fetching(ahead.share(tile), last - first),
-                                    a.out + rows.first, o, end - o, first > 0);
+        multiply_rows<W, tile_rows>(
+            rows.last - rows.first, packed + tile * TileFloatsKernel(a.inputs) + first * tile_stride, weights,
+            stride, last - first, Fetch{ahead, tile}, a.out + rows.first, o, end - o, first > 0);
     }
 }
 
@@ -404,8 +417,7 @@ void tiles_of_block(const LinearArgs& a, const float* packed, std::int64_t o, st
                     const Ahead& ahead, std::int64_t first, std::int64_t last, typename W::Stored* numbers) {
     const PackedBlock block = packed_block_at(a, o, first);
     if constexpr (unpacks_beside) {
-        const Unpacking<W> beside(Unpacker<unpacked_as<W>>(block, numbers),
-                                  Fetching(ahead.share(0), last - first));
+        const UnpackAndFetch<W> beside{block, numbers, ahead};
         multiply_rows<W, tile_rows>(rows_of_tile(a.rows, tile_rows, 0).last, packed + first * tile_stride,
                                     numbers, interleave, last - first, beside, a.out, o, end - o, first > 0);
         all_tiles<W>(a, packed, numbers, interleave, ahead, o, end, first, last, 1);

@@ -80,10 +80,11 @@ struct Inputs {
 
 template <class Source, int Rows>
 __attribute__((noinline)) void multiply(const std::uint32_t* in, const typename Source::Stored* weights,
-                                        const Inputs& inputs, AheadShare ahead, const Block& block,
-                                        float* const* out) {
+                                        const Inputs& inputs, const Ahead& ahead, std::int64_t tile,
+                                        const Block& block, float* const* out) {
     const Source source;
-    const std::int64_t lines = ahead.each_of(inputs.whole_pairs / ahead_step);
+    AheadShare share = ahead.share(tile);
+    const std::int64_t lines = share.each_of(inputs.whole_pairs / ahead_step);
     __m512 sum0[Rows], sum1[Rows];
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
@@ -91,7 +92,7 @@ __attribute__((noinline)) void multiply(const std::uint32_t* in, const typename 
     }
     for (std::int64_t p = 0; p < inputs.whole_pairs; ++p, in += width, weights += Source::stride) {
         if (p % ahead_step == 0) {
-            ahead.fetch(lines);
+            share.fetch(lines);
         }
         add_products<Rows>(source.read(weights), in, sum0, sum1);
     }
@@ -103,10 +104,11 @@ __attribute__((noinline)) void multiply(const std::uint32_t* in, const typename 
 
 template <class Source, int Rows>
 void multiply_rows(std::int64_t rows, const std::uint32_t* in, const typename Source::Stored* weights,
-                   const Inputs& inputs, const AheadShare& ahead, const Block& block, float* const* out) {
+                   const Inputs& inputs, const Ahead& ahead, std::int64_t tile, const Block& block,
+                   float* const* out) {
     if constexpr (Rows > 0) {
-        rows == Rows ? multiply<Source, Rows>(in, weights, inputs, ahead, block, out)
-                     : multiply_rows<Source, Rows - 1>(rows, in, weights, inputs, ahead, block, out);
+        rows == Rows ? multiply<Source, Rows>(in, weights, inputs, ahead, tile, block, out)
+                     : multiply_rows<Source, Rows - 1>(rows, in, weights, inputs, ahead, tile, block, out);
     }
 }
 
@@ -183,8 +185,8 @@ void all_tiles(const LinearArgs& a, const float* packed, const typename Source::
         const TileRows rows = rows_of_tile(a.rows, tile_rows, tile);
         const auto* in =
             reinterpret_cast<const std::uint32_t*>(packed) + tile * tile_pairs(a.inputs) + first * width;
-        multiply_rows<Source, tile_rows>(rows.last - rows.first, in, weights, inputs, ahead.share(tile),
-                                         block, a.out + rows.first);
+        multiply_rows<Source, tile_rows>(rows.last - rows.first, in, weights, inputs, ahead, tile, block,
+                                         a.out + rows.first);
     }
 }
 

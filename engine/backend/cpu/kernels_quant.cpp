@@ -57,6 +57,7 @@ void RoundRowsKernel(const float* const* in, std::int64_t inputs, Rounding round
     const DF df;
     const DI di;
     const float most_number = rounding == Rounding::bits8 ? 127 : 32767; // reference::largest_number
+    const float unit = 1.0f / most_number;
     constexpr std::int32_t infinity = 0x7f800000;
     constexpr auto least = std::bit_cast<std::int32_t>(1e-30f); // reference::least_magnitude
     HWY_ALIGN float tail[group_inputs];
@@ -80,7 +81,9 @@ void RoundRowsKernel(const float* const* in, std::int64_t inputs, Rounding round
             const std::int64_t at = r * to.groups + g;
             VI sums[2] = {hn::Zero(di), hn::Zero(di)}; // of the first 16 and of the others
             for (int i = 0; i < group_inputs; i += lanes) {
-                const VI q = usable ? hn::NearestInt(hn::Mul(hn::LoadU(df, x + i), inverse)) : hn::Zero(di);
+                // A mask, not a product with 0: infinity would stay.
+                const VF number = usable ? hn::LoadU(df, x + i) : hn::Zero(df);
+                const VI q = hn::NearestInt(hn::Mul(number, inverse));
                 VI& sum = sums[i / (group_inputs / 2)];
                 sum = hn::Add(sum, q);
                 if (to.bytes) {
@@ -89,16 +92,22 @@ void RoundRowsKernel(const float* const* in, std::int64_t inputs, Rounding round
                     put_pairs(q, i, to.numbers + at * 2 * group_inputs);
                 }
             }
-            const std::int32_t first_half = hn::GetLane(hn::SumOfLanes(di, sums[0]));
-            const std::int32_t total = first_half + hn::GetLane(hn::SumOfLanes(di, sums[1]));
-            const float scale = usable             ? largest * (1.0f / most_number)
+            const std::int32_t total = hn::GetLane(hn::SumOfLanes(di, hn::Add(sums[0], sums[1])));
+            const float scale = usable             ? largest * unit
                                 : bits >= infinity ? std::numeric_limits<float>::quiet_NaN()
                                                    : 0.0f;
             to.scales[at] = scale;
-            to.sums[at] = scale * static_cast<float>(total);
-            to.offsets[at] = -128 * total;
-            to.halves[2 * at] = -32 * first_half;
-            to.halves[2 * at + 1] = -32 * (total - first_half);
+            if (to.sums) {
+                to.sums[at] = scale * static_cast<float>(total);
+            }
+            if (to.offsets) {
+                to.offsets[at] = -128 * total;
+            }
+            if (to.halves) {
+                const std::int32_t first_half = hn::GetLane(hn::SumOfLanes(di, sums[0]));
+                to.halves[2 * at] = -32 * first_half;
+                to.halves[2 * at + 1] = -32 * (total - first_half);
+            }
         }
     }
 }
@@ -154,16 +163,26 @@ std::uint64_t QuantRows::bytes_for(std::int64_t rows, std::int64_t inputs) {
     return static_cast<std::uint64_t>(padded(groups * 2 * group_inputs) + 5 * padded(groups * 4));
 }
 
-QuantRows QuantRows::at(std::byte* memory, std::int64_t rows, std::int64_t inputs, bool bytes) {
+void GroupSums::add(DType form) {
+    sums = sums || has_minimums(form);
+    offsets = offsets || form == DType::q8;
+    halves = halves || form == DType::q6_k;
+}
+
+QuantRows QuantRows::at(std::byte* memory, std::int64_t rows, std::int64_t inputs, bool bytes,
+                        GroupSums wanted) {
     const std::int64_t groups = rows * groups_of(inputs), step = padded(groups * 4);
     std::byte* const floats = memory + padded(groups * 2 * group_inputs);
+    const auto whole = [&](bool is_wanted, std::int64_t before) {
+        return is_wanted ? reinterpret_cast<std::int32_t*>(floats + before * step) : nullptr;
+    };
     return {groups_of(inputs),
             bytes,
             memory,
             reinterpret_cast<float*>(floats),
-            reinterpret_cast<float*>(floats + step),
-            reinterpret_cast<std::int32_t*>(floats + 2 * step),
-            reinterpret_cast<std::int32_t*>(floats + 3 * step)};
+            wanted.sums ? reinterpret_cast<float*>(floats + step) : nullptr,
+            whole(wanted.offsets, 2),
+            whole(wanted.halves, 3)};
 }
 
 void round_rows(const float* const* in, std::int64_t inputs, Rounding rounding, std::int64_t begin,

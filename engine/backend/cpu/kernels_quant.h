@@ -16,13 +16,23 @@ namespace ergo::cpu {
 /// kernels shall use.
 bool has_vnni();
 
+/// What products with some forms of weights want to know of a group's numbers besides their scale. Every line
+/// of it that is written is fetched from the other threads, which have read what was there before.
+struct GroupSums {
+    bool sums = false, offsets = false, halves = false;
+
+    /// Adds what products with `form` want.
+    void add(DType form);
+};
+
 /// Rows of inputs as whole numbers: x = scale * number. The arrays lie one after another in memory that a
 /// caller owns.
 struct QuantRows {
     std::int64_t groups = 0;
-    bool bytes = false;              // numbers of 8 bits, else of 16
-    std::byte* numbers = nullptr;    // [rows, groups, 32]: bytes in order, or inputs 0 2 1 3, 4 6 5 7, …
-    float* scales = nullptr;         // [rows, groups]
+    bool bytes = false;           // numbers of 8 bits, else of 16
+    std::byte* numbers = nullptr; // [rows, groups, 32]: bytes in order, or inputs 0 2 1 3, 4 6 5 7, …
+    float* scales = nullptr;      // [rows, groups]
+    // Null where nobody wants them:
     float* sums = nullptr;           // [rows, groups]: scale times the sum of the group's numbers
     std::int32_t* offsets = nullptr; // [rows, groups]: -128 times the sum of the group's numbers
     std::int32_t* halves = nullptr;  // [rows, groups, 2]: -32 times that of its first 16 and of the others
@@ -30,7 +40,8 @@ struct QuantRows {
     /// Bytes that `rows` rows need, however they are rounded.
     static std::uint64_t bytes_for(std::int64_t rows, std::int64_t inputs);
     /// Over such memory, aligned to 64.
-    static QuantRows at(std::byte* memory, std::int64_t rows, std::int64_t inputs, bool bytes);
+    static QuantRows at(std::byte* memory, std::int64_t rows, std::int64_t inputs, bool bytes,
+                        GroupSums wanted);
 };
 
 /// Rounds the rows [begin, end) of `in`.

@@ -126,7 +126,7 @@ void linear_words(const LinearArgs& a, const float* packed, std::int64_t begin, 
             for (std::int64_t tile = 0; tile < tiles; ++tile) {
                 const TileRows rows = rows_of_tile(a.rows, tile_rows, tile);
                 multiply_words_of(rows.last - rows.first, rows_packed + tile * tile_words(a.inputs),
-                                  panel.pairs, panel.scales, pairs_of(inputs), ahead.share(tile),
+                                  panel.pairs, panel.scales, pairs_of(inputs), ahead, tile,
                                   Block{o, end - o, i > 0}, a.out + rows.first);
             }
         }

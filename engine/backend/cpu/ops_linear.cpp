@@ -68,11 +68,9 @@ class LinearOp final : public ProductOp {
             });
     }
 
-    // In portions of some milliseconds, so that a cancelled prompt stops at once.
-    static void outputs(const StepContext& context, const LinearArgs& args, const PairKernels* pairs,
-                        std::int64_t begin, std::int64_t end) {
-        const std::int64_t portion =
-            std::max<std::int64_t>(1, (1 << 25) / (args.rows * args.inputs)) * product_unit;
+    void outputs(const StepContext& context, const LinearArgs& args, const PairKernels* pairs,
+                 std::int64_t begin, std::int64_t end) const {
+        const std::int64_t portion = portion_of(args.rows);
         for (; begin < end; begin += portion) {
             context.cancel.check();
             const std::int64_t stop = std::min(begin + portion, end);

@@ -16,6 +16,7 @@ class QuantLinearOp final : public ProductOp {
             QuantLinearArgs& args = args_.emplace_back(described<QuantLinearArgs>(product));
             args.form = product.weight.type;
             args.vnni = resolver.session.vnni;
+            sums_.add(args.form);
         }
         resolver.need_rounded_rows(inputs());
     }
@@ -23,7 +24,7 @@ class QuantLinearOp final : public ProductOp {
     void run(StepContext& context) override {
         const std::int64_t rows = find_rows(context);
         const auto rounded = QuantRows::at(reinterpret_cast<std::byte*>(context.session.rounded_rows.data()),
-                                           rows, inputs(), bytes_);
+                                           rows, inputs(), bytes_, sums_);
         for (QuantLinearArgs& args : args_) {
             args.rows = rows;
             args.in = rounded;
@@ -39,11 +40,9 @@ class QuantLinearOp final : public ProductOp {
     }
 
   private:
-    // In portions of some milliseconds, so that a cancelled prompt stops at once.
-    static void outputs(const StepContext& context, const QuantLinearArgs& args, std::int64_t begin,
-                        std::int64_t end) {
-        const std::int64_t portion =
-            std::max<std::int64_t>(1, (1 << 25) / (args.rows * args.inputs)) * product_unit;
+    void outputs(const StepContext& context, const QuantLinearArgs& args, std::int64_t begin,
+                 std::int64_t end) const {
+        const std::int64_t portion = portion_of(args.rows);
         for (; begin < end; begin += portion) {
             context.cancel.check();
             linear_quant(args, begin, std::min(begin + portion, end));
@@ -52,6 +51,7 @@ class QuantLinearOp final : public ProductOp {
 
     Rounding rounding_;
     bool bytes_;
+    GroupSums sums_;
     std::vector<QuantLinearArgs> args_; // one a product
 };
 

@@ -46,6 +46,15 @@ class ProductOp : public CpuOp {
         return args;
     }
 
+    /// Outputs that a thread computes at a time: so few that the sums of all rows stay in its second cache
+    /// from one block of inputs to the next, and that a cancelled prompt stops at once.
+    std::int64_t portion_of(std::int64_t rows) const {
+        constexpr std::int64_t sums = 1 << 16, some_milliseconds = 1 << 30; // multiply-adds
+        return std::max<std::int64_t>(1,
+                                      std::min(sums, some_milliseconds / inputs()) / (rows * product_unit)) *
+               product_unit;
+    }
+
     /// Where the rows of this step begin: in_rows_ and out_rows. Returns how many they are.
     std::int64_t find_rows(const StepContext& context) {
         for (std::size_t i = 0; i < context.rows.size(); ++i) {

@@ -228,6 +228,11 @@ template <DType Form> HWY_INLINE VI start_of(const QuantRows& in, std::int64_t g
     return hn::Zero(DI());
 }
 
+/// What a minimum is multiplied by, where there is one.
+template <DType Form> HWY_INLINE VF sum_of(const QuantRows& in, std::int64_t group) {
+    return has_minimums(Form) ? hn::Set(DF(), in.sums[group]) : hn::Zero(DF());
+}
+
 /// total + sum * (weight scale * input scale) [+ minimum * input sum]
 template <DType Form>
 HWY_INLINE VF add_group(VF total, VI sum, VF scale, VF input_scale, VF minimum, VF input_sum) {
@@ -306,7 +311,7 @@ HWY_NOINLINE void strip_of_row(const QuantLinearArgs& a, std::int64_t output) {
             }
         }
         in += 4 * N::group_steps;
-        const VF input_scale = hn::Set(DF(), rows.scales[g]), input_sum = hn::Set(DF(), rows.sums[g]);
+        const VF input_scale = hn::Set(DF(), rows.scales[g]), input_sum = sum_of<Form>(rows, g);
 #pragma GCC unroll 4
         for (int v = 0; v < parts; ++v) {
             const VF first = scales.scale(scale, v), other = scales.other(scale, v);
@@ -428,8 +433,9 @@ template <DType Form_, bool Bytes_> struct Panel {
 
 // Rows [row, row + Rows): groups [first, first + count) of the weights added to what `out` holds, or to 0.
 template <class Weights, int Rows>
-HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Weights& weights, AheadShare ahead,
-                           std::int64_t row, std::int64_t output, std::int64_t first, std::int64_t count) {
+HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Weights& weights, const Ahead& ahead,
+                           std::int64_t tile, std::int64_t row, std::int64_t output, std::int64_t first,
+                           std::int64_t count) {
     constexpr DType Form = Weights::Form;
     using N = typename Weights::N;
     const std::int64_t groups = a.in.groups, stride = groups * 4 * N::group_steps;
@@ -449,9 +455,10 @@ HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Weights& weights, Ahe
         }
     }
     constexpr int halves = scale_parts<Form>, half_steps = N::steps / halves; // or wholes
-    const std::int64_t lines = ahead.each_of(count * halves);
+    AheadShare share = ahead.share(tile);
+    const std::int64_t lines = share.each_of(count * halves);
     for (std::int64_t part_of_all = 0; part_of_all < count * halves; ++part_of_all) {
-        ahead.fetch(lines);
+        share.fetch(lines);
         const std::int64_t g = part_of_all / halves;
         const int half = static_cast<int>(part_of_all % halves);
         VI sum[Rows][tile_vectors];
@@ -489,7 +496,7 @@ HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Weights& weights, Ahe
             for (int r = 0; r < Rows; ++r) {
                 const std::int64_t i = at + r * groups + g;
                 total[r][v] = add_group<Form>(total[r][v], sum[r][v], scale, hn::Set(DF(), a.in.scales[i]),
-                                              minimum, hn::Set(DF(), a.in.sums[i]));
+                                              minimum, sum_of<Form>(a.in, i));
             }
         }
     }
@@ -500,16 +507,18 @@ HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Weights& weights, Ahe
 }
 
 template <class Weights, int Rows>
-void multiply_rows(const QuantLinearArgs& a, const Weights& weights, const AheadShare& ahead,
+void multiply_rows(const QuantLinearArgs& a, const Weights& weights, const Ahead& ahead, std::int64_t tile,
                    std::int64_t row, std::int64_t rows, std::int64_t output, std::int64_t first,
                    std::int64_t count) {
     if constexpr (Rows > 0) {
-        rows == Rows ? multiply<Weights, Rows>(a, weights, ahead, row, output, first, count)
-                     : multiply_rows<Weights, Rows - 1>(a, weights, ahead, row, rows, output, first, count);
+        rows == Rows
+            ? multiply<Weights, Rows>(a, weights, ahead, tile, row, output, first, count)
+            : multiply_rows<Weights, Rows - 1>(a, weights, ahead, tile, row, rows, output, first, count);
     }
 }
 
-/// Where the weights of the panel after that of (output, first) are.
+/// Where the weights of the panel after that of (output, first) are: outputs [begin, end) go by before the
+/// groups do, and then the outputs that follow.
 Pieces next_panel(const QuantLinearArgs& a, std::int64_t output, std::int64_t first, std::int64_t groups,
                   std::int64_t begin, std::int64_t end) {
     output += tile_outputs;
@@ -517,10 +526,14 @@ Pieces next_panel(const QuantLinearArgs& a, std::int64_t output, std::int64_t fi
         output = begin;
         first += groups;
     }
-    const std::int64_t count = std::min(groups, a.in.groups - first);
-    if (count <= 0) {
+    if (first >= a.in.groups) {
+        output = end;
+        first = 0;
+    }
+    if (output >= a.outputs) {
         return {};
     }
+    const std::int64_t count = std::min(groups, a.in.groups - first);
     const std::int64_t stride = strip_bytes(a.form, a.inputs), from = group_offset(a.form, first);
     return {a.weight + output / strip_outputs * stride + from, tile_strips, stride,
             group_offset(a.form, first + count) - from};
@@ -537,7 +550,7 @@ template <class Weights> void rows_by_tiles(const QuantLinearArgs& a, std::int64
             const Ahead ahead(next_panel(a, o, first, block, begin, end), tiles);
             for (std::int64_t tile = 0; tile < tiles; ++tile) {
                 const std::int64_t row = a.rows * tile / tiles;
-                multiply_rows<Weights, tile_rows>(a, weights, ahead.share(tile), row,
+                multiply_rows<Weights, tile_rows>(a, weights, ahead, tile, row,
                                                   a.rows * (tile + 1) / tiles - row, o, first, count);
             }
         }

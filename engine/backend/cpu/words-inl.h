@@ -113,9 +113,11 @@ HWY_INLINE __m512 whole(__m512 sum) {
 /// `scales` [32] says.
 template <int Rows>
 __attribute__((noinline)) void multiply_words(const std::uint32_t* tile, const std::uint32_t* weights,
-                                              const float* scales, std::int64_t pairs, AheadShare ahead,
-                                              const Block& block, float* const* out) {
-    const std::int64_t lines = ahead.each_of(pairs / ahead_step);
+                                              const float* scales, std::int64_t pairs, const Ahead& ahead,
+                                              std::int64_t share_of_ahead, const Block& block,
+                                              float* const* out) {
+    AheadShare share = ahead.share(share_of_ahead);
+    const std::int64_t lines = share.each_of(pairs / ahead_step);
     const auto* back = reinterpret_cast<const float*>(tile);
     const std::uint32_t* in = tile + width;
     __m512 sum0[Rows], sum1[Rows]; // of whole numbers
@@ -125,7 +127,7 @@ __attribute__((noinline)) void multiply_words(const std::uint32_t* tile, const s
     }
     for (std::int64_t p = 0; p < pairs; ++p, in += width, weights += tile_outputs) {
         if (p % ahead_step == 0) {
-            ahead.fetch(lines);
+            share.fetch(lines);
         }
         add_words<Rows>(_mm512_load_si512(weights), _mm512_load_si512(weights + width), in, sum0, sum1);
     }
