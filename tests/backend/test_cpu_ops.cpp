@@ -395,6 +395,8 @@ void TestCpuOps::scores() {
     SAME_EVERYWHERE(test);
 }
 
+constexpr int plain_dot = 4; // a score more: dot products without a diagonal
+
 void TestCpuOps::rounded_cache_data() {
     QTest::addColumn<int>("type");
     QTest::addColumn<int>("kind");
@@ -402,7 +404,7 @@ void TestCpuOps::rounded_cache_data() {
     QTest::addColumn<int>("key_heads");
     QTest::addColumn<int>("dim");
     for (const DType type : {DType::bf16, DType::q8}) {
-        for (const int kind : {0, 1, 2, 3}) {
+        for (const int kind : {0, 1, 2, 3, plain_dot}) {
             for (const auto& [heads, key_heads, dim] :
                  {std::tuple{4, 2, 32}, {6, 1, 96}, {3, 3, 64}, {16, 2, 128}}) {
                 QTest::addRow("%s, score %d, %d of %d heads of %d", dtype_name(type).data(), kind, heads,
@@ -439,8 +441,9 @@ void TestCpuOps::rounded_cache() {
     attention.heads = heads;
     attention.key_heads = attention.value_heads = key_heads;
     attention.dim = attention.value_dim = dim;
-    attention.score = static_cast<Attention::Score>(kind);
-    attention.diagonal = kind == 3 ? ParamId{} : test.param({1, dim}, 0.5f, 1);
+    const bool plain = kind == plain_dot;
+    attention.score = plain ? Attention::Score::dot : static_cast<Attention::Score>(kind);
+    attention.diagonal = kind == 3 || plain ? ParamId{} : test.param({1, dim}, 0.5f, 1);
     attention.scale = 1 / std::sqrt(static_cast<float>(dim));
     if (attention.score == Attention::Score::gravity) {
         attention.gravity.mass = test.param({heads}, 0.2f, 1);
