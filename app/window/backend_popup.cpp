@@ -173,6 +173,7 @@ void BackendPopup::addFacts(QVBoxLayout* column) {
     }
     facts.append({tr("Features"), features.join(", ")});
     facts.append({tr("Why this one"), choiceText(opened_->choice)});
+    constexpr int value_width = 300;
     auto* grid = new QGridLayout;
     grid->setHorizontalSpacing(16);
     grid->setVerticalSpacing(4);
@@ -181,7 +182,8 @@ void BackendPopup::addFacts(QVBoxLayout* column) {
         name->setForegroundRole(QPalette::PlaceholderText);
         auto* value = new QLabel(facts[i].second);
         value->setWordWrap(true);
-        value->setFixedWidth(300);
+        value->setFixedWidth(value_width);
+        value->setMinimumHeight(value->heightForWidth(value_width)); // layouts give a long text one line
         value->setTextInteractionFlags(Qt::TextSelectableByMouse);
         grid->addWidget(name, i, 0, Qt::AlignTop);
         grid->addWidget(value, i, 1);

@@ -69,6 +69,23 @@ class BackendTest : public QObject {
         popup->close();
     }
 
+    void aLongReasonIsNotCut() {
+        auto opened = std::make_shared<ergo::OpenedModel>(*t_->controller().opened());
+        opened->choice.reason =
+            "No GPU is taken: A card (with a driver of 2026) has no room: 9.1 GB are needed "
+            "for 4096 tokens, 4.0 GB can be had; llvmpipe is a software device, taken only "
+            "by name.";
+        auto* popup = new BackendPopup(opened, &t_->window());
+        popup->showBelow(t_->window().findChild<QToolButton*>("backend_chip"));
+        QTRY_VERIFY(popup->findChild<QRadioButton*>("backend_auto"));
+        QCoreApplication::processEvents();
+        for (const QLabel* label : popup->findChildren<QLabel*>()) {
+            QVERIFY2(!label->wordWrap() || label->height() >= label->heightForWidth(label->width()),
+                     qPrintable(label->text() + " is cut"));
+        }
+        popup->close();
+    }
+
     void theCpuGoesOnWhereADeviceFails() {
         const QString vulkan = softwareBackend();
         if (vulkan.isEmpty()) {
@@ -130,8 +147,7 @@ class BackendTest : public QObject {
         QVERIFY(page);
         auto* serialise = page->findChild<QCheckBox*>("serialise");
         QVERIFY(serialise->isEnabled() && !serialise->isChecked());
-        auto* matrices =
-            page->findChild<QCheckBox*>("no_cooperative_matrix"); // the software device has none
+        auto* matrices = page->findChild<QCheckBox*>("no_cooperative_matrix"); // the software device has none
         QVERIFY(matrices->isChecked() && !matrices->isEnabled() && !matrices->toolTip().isEmpty());
         QVERIFY(page->findChild<QCheckBox*>("no_extensions")->isEnabled());
         moved.clear();

@@ -20,16 +20,17 @@ struct Place {
 };
 
 Place place_of(const CpuState& state, std::int64_t head, std::int64_t t, std::int64_t group) {
-    const std::int64_t size = state.type == DType::q8 ? 1 : 2, channels = group * state_group;
+    std::byte* const first = state.channel(head * state.dim());
+    const std::int64_t size = state.type == DType::q8 ? 1 : 2;
     if (state.layout == StateLayout::rows) {
-        std::byte* row = state.channel(head * state.dim()) + t * state.stride;
-        return {row + channels * size, 1, reinterpret_cast<float*>(row + state.dim()) + group};
+        std::byte* const row = first + t * state.stride;
+        return {row + group * state_group * size, 1, reinterpret_cast<float*>(row + state.dim()) + group};
     }
-    const std::int64_t at = t % state_block;
-    std::byte* const scales = state.channel(head * state.dim()) + t / state_block * state.stride +
-                              group * state_block * stored_bytes(state.type, state_group);
-    const std::int64_t before = state.type == DType::q8 ? state_block * float_bytes : 0;
-    return {scales + before + at * size, state_block, reinterpret_cast<float*>(scales) + at};
+    const std::int64_t at = t % state_block; // in a block, whose groups each begin with their scales if any
+    const std::int64_t scales = state.type == DType::q8 ? state_block * float_bytes : 0;
+    std::byte* const begin =
+        first + t / state_block * state.stride + group * state_block * stored_bytes(state.type, state_group);
+    return {begin + scales + at * size, state_block, reinterpret_cast<float*>(begin) + at};
 }
 
 std::uint16_t& half_at(const Place& place, std::int64_t c) {

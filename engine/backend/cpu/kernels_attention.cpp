@@ -27,14 +27,36 @@ using V = hn::Vec<D>;
 constexpr int unroll = 4; // vectors of positions in flight; state_block is a multiple of unroll vectors
 static_assert(state_block % (unroll * hn::MaxLanes(D())) == 0);
 
+// Sums of Queries queries over some vectors, from zero.
+template <int Queries, int Vectors> HWY_INLINE void clear(D d, V (*sum)[Vectors]) {
+#pragma GCC unroll 4
+    for (int q = 0; q < Queries; ++q) {
+#pragma GCC unroll 4
+        for (int u = 0; u < Vectors; ++u) {
+            sum[q][u] = hn::Zero(d);
+        }
+    }
+}
+
+// Adds what channel c of the keys is to their dot products with the queries.
+template <int Queries, int Vectors>
+HWY_INLINE void add_channel(D d, const ScoreArgs& a, std::int64_t c, const V* k, V (*dot)[Vectors]) {
+#pragma GCC unroll 4
+    for (int q = 0; q < Queries; ++q) {
+        const V query = hn::Set(d, a.query[q][c]);
+#pragma GCC unroll 4
+        for (int u = 0; u < Vectors; ++u) {
+            dot[q][u] = hn::MulAdd(query, k[u], dot[q][u]);
+        }
+    }
+}
+
 // Dot products of Queries queries and the keys' norms over some vectors of positions.
 template <int Queries, int Vectors, bool Norms, class Keys>
 HWY_INLINE void dots(D d, const ScoreArgs& a, Keys keys, V (*dot)[Vectors], V* square) {
+    clear<Queries, Vectors>(d, dot);
     for (int u = 0; u < Vectors; ++u) {
         square[u] = hn::Zero(d);
-        for (int q = 0; q < Queries; ++q) {
-            dot[q][u] = hn::Zero(d);
-        }
     }
     for (std::int64_t c = 0; c < a.dim; ++c) {
         V k[Vectors];
@@ -48,48 +70,22 @@ HWY_INLINE void dots(D d, const ScoreArgs& a, Keys keys, V (*dot)[Vectors], V* s
                 square[u] = hn::MulAdd(k[u], k[u], square[u]);
             }
         }
-#pragma GCC unroll 4
-        for (int q = 0; q < Queries; ++q) {
-            const V query = hn::Set(d, a.query[q][c]);
-#pragma GCC unroll 4
-            for (int u = 0; u < Vectors; ++u) {
-                dot[q][u] = hn::MulAdd(query, k[u], dot[q][u]);
-            }
-        }
+        add_channel<Queries, Vectors>(d, a, c, k, dot);
     }
 }
 
 // The same of keys in q8, whose scales wait until a group is summed.
 template <int Queries, int Vectors, class Keys>
 HWY_INLINE void dots_of_groups(D d, const ScoreArgs& a, Keys keys, V (*dot)[Vectors]) {
-#pragma GCC unroll 4
-    for (int q = 0; q < Queries; ++q) {
-#pragma GCC unroll 4
-        for (int u = 0; u < Vectors; ++u) {
-            dot[q][u] = hn::Zero(d);
-        }
-    }
+    clear<Queries, Vectors>(d, dot);
     for (std::int64_t first = 0; first < a.dim; first += state_group) {
         keys.begin_group(d);
         V sum[Queries][Vectors];
-#pragma GCC unroll 4
-        for (int q = 0; q < Queries; ++q) {
-#pragma GCC unroll 4
-            for (int u = 0; u < Vectors; ++u) {
-                sum[q][u] = hn::Zero(d);
-            }
-        }
+        clear<Queries, Vectors>(d, sum);
         for (std::int64_t c = first; c < first + state_group; ++c) {
             V k[Vectors];
             keys.read_stored(d, k);
-#pragma GCC unroll 4
-            for (int q = 0; q < Queries; ++q) {
-                const V query = hn::Set(d, a.query[q][c]);
-#pragma GCC unroll 4
-                for (int u = 0; u < Vectors; ++u) {
-                    sum[q][u] = hn::MulAdd(query, k[u], sum[q][u]);
-                }
-            }
+            add_channel<Queries, Vectors>(d, a, c, k, sum);
         }
 #pragma GCC unroll 4
         for (int q = 0; q < Queries; ++q) {
@@ -105,11 +101,7 @@ HWY_INLINE void dots_of_groups(D d, const ScoreArgs& a, Keys keys, V (*dot)[Vect
 // diagonal, and exact near 0 where the expanded form cancels.
 template <int Queries, int Vectors, class Keys>
 HWY_INLINE void distances(D d, const ScoreArgs& a, Keys keys, V (*square)[Vectors]) {
-    for (int q = 0; q < Queries; ++q) {
-        for (int u = 0; u < Vectors; ++u) {
-            square[q][u] = hn::Zero(d);
-        }
-    }
+    clear<Queries, Vectors>(d, square);
     for (std::int64_t c = 0; c < a.dim; ++c) {
         V k[Vectors];
         keys.read(d, c, k);

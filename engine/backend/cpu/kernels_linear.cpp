@@ -244,7 +244,7 @@ void PackTileKernel(const LinearArgs& a, std::int64_t tile, float* packed) {
     }
 }
 
-// What is done beside a tile, with every ahead_step inputs: the next weights are fetched, and
+// What is done beside a tile, with every ahead_step inputs: the next weights are fetched.
 class Fetching {
   public:
     HWY_INLINE Fetching(const AheadShare& share, std::int64_t depth)
@@ -255,13 +255,14 @@ class Fetching {
     AheadShare share_;
     std::int64_t lines_;
 };
+// What a tile makes that of (Ahead says why it does so itself).
 struct Fetch {
     const Ahead& ahead;
     std::int64_t tile;
     HWY_INLINE Fetching begin(std::int64_t depth) const { return {ahead.share(tile), depth}; }
 };
 
-// in the first tile of a packed block, its own weights are taken apart just before they are multiplied.
+// In the first tile of a packed block its own weights are also taken apart, just before they are multiplied.
 template <class W> class Unpacking {
   public:
     static_assert(packed_quad == ahead_step);
