@@ -111,7 +111,7 @@ struct Product {
     std::vector<float> run(std::int64_t step, const cpu::PairKernels* pairs = nullptr) {
         std::fill(out.begin(), out.end(), NAN);
         const std::int64_t tiles =
-            pairs ? (args.rows + cpu::pair_rows - 1) / cpu::pair_rows : cpu::row_tiles(args.rows);
+            pairs ? (args.rows + pairs->rows - 1) / pairs->rows : cpu::row_tiles(args.rows);
         cpu::AlignedFloats packed(static_cast<std::size_t>(
             tiles * (pairs ? pairs->tile_floats(args.inputs) : cpu::tile_floats(args.inputs))));
         for (std::int64_t tile = 0; tile < tiles; ++tile) {

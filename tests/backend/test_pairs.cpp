@@ -28,7 +28,9 @@ struct Kind {
 };
 const Kind kinds[] = {{"bf16", cpu::bf16_pairs, DType::bf16, false},
                       {"words of bf16", cpu::word_pairs, DType::bf16, true},
-                      {"words of f16", cpu::word_pairs, DType::f16, true}};
+                      {"words of f16", cpu::word_pairs, DType::f16, true},
+                      {"crossed words of bf16", cpu::crossed_word_pairs, DType::bf16, true},
+                      {"crossed words of f16", cpu::crossed_word_pairs, DType::f16, true}};
 
 std::size_t count_of(std::int64_t n) {
     return static_cast<std::size_t>(n);
@@ -112,7 +114,7 @@ struct Example {
     /// In pieces of `step` outputs, as threads share them.
     std::vector<float> run(std::int64_t step) {
         std::fill(out.begin(), out.end(), NAN);
-        const std::int64_t tiles = (args.rows + cpu::pair_rows - 1) / cpu::pair_rows;
+        const std::int64_t tiles = (args.rows + kernels.rows - 1) / kernels.rows;
         std::vector<float> packed(count_of(tiles * kernels.tile_floats(args.inputs)));
         for (std::int64_t tile = 0; tile < tiles; ++tile) {
             kernels.pack(args, tile, packed.data());
@@ -180,6 +182,39 @@ class TestPairs : public QObject {
                                                             .arg(whole[i])
                                                             .arg(example.wanted[i])
                                                             .arg(example.away[i])));
+        }
+    }
+
+    // Three multiplications for four, where no sum of two whole numbers leaves 16 bits, and else four.
+    void crossed_are_the_same_data() {
+        QTest::addColumn<double>("peak");
+        for (const double peak : {0.0, 2.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 300.0}) {
+            QTest::addRow("%g beside numbers up to 1", peak) << peak;
+        }
+    }
+    void crossed_are_the_same() {
+        if (!cpu::crossed_word_pairs()) {
+            QSKIP("this processor does not multiply so, or not faster");
+        }
+        QFETCH(double, peak);
+        for (const std::int64_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 25}) {
+            for (const std::int64_t inputs : {3, 4, 6, 255, 258, 517}) {
+                Example example(kinds[2], rows, inputs, 37, true);
+                example.in[0] = 0.5f;
+                for (std::int64_t r = 0; r < rows; r += 2) { // of either sign, in either of a pair
+                    const auto x = static_cast<float>(r % 4 == 0 ? peak : -peak);
+                    example.in[count_of(r * inputs + r % inputs)] = x;
+                }
+                for (std::int64_t i = 0; i < inputs; i += 3) { // an output, and one of the second half
+                    example.weight[count_of(i * cpu::interleave)] = narrow(DType::f16, i == 3 ? 60.0f : 0);
+                    example.weight[count_of(i * cpu::interleave + 20)] = narrow(DType::f16, -1);
+                }
+                example.kernels = *cpu::word_pairs();
+                const std::vector<float> plain = example.run(37);
+                example.kernels = *cpu::crossed_word_pairs();
+                const std::vector<float> crossed = example.run(37);
+                QVERIFY(std::memcmp(plain.data(), crossed.data(), plain.size() * sizeof(float)) == 0);
+            }
         }
     }
 

@@ -83,6 +83,14 @@ class Ahead {
     std::int64_t piece_lines_ = 0, lines_ = 0, share_lines_ = 0;
 };
 
+/// Asks for where a row's sums of 32 outputs go, into the first cache. Those of a block of inputs join what
+/// the blocks before gave, which has gone to the second meanwhile, and rows are too far apart for the machine
+/// to see one coming after the other.
+HWY_INLINE void fetch_sums(const float* out) {
+    __builtin_prefetch(out, 1, 3);
+    __builtin_prefetch(out + AheadShare::line / sizeof(float), 1, 3);
+}
+
 /// A corner or a size of a panel.
 struct PanelExtent {
     std::int64_t outputs = 0, inputs = 0;

@@ -4,6 +4,7 @@
 #include "engine/backend/cpu/kernels.h"
 #include "engine/backend/cpu/kernels_quant.h"
 #include "engine/backend/cpu/packed_floats.h"
+#include "engine/backend/cpu/tile_rows.h"
 #include "engine/tensor/grouped.h"
 #include "engine/tensor/super_blocks.h"
 
@@ -220,7 +221,16 @@ std::uint64_t rounded_rows_bytes(const Tables& tables, const Plan& plan) {
 }
 
 std::int64_t tiles_floats(std::int64_t rows, std::int64_t inputs) {
-    return rows > 1 ? row_tiles(rows) * tile_floats(inputs) : 0;
+    if (rows <= 1) {
+        return 0;
+    }
+    std::int64_t floats = row_tiles(rows) * tile_floats(inputs);
+    for (const PairKernels* pairs : {bf16_pairs(), word_pairs()}) {
+        if (pairs) {
+            floats = std::max(floats, tiles_of(rows, pairs->rows) * pairs->tile_floats(inputs));
+        }
+    }
+    return floats;
 }
 
 bool runs_in_pairs(const Tables& tables, const Attention& op) {
@@ -249,9 +259,8 @@ std::int64_t pair_row_floats(std::int64_t capacity) {
 }
 
 std::uint64_t pair_tile_bytes(const Attention& op, std::int64_t capacity) {
-    const std::int64_t row = pair_row_floats(capacity),
-                       packed = std::max<std::int64_t>((op.dim + 3) / 2, state_block / 2 + 1);
-    return static_cast<std::uint64_t>(pair_queries * row + 16 * packed) * sizeof(float);
+    return static_cast<std::uint64_t>(pair_queries * pair_row_floats(capacity) + pair_packed_floats(op.dim)) *
+           sizeof(float);
 }
 
 namespace {

@@ -81,8 +81,9 @@ void linear_rows(const LinearArgs& args, const float* packed, std::int64_t begin
 void finish_rows(const LinearArgs& args, std::int64_t begin, std::int64_t end);
 
 /// As tile_floats, pack_tile and linear_rows, two multiplications a lane, for rows and weights rounded to 16
-/// bits: in tiles of 14 rows, with no more floats than those from 2 inputs on.
+/// bits.
 struct PairKernels {
+    std::int64_t rows; ///< most of a tile
     std::int64_t (*tile_floats)(std::int64_t inputs);
     void (*pack)(const LinearArgs& args, std::int64_t tile, float* packed);
     void (*linear)(const LinearArgs& args, const float* packed, std::int64_t begin, std::int64_t end);
@@ -93,7 +94,8 @@ const PairKernels* bf16_pairs();
 /// For f16 and bf16 weights. Of every 256 inputs of a row or an output the sum of all squares is 32,767
 /// squared in whole numbers, to which they are rounded. Null as above.
 const PairKernels* word_pairs();
-inline constexpr std::int64_t pair_rows = 14; ///< most of a tile of theirs
+/// The same to the bit, where three multiplications a lane can do what four do. Null where that is no faster.
+const PairKernels* crossed_word_pairs();
 
 /// out[i] = float(in[i]) of `type`
 void widen(DType type, const void* in, std::int64_t count, float* out);
@@ -193,17 +195,20 @@ void weighted_values(const ValueArgs& args, std::int64_t first, std::int64_t las
 /// whole numbers, to which its channels are rounded; so are the weights of 64 positions, each multiplied by
 /// what the largest channel of its value is over 4,095, to which those are rounded. Whichever queries share a
 /// tile, each gets the same bits.
-inline constexpr int pair_queries = 14;        // most of a tile
+inline constexpr int pair_queries = 12;        // most of a tile
 inline constexpr std::int64_t pair_group = 32; // positions, or channels, side by side
-/// Floats of a head's keys, of every 32 positions 32 scales and [(dim + 1) / 2, 32, 2] whole numbers of 16
-/// bits; positions are whole blocks.
+/// Floats of a head's keys, of every 32 positions three numbers each (words-inl.h) and [(dim + 1) / 2, 32, 2]
+/// whole numbers of 16 bits; positions are whole blocks.
 inline std::int64_t pair_key_floats(std::int64_t positions, std::int64_t dim) {
-    return positions * ((dim + 1) / 2 + 1);
+    return positions * ((dim + 1) / 2 + 3);
 }
-/// Floats of a head's values, of every 64 positions 64 scales and [channels / 32 rounded up, 32, 32, 2] whole
-/// numbers; positions are whole blocks.
+/// Floats of 32 channels of 64 positions of values: three numbers each, then [32, 32, 2] whole numbers.
+inline constexpr std::int64_t pair_value_group = (3 + state_block / 2) * pair_group;
+/// Floats of a head's values, of every 64 positions 64 scales and [channels / 32 rounded up] groups;
+/// positions are whole blocks.
 inline std::int64_t pair_value_floats(std::int64_t positions, std::int64_t channels) {
-    return positions * (1 + (channels + pair_group - 1) / pair_group * (pair_group / 2));
+    return positions / state_block *
+           (state_block + (channels + pair_group - 1) / pair_group * pair_value_group);
 }
 /// Lays out one block of keys [dim, state_block].
 void pair_keys(DType type, const std::byte* block, std::int64_t dim, float* out);
@@ -217,13 +222,17 @@ struct PairValues {
 /// Lays out positions [first, last) of one block, where `first` begins, in a head's values `out`.
 void pair_values(const PairValues& args, std::int64_t first, std::int64_t last, float* out);
 
+/// Floats that a tile's queries or weights take.
+inline std::int64_t pair_packed_floats(std::int64_t dim) {
+    return 16 * (3 + std::max((dim + 1) / 2, state_block / 2));
+}
 struct PairTile {
     int queries = 1;
     std::int64_t dim = 0, channels = 0;
     const float *keys = nullptr, *values = nullptr; // of the head, laid out
     const float* query[pair_queries] = {};          // [dim]
     float* scores[pair_queries] = {};               // from position `first` on
-    float* packed = nullptr;                        // room for 16 * max((dim + 3) / 2, 33) floats
+    float* packed = nullptr;                        // room for pair_packed_floats
     float factor[pair_queries] = {};
     float* out[pair_queries] = {}; // [channels]
 };

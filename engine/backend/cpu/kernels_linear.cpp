@@ -304,6 +304,9 @@ HWY_NOINLINE void multiply(const float* HWY_RESTRICT in, const typename W::Store
     for (std::int64_t i = 0; i < depth; ++i, in += tile_stride, weights += stride) {
         if (i % ahead_step == 0) {
             beside.step();
+            if (const std::int64_t row = i / ahead_step; row < Rows) {
+                fetch_sums(out[row] + o);
+            }
         }
         const V w0 = W::load(d, weights), w1 = W::load(d, weights + lanes);
 #pragma GCC unroll 16

@@ -93,6 +93,9 @@ __attribute__((noinline)) void multiply(const std::uint32_t* in, const typename 
     for (std::int64_t p = 0; p < inputs.whole_pairs; ++p, in += width, weights += Source::stride) {
         if (p % ahead_step == 0) {
             share.fetch(lines);
+            if (const std::int64_t row = p / ahead_step; row < Rows) {
+                fetch_sums(out[row] + block.output);
+            }
         }
         add_products<Rows>(source.read(weights), in, sum0, sum1);
     }
@@ -224,13 +227,13 @@ HWY_POP_ATTRIBUTES
 #define ERGO_HAVE_PAIRS 1
 namespace ergo::cpu {
 
+// To ask the processor itself takes long: once.
 const PairKernels* bf16_pairs() {
-    if ((hwy::SupportedTargets() & HWY_AVX3) == 0 || __builtin_cpu_supports("avx512bf16") == 0) {
-        return nullptr;
-    }
     using namespace HWY_NAMESPACE::pairs;
-    static const bool faster = are_faster<Chain::bf16>();
-    static constexpr PairKernels kernels{tile_pairs, pack_bf16_tile, linear_bf16};
+    static const bool faster = (hwy::SupportedTargets() & HWY_AVX3) != 0 &&
+                               __builtin_cpu_supports("avx512bf16") != 0 &&
+                               are_faster<Chain::bf16, Chain::singles>();
+    static constexpr PairKernels kernels{tile_rows, tile_pairs, pack_bf16_tile, linear_bf16};
     return faster ? &kernels : nullptr;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Products of many rows with weights of 16 bits, where both are rounded to whole numbers of 16 bits, two
-// multiplications a lane (AVX-512 VNNI's vpdpwssd). As in kernels_linear.cpp vectors run over outputs, and an
-// output is one chain over its inputs in blocks of 256; a block's sum is exact.
+// multiplications a lane (AVX-512 VNNI's vpdpwssd), or three for four of them (words-inl.h). As in
+// kernels_linear.cpp vectors run over outputs, and an output is one chain over its inputs in blocks of 256; a
+// block's sum is exact.
 #include "engine/backend/cpu/ahead.h"
 #include "engine/backend/cpu/kernels.h"
 #include "engine/backend/cpu/tile_rows.h"
@@ -31,11 +32,11 @@ std::int64_t tile_words(std::int64_t inputs) {
 }
 
 void pack_word_tile(const LinearArgs& a, std::int64_t tile, float* packed) {
-    const TileRows rows = rows_of_tile(a.rows, tile_rows, tile);
-    auto* out = reinterpret_cast<std::uint32_t*>(packed) + tile * tile_words(a.inputs);
+    const TileRows rows = rows_of_tile(a.rows, word_rows, tile);
+    float* out = packed + tile * tile_words(a.inputs);
     for (std::int64_t i = 0; i < a.inputs; i += block_inputs, out += word_tile(block_inputs)) {
         pack_words(a.in + rows.first, rows.last - rows.first, i, std::min(block_inputs, a.inputs - i),
-                   nullptr, out);
+                   nullptr, *reinterpret_cast<WordTile*>(out));
     }
 }
 
@@ -49,49 +50,87 @@ template <class W> HWY_INLINE Column column_at(const typename W::Stored* at) {
 HWY_INLINE Column zeros() {
     return {_mm512_setzero_ps(), _mm512_setzero_ps()};
 }
-HWY_INLINE void add_squares(const Column& column, Column& sum) {
-    sum.low = _mm512_fmadd_ps(column.low, column.low, sum.low);
-    sum.high = _mm512_fmadd_ps(column.high, column.high, sum.high);
-}
-HWY_INLINE void store_pairs(const Column& first, const Column& second, const Column& scale,
-                            std::uint32_t* to) {
-    _mm512_store_si512(to, words(_mm512_mul_ps(first.low, scale.low), _mm512_mul_ps(second.low, scale.low)));
-    _mm512_store_si512(to + width,
-                       words(_mm512_mul_ps(first.high, scale.high), _mm512_mul_ps(second.high, scale.high)));
-}
-
-template <class W> HWY_INLINE Column squares_of(const typename W::Stored* weights, std::int64_t inputs) {
-    Column even = zeros(), odd = zeros(); // two chains
+/// Of the outputs' weights.
+struct Extents {
+    HWY_INLINE Extents() : squares(zeros()), largest(zeros()) {}
+    Column squares, largest;
+    HWY_INLINE void add(const Column& column) {
+        squares.low = _mm512_fmadd_ps(column.low, column.low, squares.low);
+        squares.high = _mm512_fmadd_ps(column.high, column.high, squares.high);
+        largest.low = larger(largest.low, column.low);
+        largest.high = larger(largest.high, column.high);
+    }
+    HWY_INLINE void add(const Extents& other) {
+        squares.low = _mm512_add_ps(squares.low, other.squares.low);
+        squares.high = _mm512_add_ps(squares.high, other.squares.high);
+        largest.low = larger(largest.low, other.largest.low);
+        largest.high = larger(largest.high, other.largest.high);
+    }
+};
+template <class W> HWY_INLINE Extents extents_of(const typename W::Stored* weights, std::int64_t inputs) {
+    Extents even, odd; // two chains
     for (std::int64_t p = 0; p < inputs / 2; ++p, weights += 2 * interleave) {
-        add_squares(column_at<W>(weights), even);
-        add_squares(column_at<W>(weights + interleave), odd);
+        even.add(column_at<W>(weights));
+        odd.add(column_at<W>(weights + interleave));
     }
     if (inputs % 2 != 0) {
-        add_squares(column_at<W>(weights), even);
+        even.add(column_at<W>(weights));
     }
-    return {_mm512_add_ps(even.low, odd.low), _mm512_add_ps(even.high, odd.high)};
+    even.add(odd);
+    return even;
 }
 
 /// A block of 32 outputs in whole numbers.
 struct WordPanel {
-    alignas(64) float scales[tile_outputs];
+    alignas(64) WordOutputs outputs;
     alignas(64) std::uint32_t pairs[block_inputs / 2 * tile_outputs]; // [pairs][32]
 };
+
+/// Pairs of outputs, one after the other.
+class PairsOut {
+  public:
+    HWY_INLINE PairsOut(const Column& scale, std::uint32_t* to) : scale_(scale), to_(to) {}
+    HWY_INLINE void add(std::int64_t p, const Column& first, const Column& second) {
+        const __m512i low = words(first.low, scale_.low, second.low, scale_.low);
+        const __m512i high = words(first.high, scale_.high, second.high, scale_.high);
+        _mm512_store_si512(to_ + p * tile_outputs, low);
+        _mm512_store_si512(to_ + p * tile_outputs + width, high);
+        low_.add(p, low);
+        high_.add(p, high);
+    }
+    HWY_INLINE void store_crossed(WordOutputs& to) const {
+        _mm512_store_si512(to.crossed, low_.sum);
+        _mm512_store_si512(to.crossed + width, high_.sum);
+    }
+
+  private:
+    Column scale_;
+    std::uint32_t* to_;
+    Crossed low_, high_;
+};
+
+HWY_INLINE void store_extents(const Extents& extents, const Column& scale, WordOutputs& to) {
+    _mm512_store_ps(to.scales, scale_back(extents.squares.low));
+    _mm512_store_ps(to.scales + width, scale_back(extents.squares.high));
+    const Column& most = extents.largest;
+    _mm512_store_si512(to.largest, whole_lanes(most.low, scale.low));
+    _mm512_store_si512(to.largest + width, whole_lanes(most.high, scale.high));
+}
 
 /// Of weights that lie side by side, [inputs][32].
 template <class W>
 HWY_NOINLINE void fill(const typename W::Stored* weights, std::int64_t inputs, WordPanel& to) {
-    const Column squares = squares_of<W>(weights, inputs);
-    const Column scale{scale_to_whole(squares.low), scale_to_whole(squares.high)};
-    _mm512_store_ps(to.scales, scale_back(squares.low));
-    _mm512_store_ps(to.scales + width, scale_back(squares.high));
-    std::uint32_t* panel = to.pairs;
-    for (std::int64_t p = 0; p < inputs / 2; ++p, weights += 2 * interleave, panel += tile_outputs) {
-        store_pairs(column_at<W>(weights), column_at<W>(weights + interleave), scale, panel);
+    const Extents extents = extents_of<W>(weights, inputs);
+    const Column scale{scale_to_whole(extents.squares.low), scale_to_whole(extents.squares.high)};
+    store_extents(extents, scale, to.outputs);
+    PairsOut out(scale, to.pairs);
+    for (std::int64_t p = 0; p < inputs / 2; ++p, weights += 2 * interleave) {
+        out.add(p, column_at<W>(weights), column_at<W>(weights + interleave));
     }
     if (inputs % 2 != 0) {
-        store_pairs(column_at<W>(weights), zeros(), scale, panel);
+        out.add(inputs / 2, column_at<W>(weights), zeros());
     }
+    out.store_crossed(to.outputs);
 }
 
 template <class W>
@@ -113,21 +152,22 @@ void fill_panel(const LinearArgs& a, std::int64_t o, std::int64_t end, std::int6
     fill<F32>(turned, inputs, panel);
 }
 
+template <Way way>
 void linear_words(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
     WordPanel panel;
-    const std::int64_t tiles = tiles_of(a.rows, tile_rows);
-    const auto* rows_packed = reinterpret_cast<const std::uint32_t*>(packed);
-    for (std::int64_t i = 0; i < a.inputs; i += block_inputs, rows_packed += word_tile(block_inputs)) {
+    const std::int64_t tiles = tiles_of(a.rows, word_rows);
+    for (std::int64_t i = 0; i < a.inputs; i += block_inputs, packed += word_tile(block_inputs)) {
         const std::int64_t inputs = std::min(block_inputs, a.inputs - i);
         for (std::int64_t o = begin; o < end; o += tile_outputs) {
             a.type == DType::f16 ? fill_panel<F16>(a, o, end, i, inputs, panel)
                                  : fill_panel<Bf16>(a, o, end, i, inputs, panel);
             const Ahead ahead(panel_after(a, {o, i}, {tile_outputs, block_inputs}, begin, end), tiles);
             for (std::int64_t tile = 0; tile < tiles; ++tile) {
-                const TileRows rows = rows_of_tile(a.rows, tile_rows, tile);
-                multiply_words_of(rows.last - rows.first, rows_packed + tile * tile_words(a.inputs),
-                                  panel.pairs, panel.scales, pairs_of(inputs), ahead, tile,
-                                  Block{o, end - o, i > 0}, a.out + rows.first);
+                const TileRows rows = rows_of_tile(a.rows, word_rows, tile);
+                const float* stretch = packed + tile * tile_words(a.inputs);
+                multiply_words_where_possible<way>(
+                    rows.last - rows.first, *reinterpret_cast<const WordTile*>(stretch), panel.outputs,
+                    panel.pairs, pairs_of(inputs), ahead, tile, Block{o, end - o, i > 0}, a.out + rows.first);
             }
         }
     }
@@ -139,13 +179,20 @@ HWY_POP_ATTRIBUTES
 #define ERGO_HAVE_WORDS 1
 namespace ergo::cpu {
 
+// To ask the processor itself takes long: once.
 const PairKernels* word_pairs() {
-    if ((hwy::SupportedTargets() & HWY_AVX3) == 0 || __builtin_cpu_supports("avx512vnni") == 0) {
-        return nullptr;
-    }
     using namespace HWY_NAMESPACE::pairs;
-    static const bool faster = are_faster<Chain::words>();
-    static constexpr PairKernels kernels{tile_words, pack_word_tile, linear_words};
+    static const bool faster = (hwy::SupportedTargets() & HWY_AVX3) != 0 &&
+                               __builtin_cpu_supports("avx512vnni") != 0 &&
+                               are_faster<Chain::words, Chain::singles>();
+    static constexpr PairKernels kernels{word_rows, tile_words, pack_word_tile, linear_words<Way::plain>};
+    return faster ? &kernels : nullptr;
+}
+
+const PairKernels* crossed_word_pairs() {
+    using namespace HWY_NAMESPACE::pairs;
+    static const bool faster = word_pairs() != nullptr && are_faster<Chain::crossed, Chain::words>();
+    static constexpr PairKernels kernels{word_rows, tile_words, pack_word_tile, linear_words<Way::crossed>};
     return faster ? &kernels : nullptr;
 }
 
@@ -156,6 +203,9 @@ const PairKernels* word_pairs() {
 namespace ergo::cpu {
 
 const PairKernels* word_pairs() {
+    return nullptr;
+}
+const PairKernels* crossed_word_pairs() {
     return nullptr;
 }
 

@@ -52,15 +52,22 @@ class LinearOp final : public ProductOp {
             }
             bf16 = bf16 && weight.type == DType::bf16;
         }
-        const PairKernels* kernels = bf16 ? bf16_pairs() : nullptr;
-        return inputs() < 2 ? nullptr : kernels ? kernels : word_pairs();
+        if (inputs() < 2) {
+            return nullptr;
+        }
+        for (const PairKernels* kernels : {crossed_word_pairs(), bf16 ? bf16_pairs() : nullptr}) {
+            if (kernels) {
+                return kernels;
+            }
+        }
+        return word_pairs();
     }
 
     void pack(const StepContext& context) const {
         const LinearArgs& args = args_.front(); // all have the same rows
         float* const tiles = context.session.tiles.data();
         context.session.pool->parallel_for(
-            pairs_ ? tiles_of(args.rows, pair_rows) : row_tiles(args.rows),
+            pairs_ ? tiles_of(args.rows, pairs_->rows) : row_tiles(args.rows),
             grain_for(tile_floats(args.inputs)), [&](std::int64_t begin, std::int64_t end, int) {
                 for (std::int64_t tile = begin; tile < end; ++tile) {
                     pairs_ ? pairs_->pack(args, tile, tiles) : pack_tile(args, tile, tiles);

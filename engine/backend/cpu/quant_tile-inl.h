@@ -459,6 +459,10 @@ HWY_NOINLINE void multiply(const QuantLinearArgs& a, const Weights& weights, con
     const std::int64_t lines = share.each_of(count * halves);
     for (std::int64_t part_of_all = 0; part_of_all < count * halves; ++part_of_all) {
         share.fetch(lines);
+        // The tile that follows begins with what its rows' sums join.
+        if (const std::int64_t next = row + Rows + part_of_all; part_of_all < tile_rows && next < a.rows) {
+            fetch_sums(a.out[next] + output);
+        }
         const std::int64_t g = part_of_all / halves;
         const int half = static_cast<int>(part_of_all % halves);
         VI sum[Rows][tile_vectors];
