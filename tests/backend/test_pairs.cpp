@@ -4,6 +4,7 @@
 // asked for.
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/kernels.h"
+#include "engine/backend/cpu/memory.h"
 #include "engine/backend/reference/reference_backend.h"
 #include "engine/base/half.h"
 #include "tests/backend/support_plans.h"
@@ -115,7 +116,7 @@ struct Example {
     std::vector<float> run(std::int64_t step) {
         std::fill(out.begin(), out.end(), NAN);
         const std::int64_t tiles = (args.rows + kernels.rows - 1) / kernels.rows;
-        std::vector<float> packed(count_of(tiles * kernels.tile_floats(args.inputs)));
+        cpu::AlignedFloats packed(count_of(tiles * kernels.tile_floats(args.inputs)));
         for (std::int64_t tile = 0; tile < tiles; ++tile) {
             kernels.pack(args, tile, packed.data());
         }

@@ -129,7 +129,7 @@ template <DType type> void values_of(const PairValues& a, std::int64_t first, st
 
 template <Way way> void scores_of(const PairTile& a, std::int64_t first, std::int64_t end) {
     auto& queries = *reinterpret_cast<WordTile*>(a.packed);
-    pack_words(a.query, a.queries, 0, a.dim, nullptr, queries);
+    pack_words<Readers::this_thread>(a.query, a.queries, 0, a.dim, nullptr, queries);
     for (std::int64_t j = first; j < end; j += pair_group) {
         const float* group = a.keys + j / pair_group * pair_key_floats(pair_group, a.dim);
         const auto& keys = *reinterpret_cast<const WordOutputs*>(group);
@@ -144,7 +144,7 @@ template <Way way> void weighted_of(const PairTile& a, std::int64_t first, std::
     for (std::int64_t j = first; j < end; j += state_block) {
         const std::int64_t count = std::min(state_block, end - j), pairs = pairs_of(count);
         const float* block = a.values + j / state_block * value_block(a.channels);
-        pack_words(a.scores, a.queries, j - first, count, block, weights);
+        pack_words<Readers::this_thread>(a.scores, a.queries, j - first, count, block, weights);
         const auto* group = reinterpret_cast<const ValueGroup*>(block + state_block);
         for (std::int64_t c = 0; c < a.channels; c += pair_group, ++group) {
             const Block channels{c, a.channels - c, j > first};

@@ -214,6 +214,17 @@ std::int64_t TileFloatsKernel(std::int64_t inputs) {
     return tile_stride * inputs;
 }
 
+// A tile's numbers go past the caches, where they fill whole lines: all threads read them, and a line that
+// another processor has read must first be taken back from it, which takes ten times as long where the two
+// share no cache.
+HWY_INLINE void put_in_tile(D d, V v, float* to) {
+    if constexpr (tile_stride == lanes) {
+        hn::Stream(v, d, to);
+    } else {
+        hn::StoreU(v, d, to);
+    }
+}
+
 void PackTileKernel(const LinearArgs& a, std::int64_t tile, float* packed) {
     const D d;
     const TileRows rows = rows_of_tile(a.rows, tile_rows, tile);
@@ -233,7 +244,7 @@ void PackTileKernel(const LinearArgs& a, std::int64_t tile, float* packed) {
             transpose(d, v);
 #pragma GCC unroll 16
             for (int j = 0; j < lanes; ++j) {
-                hn::StoreU(v[j], d, out + (i + j) * tile_stride + r);
+                put_in_tile(d, v[j], out + (i + j) * tile_stride + r);
             }
         }
         for (; i < a.inputs; ++i) {
@@ -242,6 +253,7 @@ void PackTileKernel(const LinearArgs& a, std::int64_t tile, float* packed) {
             }
         }
     }
+    hwy::FlushStream(); // before others are told that the tile is there
 }
 
 // What is done beside a tile, with every ahead_step inputs: the next weights are fetched.

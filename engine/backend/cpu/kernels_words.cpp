@@ -35,8 +35,9 @@ void pack_word_tile(const LinearArgs& a, std::int64_t tile, float* packed) {
     const TileRows rows = rows_of_tile(a.rows, word_rows, tile);
     float* out = packed + tile * tile_words(a.inputs);
     for (std::int64_t i = 0; i < a.inputs; i += block_inputs, out += word_tile(block_inputs)) {
-        pack_words(a.in + rows.first, rows.last - rows.first, i, std::min(block_inputs, a.inputs - i),
-                   nullptr, *reinterpret_cast<WordTile*>(out));
+        pack_words<Readers::all_threads>(a.in + rows.first, rows.last - rows.first, i,
+                                         std::min(block_inputs, a.inputs - i), nullptr,
+                                         *reinterpret_cast<WordTile*>(out));
     }
 }
 

@@ -137,10 +137,14 @@ HWY_INLINE __m512i row_words(__m512 first, __m512 second, __m512 scale) {
                                      whole_numbers(second, scale));
 }
 
+/// Who multiplies with a tile. For all threads it goes past the caches, as in kernels_linear.cpp.
+enum class Readers { this_thread, all_threads };
+
 /// Numbers [first, first + count) of the rows of a tile, `rows` of at most 16, as a stretch; a last row
 /// stands for those that it lacks. factors: [count] or null.
-inline void pack_words(const float* const* rows, std::int64_t many, std::int64_t first, std::int64_t count,
-                       const float* factors, WordTile& out) {
+template <Readers readers>
+void pack_words(const float* const* rows, std::int64_t many, std::int64_t first, std::int64_t count,
+                const float* factors, WordTile& out) {
     const float* row[width];
     alignas(64) float squares[width], largest[width];
     for (int r = 0; r < width; ++r) {
@@ -167,10 +171,17 @@ inline void pack_words(const float* const* rows, std::int64_t many, std::int64_t
         transpose(D(), v);
         for (std::int64_t c = 0; c < std::min<std::int64_t>(width, pairs_of(count - i)); ++c, to += width) {
             crossed.add(c, as_pairs(v[c]));
-            _mm512_storeu_si512(to, as_pairs(v[c]));
+            if constexpr (readers == Readers::all_threads) {
+                _mm512_stream_si512(reinterpret_cast<__m512i*>(to), as_pairs(v[c]));
+            } else {
+                _mm512_storeu_si512(to, as_pairs(v[c]));
+            }
         }
     }
     _mm512_storeu_si512(out.crossed, crossed.sum);
+    if constexpr (readers == Readers::all_threads) {
+        _mm_sfence();
+    }
 }
 
 /// How the sums of a tile are formed; either way they are the same.
