@@ -83,6 +83,30 @@ class Ahead {
     std::int64_t piece_lines_ = 0, lines_ = 0, share_lines_ = 0;
 };
 
+/// Rows laid out in tiles, where they are more than a second cache holds: while the panels of a block of
+/// inputs are multiplied, the rows of the next block are asked for, a few lines before each tile.
+class RowsAhead {
+  public:
+    /// `next`: of the first tile, null for none; every tile has `tile` floats, `block` of them in that block.
+    RowsAhead(const float* next, std::int64_t tiles, std::int64_t tile, std::int64_t block,
+              std::int64_t panels)
+        : wanted_(next && tiles * tile > most_floats),
+          ahead_(wanted_ ? Pieces{next, tiles, tile * size, block * size} : Pieces{}, panels * tiles) {}
+
+    HWY_INLINE void fetch() {
+        if (wanted_) {
+            AheadShare share = ahead_.share(done_++);
+            share.fetch(share.each_of(1));
+        }
+    }
+
+  private:
+    static constexpr std::int64_t size = sizeof(float), most_floats = (1 << 20) / size;
+    bool wanted_;
+    Ahead ahead_;
+    std::int64_t done_ = 0; ///< tiles
+};
+
 /// Asks for where a row's sums of 32 outputs go, into the first cache. Those of a block of inputs join what
 /// the blocks before gave, which has gone to the second meanwhile, and rows are too far apart for the machine
 /// to see one coming after the other.

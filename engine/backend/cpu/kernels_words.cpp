@@ -159,12 +159,16 @@ void linear_words(const LinearArgs& a, const float* packed, std::int64_t begin, 
     const std::int64_t tiles = tiles_of(a.rows, word_rows);
     for (std::int64_t i = 0; i < a.inputs; i += block_inputs, packed += word_tile(block_inputs)) {
         const std::int64_t inputs = std::min(block_inputs, a.inputs - i);
+        RowsAhead rows_ahead(i + block_inputs < a.inputs ? packed + word_tile(block_inputs) : nullptr, tiles,
+                             tile_words(a.inputs), word_tile(block_inputs),
+                             (end - begin + tile_outputs - 1) / tile_outputs);
         for (std::int64_t o = begin; o < end; o += tile_outputs) {
             a.type == DType::f16 ? fill_panel<F16>(a, o, end, i, inputs, panel)
                                  : fill_panel<Bf16>(a, o, end, i, inputs, panel);
             const Ahead ahead(panel_after(a, {o, i}, {tile_outputs, block_inputs}, begin, end), tiles);
             for (std::int64_t tile = 0; tile < tiles; ++tile) {
                 const TileRows rows = rows_of_tile(a.rows, word_rows, tile);
+                rows_ahead.fetch();
                 const float* stretch = packed + tile * tile_words(a.inputs);
                 multiply_words_where_possible<way>(
                     rows.last - rows.first, *reinterpret_cast<const WordTile*>(stretch), panel.outputs,
