@@ -262,7 +262,7 @@ void TestPackedFloats::products_in_pairs_are_the_same() {
     if (!cpu::bf16_pairs() && !cpu::word_pairs()) {
         QSKIP("this processor does not multiply in pairs, or not faster than float32");
     }
-    for (const cpu::PairKernels* pairs : {cpu::bf16_pairs(), cpu::word_pairs()}) {
+    for (const cpu::PairKernels* pairs : {cpu::bf16_pairs(), cpu::word_pairs(), cpu::crossed_word_pairs()}) {
         for (const Numbers kind : {Numbers::normal, Numbers::outlier, Numbers::sparse}) {
             for (const std::int64_t rows : {2, 15, 29}) {
                 if (pairs) {

@@ -112,6 +112,15 @@ struct Example {
                                   : 1e-5 * std::sqrt(static_cast<double>(inputs)) + most);
     }
 
+    /// What the weights are rounded by is found beforehand, in pieces of a group.
+    void find_extents() {
+        extents.assign(count_of(cpu::word_extent_floats(args.outputs, args.inputs)), NAN);
+        for (std::int64_t o = 0; o < args.outputs; o += cpu::interleave) {
+            kernels.extents(args, o, std::min(o + cpu::interleave, args.outputs), extents.data());
+        }
+        args.extents = extents.data();
+    }
+
     /// In pieces of `step` outputs, as threads share them.
     std::vector<float> run(std::int64_t step) {
         std::fill(out.begin(), out.end(), NAN);
@@ -130,7 +139,7 @@ struct Example {
     cpu::PairKernels kernels;
     Case random;
     std::vector<std::uint16_t> weight;
-    std::vector<float> in, out, bias;
+    std::vector<float> in, out, bias, extents;
     std::vector<double> wanted, away;
     std::vector<const float*> ins;
     std::vector<float*> outs;
@@ -161,7 +170,8 @@ class TestPairs : public QObject {
         }
     }
 
-    // However outputs are shared and weights lie, the same bits.
+    // However outputs are shared and weights lie, and whether it is known what they are rounded by, the same
+    // bits.
     void sums() {
         QFETCH(int, kind);
         if (!kinds[kind].kernels()) {
@@ -176,6 +186,13 @@ class TestPairs : public QObject {
         const std::vector<float> side_by_side = interleaved.run(outputs);
         QVERIFY(std::memcmp(whole.data(), parts.data(), whole.size() * sizeof(float)) == 0);
         QVERIFY(std::memcmp(whole.data(), side_by_side.data(), whole.size() * sizeof(float)) == 0);
+        for (Example* each : {&example, &interleaved}) {
+            if (each->kernels.extents) {
+                each->find_extents();
+                const std::vector<float> known = each->run(outputs);
+                QVERIFY(std::memcmp(whole.data(), known.data(), whole.size() * sizeof(float)) == 0);
+            }
+        }
         for (std::size_t i = 0; i < whole.size(); ++i) {
             const double off = std::abs(static_cast<double>(whole[i]) - example.wanted[i]);
             QVERIFY2(off <= example.away[i], qPrintable(QString("%1: %2 instead of %3, at most %4 away")

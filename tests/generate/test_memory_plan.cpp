@@ -140,7 +140,7 @@ class TestMemoryPlan : public QObject {
                                         << "";
         QTest::newRow("cpu, float32") << QString::fromStdString(large_) << "cpu"
                                       << "f32";
-        for (const char* dtype : {"q8", "q4"}) {
+        for (const char* dtype : {"f16", "bf16", "q8", "q4"}) {
             QTest::addRow("cpu, %s", dtype) << QString::fromStdString(large_) << "cpu" << dtype;
         }
         const auto devices = all_devices();

@@ -161,6 +161,7 @@ CpuModel::CpuModel(std::shared_ptr<const Tables> tables, std::uint64_t copy_limi
     ThreadPool alone(1);
     copy_weights(progress, cancel, pool ? *pool : alone);
     interleave_matrices(cancel, pool ? *pool : alone);
+    find_extents(cancel, pool ? *pool : alone);
     for (std::size_t i = 0; i < weights_.size(); ++i) {
         const std::size_t original = layout_.places[i].original;
         weights_[i].data = weights_[original].data;
@@ -168,6 +169,7 @@ CpuModel::CpuModel(std::shared_ptr<const Tables> tables, std::uint64_t copy_limi
         weights_[i].interleaved = weights_[original].interleaved;
         weights_[i].packed = weights_[original].packed;
         weights_[i].exceptions = weights_[original].exceptions;
+        weights_[i].extents = weights_[original].extents;
     }
     if (progress) {
         progress(1, 1, "weights");
@@ -373,6 +375,33 @@ void CpuModel::interleave_matrices(const CancelToken& cancel, ThreadPool& pool) 
     }
 }
 
+void CpuModel::find_extents(const CancelToken& cancel, ThreadPool& pool) {
+    for (std::size_t i = 0; i < weights_.size(); ++i) {
+        const std::int64_t floats = extent_floats(tables_->weights[i], layout_.places[i]);
+        CpuWeight& weight = weights_[i];
+        if (layout_.places[i].original != i || floats == 0) {
+            continue;
+        }
+        AlignedFloats& extents = extents_[i];
+        extents.resize(static_cast<std::size_t>(floats));
+        LinearArgs args;
+        args.weight = weight.data;
+        args.type = weight.type;
+        args.interleaved = weight.interleaved;
+        args.packed = weight.packed;
+        args.exceptions = weight.exceptions;
+        args.outputs = weight.rows;
+        args.inputs = weight.columns;
+        pool.parallel_for(
+            (weight.rows + interleave - 1) / interleave, 8, [&](std::int64_t begin, std::int64_t end, int) {
+                cancel.check();
+                crossed_word_pairs()->extents(args, begin * interleave,
+                                              std::min(end * interleave, weight.rows), extents.data());
+            });
+        weight.extents = extents.data();
+    }
+}
+
 MemoryNeed CpuModel::taken() const {
     MemoryNeed taken;
     taken.weights = copies_.bytes() + made_bytes(*tables_, layout_);
@@ -381,6 +410,9 @@ MemoryNeed CpuModel::taken() const {
     }
     for (const auto& [index, memory] : unpacked_) {
         taken.weights += memory.bytes();
+    }
+    for (const auto& [index, extents] : extents_) {
+        taken.weights += extents.size() * sizeof(float);
     }
     taken.in_place = layout_.in_place;
     const std::lock_guard lock(mutex_);

@@ -30,6 +30,7 @@ struct CpuWeight {
     bool interleaved = false;                  ///< rows lie side by side, as products like them (kernels.h)
     bool packed = false;                       ///< side by side and in fewer bytes (packed_floats.h)
     const std::uint32_t* exceptions = nullptr; ///< of a packed matrix
+    const float* extents = nullptr;            ///< what a prompt rounds it by (PairKernels), if known
     std::uint64_t bytes() const;
     std::uint64_t row_bytes() const {
         return bytes() / static_cast<std::uint64_t>(std::max<std::int64_t>(rows, 1));
@@ -67,6 +68,7 @@ class CpuModel {
     void keep_unpacked(std::size_t index, const CancelToken& cancel);
     std::byte* place_of(std::size_t index) const;
     void interleave_matrices(const CancelToken& cancel, ThreadPool& pool);
+    void find_extents(const CancelToken& cancel, ThreadPool& pool);
     void copy_weights(const Progress& progress, const CancelToken& cancel, ThreadPool& pool);
 
     std::shared_ptr<const Tables> tables_;
@@ -79,6 +81,7 @@ class CpuModel {
     };
     std::map<std::size_t, Packing> packing_;     // of weights that are packed, or were to be
     std::map<std::size_t, LazyMemory> unpacked_; // copies that have too many exceptions to be packed
+    std::map<std::size_t, AlignedFloats> extents_;
     mutable std::mutex mutex_;
     mutable std::map<std::int32_t, std::vector<float>> widened_;
 };

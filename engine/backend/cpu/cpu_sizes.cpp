@@ -163,6 +163,17 @@ WeightLayout lay_out(const Tables& tables, std::uint64_t copy_limit) {
     return layout;
 }
 
+std::int64_t extent_floats(const WeightInfo& weight, const WeightLayout::Place& place) {
+    const DType type = run_type(weight);
+    const bool rounded = (weight.run_as == DType::f16 || weight.run_as == DType::bf16) &&
+                         (type == DType::f16 || type == DType::bf16);
+    if (!rounded || !place.interleaved || crossed_word_pairs() == nullptr) {
+        return 0;
+    }
+    const Shape& shape = weight.tensor.shape();
+    return word_extent_floats(shape[0], shape[1]);
+}
+
 std::uint64_t made_bytes(const Tables& tables, const WeightLayout& layout) {
     std::uint64_t bytes = 0;
     for (std::size_t i = 0; i < tables.weights.size(); ++i) {
@@ -301,6 +312,12 @@ MemoryNeed need(const Tables& tables, std::uint64_t copy_limit, int threads, std
     MemoryNeed need;
     const WeightLayout layout = lay_out(tables, copy_limit);
     need.weights = layout.copies + made_bytes(tables, layout) + widened_bytes(tables);
+    for (std::size_t i = 0; i < layout.places.size(); ++i) {
+        need.weights += layout.places[i].original == i
+                            ? static_cast<std::uint64_t>(extent_floats(tables.weights[i], layout.places[i])) *
+                                  sizeof(float)
+                            : 0;
+    }
     need.in_place = layout.in_place;
     for (const StateInfo& state : tables.states) {
         need.cache += state_bytes(state, capacity);

@@ -39,6 +39,10 @@ struct WeightLayout {
 /// Weights of `copy_limit` bytes or fewer in all are copied; beyond that only those that must be.
 WeightLayout lay_out(const Tables& tables, std::uint64_t copy_limit);
 
+/// Floats of what a matrix is rounded by where a prompt's products are (PairKernels::extents); 0 where it is
+/// not.
+std::int64_t extent_floats(const WeightInfo& weight, const WeightLayout::Place& place);
+
 /// Bytes of weights that the model itself worked out and keeps, whether they are copied or not.
 std::uint64_t made_bytes(const Tables& tables, const WeightLayout& layout);
 

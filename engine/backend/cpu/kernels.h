@@ -58,6 +58,7 @@ struct LinearArgs {
     bool interleaved = false;
     bool packed = false; // bf16 or f32 in fewer bits (packed_floats.h), aligned to 64 bytes
     const std::uint32_t* exceptions = nullptr; // of a packed matrix
+    const float* extents = nullptr;            // of a matrix rounded to whole numbers (PairKernels), or null
     std::int64_t outputs = 0;                  // of the whole matrix
     const float* bias = nullptr;               // [outputs] or null
     Activation activation = Activation::identity;
@@ -87,7 +88,16 @@ struct PairKernels {
     std::int64_t (*tile_floats)(std::int64_t inputs);
     void (*pack)(const LinearArgs& args, std::int64_t tile, float* packed);
     void (*linear)(const LinearArgs& args, const float* packed, std::int64_t begin, std::int64_t end);
+    /// What weights are rounded by, of outputs [begin, end), in whole groups: a third of the rounding's time,
+    /// if known beforehand. To [outputs / 32 rounded up, inputs / 256 rounded up, word_extents]. Null if not
+    /// wanted.
+    void (*extents)(const LinearArgs& args, std::int64_t begin, std::int64_t end, float* out) = nullptr;
 };
+/// Of 256 inputs of 32 outputs: each output's sum of squares, and their largest whole number.
+inline constexpr std::int64_t word_extents = 33;
+inline std::int64_t word_extent_floats(std::int64_t outputs, std::int64_t inputs) {
+    return (outputs + 31) / 32 * ((inputs + 255) / 256) * word_extents;
+}
 /// For bf16 weights, and inputs rounded to bf16. Null where the processor does not have it or is no faster
 /// that way, measured once.
 const PairKernels* bf16_pairs();

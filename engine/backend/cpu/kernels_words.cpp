@@ -110,21 +110,36 @@ class PairsOut {
     Crossed low_, high_;
 };
 
-HWY_INLINE void store_extents(const Extents& extents, const Column& scale, WordOutputs& to) {
-    _mm512_store_ps(to.scales, scale_back(extents.squares.low));
-    _mm512_store_ps(to.scales + width, scale_back(extents.squares.high));
-    const Column& most = extents.largest;
-    _mm512_store_si512(to.largest, whole_lanes(most.low, scale.low));
-    _mm512_store_si512(to.largest + width, whole_lanes(most.high, scale.high));
+/// What the outputs are rounded by, from what is known of them.
+HWY_INLINE Column use_extents(const float* extents, WordOutputs& to) {
+    const Column squares{_mm512_loadu_ps(extents), _mm512_loadu_ps(extents + width)};
+    _mm512_store_ps(to.scales, scale_back(squares.low));
+    _mm512_store_ps(to.scales + width, scale_back(squares.high));
+    const __m512i largest = _mm512_set1_epi32(static_cast<std::int32_t>(extents[tile_outputs]));
+    _mm512_store_si512(to.largest, largest);
+    _mm512_store_si512(to.largest + width, largest);
+    return {scale_to_whole(squares.low), scale_to_whole(squares.high)};
 }
 
 /// Of weights that lie side by side, [inputs][32].
 template <class W>
-HWY_NOINLINE void fill(const typename W::Stored* weights, std::int64_t inputs, WordPanel& to) {
-    const Extents extents = extents_of<W>(weights, inputs);
-    const Column scale{scale_to_whole(extents.squares.low), scale_to_whole(extents.squares.high)};
-    store_extents(extents, scale, to.outputs);
-    PairsOut out(scale, to.pairs);
+HWY_NOINLINE void find_extents(const typename W::Stored* weights, std::int64_t inputs, float* to) {
+    const Extents found = extents_of<W>(weights, inputs);
+    _mm512_storeu_ps(to, found.squares.low);
+    _mm512_storeu_ps(to + width, found.squares.high);
+    const __m512i low = whole_lanes(found.largest.low, scale_to_whole(found.squares.low));
+    const __m512i high = whole_lanes(found.largest.high, scale_to_whole(found.squares.high));
+    to[tile_outputs] = static_cast<float>(_mm512_reduce_max_epi32(_mm512_max_epi32(low, high)));
+}
+
+template <class W>
+HWY_NOINLINE void fill(const typename W::Stored* weights, std::int64_t inputs, const float* extents,
+                       WordPanel& to) {
+    float found[word_extents];
+    if (!extents) {
+        find_extents<W>(weights, inputs, found);
+    }
+    PairsOut out(use_extents(extents ? extents : found, to.outputs), to.pairs);
     for (std::int64_t p = 0; p < inputs / 2; ++p, weights += 2 * interleave) {
         out.add(p, column_at<W>(weights), column_at<W>(weights + interleave));
     }
@@ -134,23 +149,61 @@ HWY_NOINLINE void fill(const typename W::Stored* weights, std::int64_t inputs, W
     out.store_crossed(to.outputs);
 }
 
-template <class W>
-void fill_panel(const LinearArgs& a, std::int64_t o, std::int64_t end, std::int64_t first,
-                std::int64_t inputs, WordPanel& panel) {
-    if (a.interleaved && o + tile_outputs <= a.outputs / interleave * interleave) {
+/// Inputs [first, first + inputs) of outputs [o, o + 32), of which some may lie beyond `end`.
+struct WeightBlock {
+    std::int64_t o, end, first, inputs;
+};
+
+/// A block as `use` wants it, side by side.
+template <class W, class Use> void with_block(const LinearArgs& a, const WeightBlock& block, const Use& use) {
+    if (a.interleaved && block.o + tile_outputs <= a.outputs / interleave * interleave) {
         const auto* weights = static_cast<const typename W::Stored*>(a.weight);
-        fill<W>(weights + (o * a.inputs + first * interleave), inputs, panel);
+        use.template of<W>(weights + (block.o * a.inputs + block.first * interleave));
         return;
     }
     if (a.packed) {
         alignas(64) std::uint16_t unpacked[block_inputs * tile_outputs];
-        unpack_block<Unpacked::inputs>(packed_block_at(a, o, first), inputs, unpacked);
-        fill<Bf16>(unpacked, inputs, panel);
+        unpack_block<Unpacked::inputs>(packed_block_at(a, block.o, block.first), block.inputs, unpacked);
+        use.template of<Bf16>(unpacked);
         return;
     }
     alignas(64) float turned[block_inputs * tile_outputs];
-    pack_panel<W>(a, o, end, first, first + inputs, turned);
-    fill<F32>(turned, inputs, panel);
+    pack_panel<W>(a, block.o, block.end, block.first, block.first + block.inputs, turned);
+    use.template of<F32>(turned);
+}
+template <class Use> void with_block(const LinearArgs& a, const WeightBlock& block, const Use& use) {
+    a.type == DType::f16 ? with_block<F16>(a, block, use) : with_block<Bf16>(a, block, use);
+}
+
+struct Fill {
+    std::int64_t inputs;
+    const float* extents;
+    WordPanel& panel;
+    template <class W> void of(const typename W::Stored* weights) const {
+        fill<W>(weights, inputs, extents, panel);
+    }
+};
+struct FindExtents {
+    std::int64_t inputs;
+    float* out;
+    template <class W> void of(const typename W::Stored* weights) const {
+        find_extents<W>(weights, inputs, out);
+    }
+};
+
+/// From the first of a matrix to those of a block.
+std::int64_t extents_at(const LinearArgs& a, std::int64_t o, std::int64_t first) {
+    const std::int64_t blocks = (a.inputs + block_inputs - 1) / block_inputs;
+    return (o / tile_outputs * blocks + first / block_inputs) * word_extents;
+}
+
+void extents_of_words(const LinearArgs& a, std::int64_t begin, std::int64_t end, float* out) {
+    for (std::int64_t o = begin; o < end; o += tile_outputs) {
+        for (std::int64_t i = 0; i < a.inputs; i += block_inputs) {
+            const std::int64_t inputs = std::min(block_inputs, a.inputs - i);
+            with_block(a, {o, end, i, inputs}, FindExtents{inputs, out + extents_at(a, o, i)});
+        }
+    }
 }
 
 template <Way way>
@@ -163,8 +216,8 @@ void linear_words(const LinearArgs& a, const float* packed, std::int64_t begin, 
                              tile_words(a.inputs), word_tile(block_inputs),
                              (end - begin + tile_outputs - 1) / tile_outputs);
         for (std::int64_t o = begin; o < end; o += tile_outputs) {
-            a.type == DType::f16 ? fill_panel<F16>(a, o, end, i, inputs, panel)
-                                 : fill_panel<Bf16>(a, o, end, i, inputs, panel);
+            const float* extents = a.extents ? a.extents + extents_at(a, o, i) : nullptr;
+            with_block(a, {o, end, i, inputs}, Fill{inputs, extents, panel});
             const Ahead ahead(panel_after(a, {o, i}, {tile_outputs, block_inputs}, begin, end), tiles);
             for (std::int64_t tile = 0; tile < tiles; ++tile) {
                 const TileRows rows = rows_of_tile(a.rows, word_rows, tile);
@@ -190,14 +243,16 @@ const PairKernels* word_pairs() {
     static const bool faster = (hwy::SupportedTargets() & HWY_AVX3) != 0 &&
                                __builtin_cpu_supports("avx512vnni") != 0 &&
                                are_faster<Chain::words, Chain::singles>();
-    static constexpr PairKernels kernels{word_rows, tile_words, pack_word_tile, linear_words<Way::plain>};
+    static constexpr PairKernels kernels{word_rows, tile_words, pack_word_tile, linear_words<Way::plain>,
+                                         extents_of_words};
     return faster ? &kernels : nullptr;
 }
 
 const PairKernels* crossed_word_pairs() {
     using namespace HWY_NAMESPACE::pairs;
     static const bool faster = word_pairs() != nullptr && are_faster<Chain::crossed, Chain::words>();
-    static constexpr PairKernels kernels{word_rows, tile_words, pack_word_tile, linear_words<Way::crossed>};
+    static constexpr PairKernels kernels{word_rows, tile_words, pack_word_tile, linear_words<Way::crossed>,
+                                         extents_of_words};
     return faster ? &kernels : nullptr;
 }
 

@@ -19,6 +19,7 @@ class LinearOp final : public ProductOp {
             args.interleaved = product.weight.interleaved;
             args.packed = product.weight.packed;
             args.exceptions = product.weight.exceptions;
+            args.extents = product.weight.extents;
             args.in = in_rows_.data();
         }
         pairs_ = ops.front().rounding == Rounding::bits8 ? kernels_in_pairs() : nullptr;
