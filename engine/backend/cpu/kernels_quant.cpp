@@ -14,6 +14,7 @@
 #define HWY_TARGET_INCLUDE "engine/backend/cpu/kernels_quant.cpp"
 // clang-format off
 #include <hwy/foreach_target.h> // must come before highway.h
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 #include "engine/backend/cpu/activation-inl.h"
 // clang-format on
@@ -34,9 +35,14 @@ constexpr int parts = 16 / lanes; // vectors that hold a value for each output o
 // --- rows to whole numbers -------------------------------------------------------------------------------
 // Numbers [i, i + lanes) of a group of 32: bytes in order, or 16 bits in the order in which weights of 8 bits
 // fall apart (quant_tile-inl.h).
-HWY_INLINE void put_bytes(VI q, int i, std::byte* group) {
+HWY_INLINE void put_bytes(VI q, int i, bool past_caches, std::byte* group) {
     const hn::Rebind<std::int8_t, DF> d8;
-    hn::StoreU(hn::DemoteTo(d8, q), d8, reinterpret_cast<std::int8_t*>(group) + i);
+    auto* const to = reinterpret_cast<std::int8_t*>(group) + i;
+    if (lanes == 16 && past_caches) {
+        hn::Stream(hn::DemoteTo(d8, q), d8, to); // of vectors of fewer bytes 16 would be written, too
+    } else {
+        hn::StoreU(hn::DemoteTo(d8, q), d8, to);
+    }
 }
 
 HWY_INLINE void put_pairs(VI q, int i, std::byte* group) {
@@ -61,6 +67,7 @@ void RoundRowsKernel(const float* const* in, std::int64_t inputs, Rounding round
     constexpr std::int32_t infinity = 0x7f800000;
     constexpr auto least = std::bit_cast<std::int32_t>(1e-30f); // reference::least_magnitude
     HWY_ALIGN float tail[group_inputs];
+    const bool past_caches = end - begin > 1; // as kernels_linear.cpp lays rows out; one is small
     for (std::int64_t r = begin; r < end; ++r) {
         for (std::int64_t g = 0; g < to.groups; ++g) {
             const float* x = in[r] + g * group_inputs;
@@ -87,7 +94,7 @@ void RoundRowsKernel(const float* const* in, std::int64_t inputs, Rounding round
                 VI& sum = sums[i / (group_inputs / 2)];
                 sum = hn::Add(sum, q);
                 if (to.bytes) {
-                    put_bytes(q, i, to.numbers + at * group_inputs);
+                    put_bytes(q, i, past_caches, to.numbers + at * group_inputs);
                 } else {
                     put_pairs(q, i, to.numbers + at * 2 * group_inputs);
                 }
@@ -109,6 +116,9 @@ void RoundRowsKernel(const float* const* in, std::int64_t inputs, Rounding round
                 to.halves[2 * at + 1] = -32 * (total - first_half);
             }
         }
+    }
+    if (past_caches) {
+        hwy::FlushStream();
     }
 }
 
