@@ -3,11 +3,13 @@
 // them. Items are operations: items_per_second is FLOP/s. Rows of 1 are decoding steps; their bytes are
 // weights.
 #include "engine/backend/cpu/kernels.h"
+#include "engine/backend/cpu/memory.h"
 #include "engine/base/half.h"
 #include "tests/backend/support_packed.h"
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <span>
@@ -99,6 +101,29 @@ void packed(benchmark::State& state, DType type) {
     count(state, type);
 }
 
+// Inputs rounded to 16 bits as well, as a prompt multiplies them; here from weights as stored.
+void pairs(benchmark::State& state, DType type, const cpu::PairKernels* (*way)()) {
+    const cpu::PairKernels* kernels = way();
+    if (!kernels) {
+        state.SkipWithError("not on this processor, or no faster there");
+        return;
+    }
+    const std::int64_t rows = state.range(0), outputs = state.range(2), portion = 512;
+    Product product(type, rows, state.range(1), outputs);
+    const std::int64_t count_of_tiles = (rows + kernels->rows - 1) / kernels->rows;
+    cpu::AlignedFloats tiles(static_cast<std::size_t>(count_of_tiles * kernels->tile_floats(state.range(1))));
+    for ([[maybe_unused]] auto _ : state) {
+        for (std::int64_t tile = 0; tile < count_of_tiles; ++tile) {
+            kernels->pack(product.args, tile, tiles.data());
+        }
+        for (std::int64_t o = 0; o < outputs; o += portion) {
+            kernels->linear(product.args, tiles.data(), o, std::min(o + portion, outputs));
+        }
+        benchmark::ClobberMemory();
+    }
+    count(state, type);
+}
+
 // What the reference backend does.
 void plain(benchmark::State& state, DType type) {
     Product product(type, state.range(0), state.range(1), state.range(2));
@@ -132,6 +157,12 @@ BENCHMARK_CAPTURE(vectors, f16, DType::f16)->Apply(shapes);
 BENCHMARK_CAPTURE(vectors, bf16, DType::bf16)->Apply(shapes);
 BENCHMARK_CAPTURE(packed, f32, DType::f32)->Apply(shapes);
 BENCHMARK_CAPTURE(packed, bf16, DType::bf16)->Apply(shapes);
+void prompts(benchmark::internal::Benchmark* each) {
+    each->Args({128, 768, 3072})->Args({128, 2048, 11008});
+}
+BENCHMARK_CAPTURE(pairs, bf16, DType::bf16, cpu::bf16_pairs)->Apply(prompts);
+BENCHMARK_CAPTURE(pairs, words, DType::f16, cpu::word_pairs)->Apply(prompts);
+BENCHMARK_CAPTURE(pairs, crossed, DType::f16, cpu::crossed_word_pairs)->Apply(prompts);
 BENCHMARK_CAPTURE(plain, f32, DType::f32)->Args({1, 512, 512})->Args({64, 512, 512});
 
 } // namespace

@@ -95,7 +95,7 @@ inline std::int64_t word_tile(std::int64_t inputs) {
 struct WordOutputs {
     float scales[tile_outputs];
     std::int32_t crossed[tile_outputs];
-    std::int32_t largest[tile_outputs]; ///< whole number of each
+    std::int32_t largest[tile_outputs]; ///< whole number of each, or of all
 };
 
 /// Whether sums of one number of each leave 16 bits nowhere.
