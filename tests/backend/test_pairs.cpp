@@ -212,7 +212,7 @@ class TestPairs : public QObject {
     }
     void crossed_are_the_same() {
         if (!cpu::crossed_word_pairs()) {
-            QSKIP("this processor does not multiply so, or not faster");
+            QSKIP("this processor is no faster with three multiplications for four");
         }
         QFETCH(double, peak);
         for (const std::int64_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 25}) {

@@ -111,7 +111,8 @@ class RowsAhead {
 /// the blocks before gave, which has gone to the second meanwhile, and rows are too far apart for the machine
 /// to see one coming after the other.
 HWY_INLINE void fetch_sums(const float* out) {
-    __asm__ volatile("prefetchw (%0)\n\tprefetchw 64(%0)" : : "r"(out));
+    __builtin_prefetch(out, 1, 3);
+    __builtin_prefetch(out + AheadShare::line / sizeof(float), 1, 3);
 }
 
 /// A corner or a size of a panel.

@@ -104,6 +104,19 @@ std::uint64_t CpuWeight::bytes() const {
                   : run_bytes(type, rows, columns);
 }
 
+LinearArgs args_of(const CpuWeight& weight) {
+    LinearArgs args;
+    args.weight = weight.data;
+    args.type = weight.type;
+    args.interleaved = weight.interleaved;
+    args.packed = weight.packed;
+    args.exceptions = weight.exceptions;
+    args.extents = weight.extents;
+    args.outputs = weight.rows;
+    args.inputs = weight.columns;
+    return args;
+}
+
 void CpuWeight::read_row(std::int64_t row, float* out) const {
     if (packed) {
         read_packed_row(type, data, exceptions, row, columns, out);
@@ -384,14 +397,7 @@ void CpuModel::find_extents(const CancelToken& cancel, ThreadPool& pool) {
         }
         AlignedFloats& extents = extents_[i];
         extents.resize(static_cast<std::size_t>(floats));
-        LinearArgs args;
-        args.weight = weight.data;
-        args.type = weight.type;
-        args.interleaved = weight.interleaved;
-        args.packed = weight.packed;
-        args.exceptions = weight.exceptions;
-        args.outputs = weight.rows;
-        args.inputs = weight.columns;
+        const LinearArgs args = args_of(weight);
         pool.parallel_for(
             (weight.rows + interleave - 1) / interleave, 8, [&](std::int64_t begin, std::int64_t end, int) {
                 cancel.check();

@@ -39,6 +39,10 @@ struct CpuWeight {
     void read_row(std::int64_t row, float* out) const;
 };
 
+struct LinearArgs;
+/// A matrix of floats as products read it, without rows.
+LinearArgs args_of(const CpuWeight& weight);
+
 class CpuModel {
   public:
     /// Weights of `copy_limit` bytes or fewer in all are copied to large pages, from which they are read up

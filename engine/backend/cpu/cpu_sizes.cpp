@@ -73,6 +73,15 @@ std::uint64_t blocks_of(std::int64_t capacity) {
     return static_cast<std::uint64_t>((capacity + state_block - 1) / state_block);
 }
 
+std::uint64_t extents_bytes(const Tables& tables, const WeightLayout& layout) {
+    std::int64_t floats = 0;
+    for (std::size_t i = 0; i < layout.places.size(); ++i) {
+        const WeightLayout::Place& place = layout.places[i];
+        floats += place.original == i ? extent_floats(tables.weights[i], place) : 0;
+    }
+    return static_cast<std::uint64_t>(floats) * sizeof(float);
+}
+
 /// float32 copies of 16-bit vectors, which kernels other than products read.
 std::uint64_t widened_bytes(const Tables& tables) {
     std::uint64_t bytes = 0;
@@ -311,13 +320,8 @@ MemoryNeed need(const Tables& tables, std::uint64_t copy_limit, int threads, std
                 std::span<const Plan* const> plans) {
     MemoryNeed need;
     const WeightLayout layout = lay_out(tables, copy_limit);
-    need.weights = layout.copies + made_bytes(tables, layout) + widened_bytes(tables);
-    for (std::size_t i = 0; i < layout.places.size(); ++i) {
-        need.weights += layout.places[i].original == i
-                            ? static_cast<std::uint64_t>(extent_floats(tables.weights[i], layout.places[i])) *
-                                  sizeof(float)
-                            : 0;
-    }
+    need.weights =
+        layout.copies + made_bytes(tables, layout) + widened_bytes(tables) + extents_bytes(tables, layout);
     need.in_place = layout.in_place;
     for (const StateInfo& state : tables.states) {
         need.cache += state_bytes(state, capacity);

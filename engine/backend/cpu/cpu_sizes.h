@@ -40,7 +40,8 @@ struct WeightLayout {
 WeightLayout lay_out(const Tables& tables, std::uint64_t copy_limit);
 
 /// Floats of what a matrix is rounded by where a prompt's products are (PairKernels::extents); 0 where it is
-/// not.
+/// not. A model may keep all its products exact though 16 bits were asked for, which only plans say: then
+/// these are a hundredth of its memory in vain.
 std::int64_t extent_floats(const WeightInfo& weight, const WeightLayout::Place& place);
 
 /// Bytes of weights that the model itself worked out and keeps, whether they are copied or not.

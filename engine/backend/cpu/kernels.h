@@ -10,6 +10,7 @@
 #include "engine/backend/rounded_state.h"
 #include "engine/tensor/dtype.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -96,7 +97,7 @@ struct PairKernels {
 /// Of 256 inputs of 32 outputs: each output's sum of squares, and their largest whole number.
 inline constexpr std::int64_t word_extents = 33;
 inline std::int64_t word_extent_floats(std::int64_t outputs, std::int64_t inputs) {
-    return (outputs + 31) / 32 * ((inputs + 255) / 256) * word_extents;
+    return (outputs + interleave - 1) / interleave * ((inputs + 255) / 256) * word_extents;
 }
 /// For bf16 weights, and inputs rounded to bf16. Null where the processor does not have it or is no faster
 /// that way, measured once.

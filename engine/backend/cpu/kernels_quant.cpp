@@ -39,7 +39,7 @@ HWY_INLINE void put_bytes(VI q, int i, bool past_caches, std::byte* group) {
     const hn::Rebind<std::int8_t, DF> d8;
     auto* const to = reinterpret_cast<std::int8_t*>(group) + i;
     if (lanes == 16 && past_caches) {
-        hn::Stream(hn::DemoteTo(d8, q), d8, to); // of vectors of fewer bytes 16 would be written, too
+        hn::Stream(hn::DemoteTo(d8, q), d8, to); // writes 16 bytes, however few the vector has
     } else {
         hn::StoreU(hn::DemoteTo(d8, q), d8, to);
     }

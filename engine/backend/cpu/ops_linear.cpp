@@ -14,13 +14,8 @@ class LinearOp final : public ProductOp {
   public:
     LinearOp(std::span<const Linear> ops, const Resolver& resolver) : ProductOp(ops, resolver) {
         for (Product& product : products_) {
-            LinearArgs& args = args_.emplace_back(described<LinearArgs>(product));
-            args.type = product.weight.type;
-            args.interleaved = product.weight.interleaved;
-            args.packed = product.weight.packed;
-            args.exceptions = product.weight.exceptions;
-            args.extents = product.weight.extents;
-            args.in = in_rows_.data();
+            args_.push_back(described(product, args_of(product.weight)));
+            args_.back().in = in_rows_.data();
         }
         pairs_ = ops.front().rounding == Rounding::bits8 ? kernels_in_pairs() : nullptr;
         if (products_.front().out->extent == BufferInfo::Extent::rows) {
@@ -56,12 +51,13 @@ class LinearOp final : public ProductOp {
         if (inputs() < 2) {
             return nullptr;
         }
-        for (const PairKernels* kernels : {crossed_word_pairs(), bf16 ? bf16_pairs() : nullptr}) {
+        for (const PairKernels* kernels :
+             {crossed_word_pairs(), bf16 ? bf16_pairs() : nullptr, word_pairs()}) {
             if (kernels) {
                 return kernels;
             }
         }
-        return word_pairs();
+        return nullptr;
     }
 
     void pack(const StepContext& context) const {

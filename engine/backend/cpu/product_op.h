@@ -34,9 +34,9 @@ class ProductOp : public CpuOp {
 
     std::int64_t inputs() const { return products_.front().weight.columns; }
 
-    /// What does not change from step to step; Args is a kernel's description of its product.
-    template <class Args> static Args described(Product& product) {
-        Args args;
+    /// What does not change from step to step; Args is a kernel's description of its product, in which more
+    /// may stand already.
+    template <class Args> static Args described(Product& product, Args args = {}) {
         args.weight = product.weight.data;
         args.bias = product.bias;
         args.activation = product.activation;
