@@ -72,7 +72,9 @@ int showWindow(int argc, char** argv, const StartOptions& options) {
     if (options.lens > 0) {
         window.showLens(options.lens);
     }
-    window.openModel(absoluteSource(options.model));
+    LoadChoice choice;
+    choice.types = options.types;
+    window.openModel(absoluteSource(options.model), choice);
     const int left = Application::exec();
     return code != 0 ? code : left;
 }

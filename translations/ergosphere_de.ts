@@ -441,6 +441,10 @@
         <source>Not used: %1.</source>
         <translation>Nicht verwendet: %1.</translation>
     </message>
+    <message>
+        <source>comparing</source>
+        <translation>Vorhersagen werden verglichen</translation>
+    </message>
 </context>
 <context>
     <name>Prompt</name>
@@ -1874,10 +1878,6 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
         <translation>Für einen Kontext von</translation>
     </message>
     <message>
-        <source>Load uses this context. A shorter one needs less memory; the weights are used in place, out of the file, as far as the backend can.</source>
-        <translation>Laden verwendet diesen Kontext. Ein kürzerer braucht weniger Speicher; die Gewichte werden an Ort und Stelle aus der Datei verwendet, soweit das Backend es kann.</translation>
-    </message>
-    <message>
         <source>total</source>
         <translation>zusammen</translation>
     </message>
@@ -1904,6 +1904,18 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
     <message>
         <source>A context of %1 tokens would fit into main memory.</source>
         <translation>Ein Kontext von %1 Token würde in den Hauptspeicher passen.</translation>
+    </message>
+    <message>
+        <source>Load uses these settings. A shorter context needs less memory; weights as they are stored are used in place, out of the file, as far as the backend can.</source>
+        <translation>Laden verwendet diese Einstellungen. Ein kürzerer Kontext braucht weniger Speicher; Gewichte werden, wie sie gespeichert sind, an Ort und Stelle aus der Datei verwendet, soweit das Backend es kann.</translation>
+    </message>
+    <message>
+        <source>keys and values held as</source>
+        <translation>Schlüssel und Werte gehalten als</translation>
+    </message>
+    <message>
+        <source>%1: keys and values are kept in f32 there alone.</source>
+        <translation>%1: Schlüssel und Werte werden dort nur in f32 gehalten.</translation>
     </message>
 </context>
 <context>
@@ -1988,10 +2000,6 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
         <translation>Gerundet</translation>
     </message>
     <message>
-        <source>mean KL %1 nats from the original, logits differ by up to %2 (over %3 tokens)</source>
-        <translation>mittlere KL %1 nats vom Original, Logits weichen um bis zu %2 ab (über %3 Token)</translation>
-    </message>
-    <message>
         <source>Tokenizer</source>
         <translation>Tokenizer</translation>
     </message>
@@ -2072,10 +2080,6 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
         <translation>wird gelesen …</translation>
     </message>
     <message>
-        <source>Memory</source>
-        <translation>Speicher</translation>
-    </message>
-    <message>
         <source>It would run with these settings:</source>
         <translation>Es liefe mit diesen Einstellungen:</translation>
     </message>
@@ -2102,6 +2106,10 @@ Pfeile: Token, [ ]: Schicht, Komma und Punkt: Kopf, R: Bereich</translation>
     <message>
         <source>Attached</source>
         <translation>Beigefügt</translation>
+    </message>
+    <message>
+        <source>Settings and memory</source>
+        <translation>Einstellungen und Speicher</translation>
     </message>
 </context>
 <context>
@@ -2219,6 +2227,45 @@ Schreib eine Nachricht, und die Streifen wachsen mit jedem Token.</translation>
     <message>
         <source>not captured yet</source>
         <translation>noch nicht erfasst</translation>
+    </message>
+</context>
+<context>
+    <name>ergosphere::RunTypesPanel</name>
+    <message>
+        <source>mean KL %1 nats from the original, logits differ by up to %2 (over %3 tokens)</source>
+        <translation>mittlere KL %1 nats vom Original, Logits weichen um bis zu %2 ab (über %3 Token)</translation>
+    </message>
+    <message>
+        <source>Weights</source>
+        <translation>Gewichte</translation>
+    </message>
+    <message>
+        <source>What the weight matrices are rounded to while they are loaded. With bf16 and f16 the inputs of prompts are rounded to 16 bits too, which makes prompts about half again as fast; q8 and q4 take less memory and write faster.</source>
+        <translation>Worauf die Gewichtsmatrizen beim Laden gerundet werden. Mit bf16 und f16 werden auch die Eingaben eines Prompts auf 16 Bit gerundet, was ihn etwa anderthalbmal so schnell macht; q8 und q4 brauchen weniger Speicher und schreiben schneller.</translation>
+    </message>
+    <message>
+        <source>as stored</source>
+        <translation>wie gespeichert</translation>
+    </message>
+    <message>
+        <source>keys and values</source>
+        <translation>Schlüssel und Werte</translation>
+    </message>
+    <message>
+        <source>bf16 and q8 make room for a longer context; the CPU alone has them.</source>
+        <translation>bf16 und q8 machen Platz für einen längeren Kontext; nur die CPU kann sie.</translation>
+    </message>
+    <message>
+        <source>Measure the cost</source>
+        <translation>Kosten messen</translation>
+    </message>
+    <message>
+        <source>Opens the model twice, as it is stored and as it is chosen here, and compares what both predict over fixed texts, on the CPU</source>
+        <translation>Öffnet das Modell zweimal, wie es gespeichert und wie es hier gewählt ist, und vergleicht auf der CPU, was beide über festen Texten vorhersagen</translation>
+    </message>
+    <message>
+        <source>Cost of rounding</source>
+        <translation>Kosten des Rundens</translation>
     </message>
 </context>
 <context>
@@ -2777,6 +2824,14 @@ von %4 bis %5, %6 Werte, %7 Nullen</translation>
     <message>
         <source>%1 reads prompts, %2 writes</source>
         <translation>%1 liest die Eingaben, %2 schreibt</translation>
+    </message>
+    <message>
+        <source>%1, run as %2</source>
+        <translation>%1, gerechnet als %2</translation>
+    </message>
+    <message>
+        <source>Keys and values</source>
+        <translation>Schlüssel und Werte</translation>
     </message>
 </context>
 <context>

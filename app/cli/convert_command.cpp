@@ -8,24 +8,6 @@
 
 namespace ergo::cli {
 
-namespace {
-
-/// What rounding will cost: the model run in `dtype` against the model as it is, on the CPU.
-Comparison measure(const std::string& source, const std::vector<Attachment>& attachments,
-                   const std::string& dtype, const Context& context) {
-    OpenModelOptions options;
-    options.attachments = attachments;
-    options.backend = "cpu";
-    options.context = 512;
-    const auto original = open_all(source, options, progress_line(), context.cancel);
-    options.context = original->context;
-    options.model.dtype = dtype;
-    const auto rounded = open_all(source, options, progress_line(), context.cancel);
-    return compare(*original, *rounded, comparison_texts(*original), progress_line(), context.cancel);
-}
-
-} // namespace
-
 Syntax convert_syntax() {
     return {
         "convert",
@@ -49,7 +31,10 @@ int convert_command(const Arguments& arguments, const Context& context) {
     std::string report;
     if (dtype == "q8" || dtype == "q4") {
         try {
-            const Comparison c = measure(source, checkpoint->attachments(), dtype, context);
+            OpenModelOptions rounded;
+            rounded.attachments = checkpoint->attachments();
+            rounded.model.dtype = dtype;
+            const Comparison c = rounding_cost(source, rounded, progress_line(), context.cancel);
             metadata = comparison_metadata(c);
             char text[256];
             std::snprintf(

@@ -3,6 +3,7 @@
 // the headers say, then what takes longer (tokenizer, licence). The GUI thread owns the reader.
 #pragma once
 
+#include "app/library/run_types.h"
 #include "app/library/tensor_model.h"
 #include "engine/base/error.h"
 #include "engine/checkpoint/digest.h"
@@ -26,6 +27,7 @@ struct CardRequest {
     QString source;
     std::vector<ergo::Attachment> parts;
     std::shared_ptr<const ergo::Checkpoint> checkpoint; ///< open already; null: not yet
+    std::optional<RunTypes> types{};                    ///< chosen on the card; nullopt: last time's
 };
 
 /// What a model card shows. Plain values; the shared parts are never changed.

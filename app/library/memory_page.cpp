@@ -28,9 +28,18 @@ QString availableText(const ergo::MemoryHost& host) {
     return host.available == 0 ? MemoryPage::tr("unknown") : byteText(host.available);
 }
 
+/// How the model is opened as it is stored.
+ergo::OpenModelOptions storedOptions(const ModelHeaders& headers) {
+    ergo::OpenModelOptions options;
+    options.checkpoint = headers.checkpoint;
+    options.attachments = headers.checkpoint->attachments();
+    options.model = headers.insisting;
+    return options;
+}
+
 } // namespace
 
-MemoryPage::MemoryPage(const ModelHeaders& headers, QWidget* parent)
+MemoryPage::MemoryPage(const ModelHeaders& headers, const RunTypes& chosen, QWidget* parent)
     : QWidget(parent), planner_(headers.planner), hosts_(headers.hosts), own_context_(headers.context) {
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(0, 12, 0, 0);
@@ -50,6 +59,8 @@ MemoryPage::MemoryPage(const ModelHeaders& headers, QWidget* parent)
     row->addWidget(context_);
     row->addStretch();
     column->addLayout(row);
+    types_ = new RunTypesPanel(headers.source, storedOptions(headers), chosen);
+    column->addWidget(types_);
     table_ = new QWidget;
     column->addWidget(table_);
     advice_ = new QLabel;
@@ -57,14 +68,15 @@ MemoryPage::MemoryPage(const ModelHeaders& headers, QWidget* parent)
     advice_->setWordWrap(true);
     column->addWidget(advice_);
     auto* note =
-        new QLabel(tr("Load uses this context. A shorter one needs less memory; the weights are used in "
-                      "place, out of the file, as far as the backend can."));
+        new QLabel(tr("Load uses these settings. A shorter context needs less memory; weights as they are "
+                      "stored are used in place, out of the file, as far as the backend can."));
     note->setWordWrap(true);
     note->setForegroundRole(QPalette::PlaceholderText);
     column->addWidget(note);
     column->addStretch();
     layOut();
     connect(context_, &QSpinBox::valueChanged, this, &MemoryPage::plan);
+    connect(types_, &RunTypesPanel::changed, this, &MemoryPage::plan);
 }
 
 void MemoryPage::setHosts(const std::vector<ergo::MemoryHost>& hosts) {
@@ -76,6 +88,16 @@ void MemoryPage::setHosts(const std::vector<ergo::MemoryHost>& hosts) {
 
 qint64 MemoryPage::context() const {
     return context_->value() == own_context_ ? 0 : context_->value();
+}
+
+/// Whether it can keep keys and values as is chosen.
+bool MemoryPage::holds(const ergo::MemoryHost& host) const {
+    return types().cache.isEmpty() || host.backend == "cpu";
+}
+
+ergo::MemoryPlan MemoryPage::planOf(const ergo::MemoryHost& host) const {
+    const RunTypes chosen = types();
+    return planner_->plan(host, context_->value(), chosen.weights.toStdString(), chosen.cache.toStdString());
 }
 
 // A column a device.
@@ -99,7 +121,7 @@ void MemoryPage::layOut() {
     for (const ergo::MemoryItem& item : planner_->plan(hosts_.at(0), own_context_).items) {
         names << engineText(item.what);
     }
-    names << tr("total") << tr("can be had now") << tr("weights held as");
+    names << tr("total") << tr("can be had now") << tr("weights held as") << tr("keys and values held as");
     for (const QString& name : names) {
         auto* left = new QLabel(name);
         left->setForegroundRole(QPalette::PlaceholderText);
@@ -120,21 +142,31 @@ void MemoryPage::layOut() {
 void MemoryPage::plan() {
     QStringList problems;
     for (std::size_t h = 0; h < hosts_.size(); ++h) {
-        const ergo::MemoryPlan plan = planner_->plan(hosts_[h], context_->value());
+        if (!holds(hosts_[h])) {
+            for (QLabel* value : values_[h]) {
+                value->setText(QString(QChar(0x2013)));
+            }
+            problems << tr("%1: keys and values are kept in f32 there alone.").arg(hostText(hosts_[h]));
+            continue;
+        }
+        const ergo::MemoryPlan plan = planOf(hosts_[h]);
         std::size_t at = 0;
         for (const ergo::MemoryItem& item : plan.items) {
             values_[h][at++]->setText(item.bytes == 0 ? QString("0") : byteText(item.bytes));
         }
         values_[h][at++]->setText(byteText(plan.total()));
         values_[h][at++]->setText(availableText(hosts_[h]));
-        values_[h][at]->setText(QString::fromStdString(plan.dtype));
+        values_[h][at++]->setText(QString::fromStdString(plan.dtype));
+        values_[h][at]->setText(QString::fromStdString(plan.cache));
         if (!plan.fits(watched)) {
             problems << tr("%1: too little.").arg(hostText(hosts_[h]));
         }
     }
     advice_->setVisible(!problems.isEmpty());
     if (!problems.isEmpty()) {
-        const qint64 longest = planner_->longest_context(hosts_[0], context_->value(), watched);
+        const qint64 longest =
+            planner_->longest_context(hosts_[0], context_->value(), watched, types().weights.toStdString(),
+                                      types().cache.toStdString());
         if (longest > 0 && longest < context_->value()) {
             problems
                 << tr("A context of %1 tokens would fit into main memory.").arg(QLocale().toString(longest));
@@ -148,7 +180,10 @@ QString MemoryPage::report() const {
         "\n" + tr("Memory for a context of %1 tokens").arg(QLocale().toString(qint64(context_->value()))) +
         "\n";
     for (const ergo::MemoryHost& host : hosts_) {
-        const ergo::MemoryPlan plan = planner_->plan(host, context_->value());
+        if (!holds(host)) {
+            continue;
+        }
+        const ergo::MemoryPlan plan = planOf(host);
         text += hosts_.size() > 1 ? hostText(host) + "\n" : QString();
         for (const ergo::MemoryItem& item : plan.items) {
             text += engineText(item.what) + ": " + byteText(item.bytes) + "\n";
@@ -156,6 +191,7 @@ QString MemoryPage::report() const {
         text += tr("total") + ": " + byteText(plan.total()) + "\n";
         text += tr("can be had now") + ": " + availableText(host) + "\n";
         text += tr("weights held as") + ": " + QString::fromStdString(plan.dtype) + "\n";
+        text += tr("keys and values held as") + ": " + QString::fromStdString(plan.cache) + "\n";
     }
     return text;
 }

@@ -6,6 +6,7 @@
 #include "app/library/file_panel.h"
 #include "app/library/memory_page.h"
 #include "app/library/recent_models.h"
+#include "app/library/run_types_panel.h"
 #include "app/library/tensor_panel.h"
 #include "app/window/engine_text.h"
 #include "app/window/progress_row.h"
@@ -31,23 +32,20 @@ namespace ergosphere {
 
 namespace {
 
-/// What quantising has cost, as the file says: divergence, largest difference, tokens. Empty when it does
-/// not.
-QStringList roundingCost(const ModelHeaders& headers) {
-    QStringList cost;
+/// What quantising has cost, as the file says; empty when it does not.
+QString roundingCost(const ModelHeaders& headers) {
+    std::vector<double> cost; // divergence, largest difference, tokens
     for (const char* key :
          {ergo::quantised_divergence_key, ergo::quantised_difference_key, ergo::quantised_tokens_key}) {
         bool number = false;
         if (headers.checkpoint && headers.checkpoint->metadata().contains(key)) {
-            const double value =
-                QString::fromStdString(headers.checkpoint->metadata().at(key)).toDouble(&number);
-            cost << QLocale().toString(value, 'g', 4);
+            cost.push_back(QString::fromStdString(headers.checkpoint->metadata().at(key)).toDouble(&number));
         }
         if (!number) {
             return {};
         }
     }
-    return cost;
+    return roundingCostText(cost[0], cost[1], qint64(cost[2]));
 }
 
 /// A page of headings, two-column facts and notes that also writes itself down as text.
@@ -199,6 +197,7 @@ ModelCard::ModelCard(NoReading, const QString& source, QWidget* parent) : QDialo
 ModelCard::ModelCard(const CardRequest& request, QWidget* parent)
     : ModelCard(NoReading{}, request.source, parent) {
     parts_ = request.parts;
+    types_ = request.types.value_or(RunTypes{});
     setAcceptDrops(true);
     connect(&reader_, &HeaderReader::headers, this, &ModelCard::fill);
     connect(&reader_, &HeaderReader::more, this, &ModelCard::fillMore);
@@ -231,7 +230,8 @@ QString ModelCard::reportText() const {
 }
 
 void ModelCard::load(const ergo::OpenOptions& insisting) {
-    const LoadChoice choice{insisting, memory_ ? memory_->context() : 0, checkpoint_, parts_};
+    const LoadChoice choice{insisting, memory_ ? memory_->context() : 0, checkpoint_, parts_,
+                            memory_ ? memory_->types() : types_};
     emit loadRequested(source_, choice);
     accept();
 }
@@ -245,7 +245,9 @@ QStringList ModelCard::partTexts() const {
 }
 
 void ModelCard::another(const std::vector<ergo::Attachment>& parts) {
-    emit cardRequested({source_, parts, checkpoint_});
+    CardRequest request{source_, parts, checkpoint_};
+    request.types = memory_ ? memory_->types() : types_;
+    emit cardRequested(request);
     reject();
 }
 
@@ -391,10 +393,8 @@ void ModelCard::fillOverview(const ModelHeaders& headers) {
                   : tr("%1, %2 in %3 files")
                         .arg(text(info.dtype), byteText(headers.weight_bytes))
                         .arg(headers.files.size()));
-    if (const QStringList cost = roundingCost(headers); !cost.isEmpty()) {
-        page.fact(grid, tr("Rounded"),
-                  tr("mean KL %1 nats from the original, logits differ by up to %2 (over %3 tokens)")
-                      .arg(cost[0], cost[1], cost[2]));
+    if (const QString cost = roundingCost(headers); !cost.isEmpty()) {
+        page.fact(grid, tr("Rounded"), cost);
     }
     for (const QString& part : partTexts()) {
         page.fact(grid, tr("Attached"), part);
@@ -422,9 +422,9 @@ void ModelCard::fillOverview(const ModelHeaders& headers) {
 }
 
 void ModelCard::fillMemory(const ModelHeaders& headers) {
-    memory_ = new MemoryPage(headers);
+    memory_ = new MemoryPage(headers, types_);
     report_ += memory_->report();
-    tabs_->addTab(memory_, tr("Memory"));
+    tabs_->addTab(memory_, tr("Settings and memory"));
 }
 
 void ModelCard::fillWhy(const ModelHeaders& headers) {

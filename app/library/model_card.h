@@ -28,6 +28,7 @@ struct LoadChoice {
     std::shared_ptr<const ergo::Checkpoint> checkpoint; ///< open already; null: not yet
     /// From other places; nullopt: those it was last opened with.
     std::optional<std::vector<ergo::Attachment>> parts = std::nullopt;
+    std::optional<RunTypes> types = std::nullopt; ///< nullopt: those it was last opened with
 };
 
 class ModelCard : public QDialog {
@@ -73,6 +74,7 @@ class ModelCard : public QDialog {
 
     QString source_, report_;
     std::vector<ergo::Attachment> parts_;
+    RunTypes types_; ///< chosen before the card was there
     HeaderReader reader_;
     DropOverlay* overlay_ = nullptr;
     QLabel *title_ = nullptr, *subtitle_ = nullptr;

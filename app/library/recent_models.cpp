@@ -12,6 +12,7 @@ namespace {
 
 constexpr const char* key = "library/recent";
 constexpr const char* parts_key = "library/parts"; // source to a list of files
+constexpr const char* types_key = "library/types"; // source to the types of weights, of keys and values
 
 } // namespace
 
@@ -50,20 +51,34 @@ std::vector<ergo::Attachment> RecentModels::parts(const QString& source) const {
 }
 
 void RecentModels::setParts(const QString& source, const std::vector<ergo::Attachment>& parts) {
-    QVariantMap all = settings_.value(parts_key).toMap();
     QStringList files;
     for (const ergo::Attachment& part : parts) {
         files << QString::fromStdString(part.file.string());
     }
-    if (all.value(source).toStringList() == files) {
+    setOf(parts_key, source, files);
+}
+
+RunTypes RecentModels::types(const QString& source) const {
+    const QStringList names = settings_.value(types_key).toMap().value(source).toStringList();
+    return {names.value(0), names.value(1)};
+}
+
+void RecentModels::setTypes(const QString& source, const RunTypes& types) {
+    setOf(types_key, source, types == RunTypes{} ? QStringList() : QStringList{types.weights, types.cache});
+}
+
+/// Keeps `values` under `source` in the map `key`; without any there is no entry.
+void RecentModels::setOf(const char* map_key, const QString& source, const QStringList& values) {
+    QVariantMap all = settings_.value(map_key).toMap();
+    if (all.value(source).toStringList() == values) {
         return;
     }
-    if (files.isEmpty()) {
+    if (values.isEmpty()) {
         all.remove(source);
     } else {
-        all[source] = files;
+        all[source] = values;
     }
-    settings_.setValue(parts_key, all);
+    settings_.setValue(map_key, all);
 }
 
 QString modelTitle(const QString& source) {

@@ -2,6 +2,7 @@
 // Models opened lately, newest first, kept in the settings. GUI thread.
 #pragma once
 
+#include "app/library/run_types.h"
 #include "engine/checkpoint/attachment.h"
 
 #include <QString>
@@ -25,8 +26,13 @@ class RecentModels {
     /// What a model is given from other places whenever it is opened.
     std::vector<ergo::Attachment> parts(const QString& source) const;
     void setParts(const QString& source, const std::vector<ergo::Attachment>& parts);
+    /// What a model is run as whenever it is opened.
+    RunTypes types(const QString& source) const;
+    void setTypes(const QString& source, const RunTypes& types);
 
   private:
+    void setOf(const char* key, const QString& source, const QStringList& values);
+
     QSettings& settings_;
 };
 

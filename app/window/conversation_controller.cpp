@@ -211,11 +211,8 @@ void ConversationController::resume(const Conversation& conversation) {
             cancelOpening();
             show(seat);
         } else {
-            ergo::OpenModelOptions options = defaults_;
-            if (parts_of_) {
-                options.attachments = parts_of_(conversation.model_source);
-            }
-            openModel(conversation.model_source, options);
+            openModel(conversation.model_source,
+                      options_of_ ? options_of_(conversation.model_source) : ergo::OpenModelOptions{});
             resume_after_open_ = conversation;
             return;
         }

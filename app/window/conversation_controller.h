@@ -64,11 +64,9 @@ class ConversationController : public QObject {
     void timeOps(bool timed);
     std::vector<ergo::OpTime> opTimes() const;
 
-    /// How models are opened that stored conversations need.
-    void setOpenDefaults(const ergo::OpenModelOptions& options) { defaults_ = options; }
-    /// What a model was last opened with from other places, for one that a stored conversation opens.
-    void setPartsOf(std::function<std::vector<ergo::Attachment>(const QString& source)> parts) {
-        parts_of_ = std::move(parts);
+    /// How a model is opened that a stored conversation needs.
+    void setOpenOptions(std::function<ergo::OpenModelOptions(const QString& source)> options) {
+        options_of_ = std::move(options);
     }
     /// Used from the next reply on.
     void setSampling(const ergo::SamplingParams& sampling, qint64 max_tokens);
@@ -178,8 +176,7 @@ class ConversationController : public QObject {
     std::optional<Conversation> resume_after_open_;
     QStringList changes_after_open_;
     std::optional<Message> replaced_; ///< the reply that is being written again, until that has begun
-    ergo::OpenModelOptions defaults_;
-    std::function<std::vector<ergo::Attachment>(const QString&)> parts_of_;
+    std::function<ergo::OpenModelOptions(const QString&)> options_of_;
     QString system_;
     ergo::SamplingParams sampling_, used_sampling_;
     qint64 max_tokens_ = 512;

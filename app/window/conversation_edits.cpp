@@ -99,13 +99,8 @@ QString ConversationController::setChanges(const QStringList& changes) {
     if (wanted.knobs != seat_->options.model.knobs) {
         ergo::OpenModelOptions options = seat_->options;
         options.model.knobs = wanted.knobs;
-        abandon();
-        const Conversation conversation = conversation_;
         openModel(seat_->source, options);
         changes_after_open_ = changes;
-        if (!conversation.messages.isEmpty()) {
-            resume_after_open_ = conversation;
-        }
         return {};
     }
     seat_->changes = changes;

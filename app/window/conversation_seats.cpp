@@ -76,6 +76,9 @@ void ConversationController::openModel(const QString& source, const ergo::OpenMo
     cancelOpening();
     opening_ = makeSeat(source, options);
     opening_->worker->open(source.toStdString(), options);
+    if (opened_ && seat_->source == source && !conversation_.messages.isEmpty()) {
+        resume_after_open_ = conversation_; // the same model in another way goes on with it
+    }
     setState(State::opening);
 }
 

@@ -207,18 +207,10 @@ SettingsDialog::SettingsDialog(Preferences* preferences, QWidget* parent)
     });
     connect(scale, &QComboBox::currentIndexChanged, this,
             [this, scale] { preferences_->setScale(scale->currentData().toInt()); });
-    connect(backend, &QComboBox::currentIndexChanged, this, [this, backend] {
-        preferences_->setBackend(backend->currentData().toString());
-        emit engineChanged();
-    });
-    connect(threads, &QSpinBox::valueChanged, this, [this](int count) {
-        preferences_->setThreads(count);
-        emit engineChanged();
-    });
-    connect(pin, &QCheckBox::toggled, this, [this](bool on) {
-        preferences_->setPin(on);
-        emit engineChanged();
-    });
+    connect(backend, &QComboBox::currentIndexChanged, this,
+            [this, backend] { preferences_->setBackend(backend->currentData().toString()); });
+    connect(threads, &QSpinBox::valueChanged, this, [this](int count) { preferences_->setThreads(count); });
+    connect(pin, &QCheckBox::toggled, this, [this](bool on) { preferences_->setPin(on); });
 }
 
 // ---- shortcuts

@@ -102,7 +102,6 @@ class SettingsDialog : public QDialog {
   signals:
     void themeChanged(ergosphere::ThemeChoice theme);
     void lookChanged();
-    void engineChanged();
 
   private:
     Preferences* preferences_;

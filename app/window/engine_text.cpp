@@ -32,6 +32,7 @@ constexpr const char* context = "Engine";
     QT_TRANSLATE_NOOP("Engine", "encoding the picture"),
     QT_TRANSLATE_NOOP("Engine", "hashing"),
     QT_TRANSLATE_NOOP("Engine", "measuring"),
+    QT_TRANSLATE_NOOP("Engine", "comparing"),
     // memory and parameters
     QT_TRANSLATE_NOOP("Engine", "weights"),
     QT_TRANSLATE_NOOP("Engine", "cache"),

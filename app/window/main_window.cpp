@@ -91,8 +91,7 @@ MainWindow::MainWindow(Preferences* preferences, const Options& options)
         restoreGeometry(preferences_->geometry());
         restoreState(preferences_->layout(), layout_version);
     }
-    controller_->setOpenDefaults(openDefaults());
-    controller_->setPartsOf([this](const QString& source) { return recent_.parts(source); });
+    controller_->setOpenOptions([this](const QString& source) { return openOptions(source); });
     offerDepth();
     stateChanged();
     modelsChanged();
@@ -357,13 +356,15 @@ void MainWindow::openFailed(const QString& source, const QString& text) {
         return;
     }
     recent_.setParts(source, {}); // what is attached may be gone: next time without it
+    recent_.setTypes(source, {});
     ModelCard::forFailure(source, text, this)->open();
 }
 
 // ---- models and chats
 // ---------------------------------------------------------------------------------------
 
-ergo::OpenModelOptions MainWindow::openDefaults() const {
+/// As the settings have it and as the model was opened last.
+ergo::OpenModelOptions MainWindow::openOptions(const QString& source) const {
     ergo::OpenModelOptions options;
     options.backend = (options_.backend.isEmpty() ? preferences_->backend() : options_.backend).toStdString();
     options.threads = options_.threads < 0 ? preferences_->threads() : options_.threads;
@@ -372,22 +373,29 @@ ergo::OpenModelOptions MainWindow::openDefaults() const {
     options.on_validation = [log = validation_log_](const std::string& message) {
         log->add(QString::fromStdString(message));
     };
+    options.attachments = recent_.parts(source);
+    const RunTypes types = recent_.types(source);
+    options.model.dtype = types.weights.toStdString();
+    options.model.cache = types.cache.toStdString();
     return options;
 }
 
 void MainWindow::openModel(const QString& source, const LoadChoice& choice) {
-    ergo::OpenModelOptions options = openDefaults();
+    recent_.setParts(source, choice.parts.value_or(recent_.parts(source)));
+    recent_.setTypes(source, choice.types.value_or(recent_.types(source)));
+    ergo::OpenModelOptions options = openOptions(source);
     options.model.allow_unused = choice.insisting.allow_unused;
     options.model.knobs = choice.insisting.knobs;
     options.context = choice.context;
     options.checkpoint = choice.checkpoint;
-    options.attachments = choice.parts.value_or(recent_.parts(source));
-    recent_.setParts(source, options.attachments);
     chat_->messages()->dismiss();
     controller_->openModel(source, options);
 }
 
-ModelCard* MainWindow::showCard(const CardRequest& request) {
+ModelCard* MainWindow::showCard(CardRequest request) {
+    if (!request.types) {
+        request.types = recent_.types(request.source);
+    }
     auto* card = new ModelCard(request, this);
     connect(card, &ModelCard::loadRequested, this, &MainWindow::openModel);
     connect(card, &ModelCard::cardRequested, this, &MainWindow::showCard);

@@ -48,7 +48,7 @@ class MainWindow : public QMainWindow {
     /// Opens at once, without the card.
     void openModel(const QString& source, const LoadChoice& choice = {});
     /// Reads the headers and asks.
-    ModelCard* showCard(const CardRequest& request);
+    ModelCard* showCard(CardRequest request);
     void showLens(int number); ///< 1 …
     Lens* currentLens() const;
 
@@ -82,7 +82,7 @@ class MainWindow : public QMainWindow {
     void offerDepth();
 
     void stateChanged();
-    ergo::OpenModelOptions openDefaults() const;
+    ergo::OpenModelOptions openOptions(const QString& source) const;
     void modelOpened();
     void modelsChanged();
     void stepModel();

@@ -259,8 +259,6 @@ void MainWindow::showSettings() {
     auto* dialog = new SettingsDialog(preferences_, this);
     connect(dialog, &SettingsDialog::themeChanged, this,
             [](ThemeChoice theme) { applyTheme(*qobject_cast<QApplication*>(qApp), theme); });
-    connect(dialog, &SettingsDialog::engineChanged, this,
-            [this] { controller_->setOpenDefaults(openDefaults()); });
     connect(dialog, &SettingsDialog::lookChanged, this,
             [this] { chat_->transcript()->setReducedMotion(preferences_->reducedMotion()); });
     dialog->open();

@@ -38,6 +38,17 @@ int parseNumber(const QString& name, const QString& text, int low, int high) {
     return number;
 }
 
+QString oneOf(const QString& name, const QString& text, const QStringList& known) {
+    if (!known.contains(text)) {
+        wrong(QString("%1 takes one of %2, not '%3'.").arg(name, known.join(", "), text.left(40)));
+    }
+    return text;
+}
+
+RunTypes& types(StartOptions& options) {
+    return options.types ? *options.types : options.types.emplace();
+}
+
 } // namespace
 
 StartOptions parseStartOptions(const QStringList& arguments) {
@@ -95,6 +106,12 @@ StartOptions parseStartOptions(const QStringList& arguments) {
             options.backend = take();
         } else if (name == "--threads") {
             options.threads = parseNumber(name, take(), 0, 1024);
+        } else if (name == "--dtype") {
+            const QString type = oneOf(name, take(), {"checkpoint", "f32", "bf16", "f16", "q8", "q4"});
+            types(options).weights = type == "checkpoint" ? QString() : type;
+        } else if (name == "--cache") {
+            const QString type = oneOf(name, take(), {"f32", "bf16", "q8"});
+            types(options).cache = type == "f32" ? QString() : type;
         } else if (name == "-platform" || name == "--platform") {
             take(); // Qt's own; QApplication reads it
         } else {
@@ -119,6 +136,10 @@ QString startHelp() {
            "  --lens N                    the lens to show: 1 attention, 2 router, 3 balls\n"
            "  --backend NAME              auto, cpu, vulkan or vulkan:N\n"
            "  --threads N                 threads of the CPU backend, 0: one a core\n"
+           "  --dtype NAME                run MODEL's weights as checkpoint, f32, bf16, f16, q8 or q4 (kept "
+           "for "
+           "it)\n"
+           "  --cache NAME                keep its keys and values in f32, bf16 or q8 (kept for it)\n"
            "  --screenshot FILE           write a PNG of the window when everything is painted, then end\n"
            "  --ask TEXT                  send TEXT to the model first (a screenshot waits for the reply)\n"
            "  --version                   print the version\n"

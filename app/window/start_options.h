@@ -3,6 +3,7 @@
 // display.
 #pragma once
 
+#include "app/library/run_types.h"
 #include "app/window/theme.h"
 
 #include <QSize>
@@ -17,6 +18,7 @@ struct StartOptions {
     QString model = "demo:moa";
     QString backend;                  ///< empty: as in the settings
     int threads = -1;                 ///< -1: as in the settings
+    std::optional<RunTypes> types;    ///< of `model`; nullopt: as it was opened last
     std::optional<ThemeChoice> theme; ///< of this run only
     std::optional<QSize> size;
     QString screenshot; ///< file to write; the program then ends

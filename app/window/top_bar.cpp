@@ -231,7 +231,11 @@ void TopBar::showPopup() {
         {tr("Parameters"), countText(info.parameters)},
         {tr("Layers · heads · width"),
          QString("%1 · %2 · %3").arg(info.layers).arg(info.heads).arg(info.width)},
-        {tr("Weights"), text(info.dtype)},
+        {tr("Weights"),
+         text(opened_->memory.dtype == info.dtype
+                  ? info.dtype
+                  : tr("%1, run as %2").arg(text(info.dtype), text(opened_->memory.dtype)).toStdString())},
+        {tr("Keys and values"), text(opened_->memory.cache)},
         {tr("Chat format"), opened_->chat ? text(opened_->chat->name()) : tr("none")},
         {tr("Memory"), byteText(memory)},
         {tr("Device"), text(ergo::device_text(*opened_))},

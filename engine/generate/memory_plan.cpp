@@ -215,14 +215,20 @@ MemoryPlanner::MemoryPlanner(std::shared_ptr<const Model> model, bool tokenizer)
                (tokenizer ? memory_per_token * static_cast<std::uint64_t>(model_->info().vocabulary) : 0)),
       plain_(plans_of(*model_, {})), watched_(plans_of(*model_, lens_subscriptions(*model_))) {}
 
-MemoryPlan MemoryPlanner::plan(const MemoryHost& host, std::int64_t context, const std::string& dtype) const {
+MemoryPlan MemoryPlanner::plan(const MemoryHost& host, std::int64_t context, const std::string& dtype,
+                               const std::string& cache) const {
     std::shared_ptr<const Tables> tables = model_->tables();
-    if (!dtype.empty()) {
+    if (!dtype.empty() || !cache.empty()) {
         auto other = std::make_shared<Tables>(*tables); // names and views, not the weights themselves
-        for (WeightInfo& weight : other->weights) {
-            weight.run_as.reset();
+        if (!dtype.empty()) {
+            for (WeightInfo& weight : other->weights) {
+                weight.run_as.reset();
+            }
+            convert_matrices(*other, dtype);
         }
-        convert_matrices(*other, dtype);
+        if (!cache.empty()) {
+            convert_cache(*other, cache);
+        }
         tables = std::move(other);
     }
     const MemoryNeed need = host.need(*tables, context, pointers(plain_));
@@ -243,8 +249,8 @@ MemoryPlan MemoryPlanner::plan(const MemoryHost& host, std::int64_t context, con
 }
 
 std::int64_t MemoryPlanner::longest_context(const MemoryHost& host, std::int64_t up_to, bool captures,
-                                            const std::string& dtype) const {
-    const auto fits = [&](std::int64_t context) { return plan(host, context, dtype).fits(captures); };
+                                            const std::string& dtype, const std::string& cache) const {
+    const auto fits = [&](std::int64_t context) { return plan(host, context, dtype, cache).fits(captures); };
     if (fits(up_to)) {
         return up_to;
     }

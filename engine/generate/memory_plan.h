@@ -69,13 +69,14 @@ class MemoryPlanner {
     /// `tokenizer`: one is read with the model (`has_tokenizer`), which counts as reserve.
     explicit MemoryPlanner(std::shared_ptr<const Model> model, bool tokenizer = false);
 
-    /// `dtype` as --dtype takes it; empty: as the model was opened.
-    MemoryPlan plan(const MemoryHost& host, std::int64_t context, const std::string& dtype = {}) const;
+    /// `dtype` as --dtype takes it and `cache` as --cache does; empty: as the model was opened.
+    MemoryPlan plan(const MemoryHost& host, std::int64_t context, const std::string& dtype = {},
+                    const std::string& cache = {}) const;
 
     /// The longest context of at most `up_to` that fits, a multiple of 256 (or `up_to` itself); 0 when none
     /// does.
     std::int64_t longest_context(const MemoryHost& host, std::int64_t up_to, bool captures,
-                                 const std::string& dtype = {}) const;
+                                 const std::string& dtype = {}, const std::string& cache = {}) const;
 
     /// Throws Error(resources, M-MEMORY) with the numbers and the settings that would make the model fit,
     /// when it does not fit on `host`. `others` are tried too.

@@ -157,6 +157,20 @@ TokenTexts comparison_texts(const OpenedModel& opened) {
     return texts;
 }
 
+Comparison rounding_cost(const std::string& source, OpenModelOptions rounded, const Progress& progress,
+                         const CancelToken& cancel) {
+    rounded.backend = "cpu";
+    rounded.context = window;
+    OpenModelOptions stored = rounded;
+    stored.model.dtype.clear();
+    stored.model.cache.clear();
+    const auto original = open_all(source, stored, progress, cancel);
+    rounded.context = original->context;
+    rounded.checkpoint = original->checkpoint;
+    const auto other = open_all(source, rounded, progress, cancel);
+    return compare(*original, *other, comparison_texts(*original), progress, cancel);
+}
+
 std::map<std::string, std::string> comparison_metadata(const Comparison& comparison) {
     const auto text = [](double value) {
         char digits[32];

@@ -35,6 +35,11 @@ Comparison compare(const OpenedModel& original, const OpenedModel& other, const 
 /// conversation in the model's chat format. Without a tokenizer, ids that are the same for everyone.
 TokenTexts comparison_texts(const OpenedModel& opened);
 
+/// What rounding costs: `source` opened with `rounded` against itself as it is stored, keys and values in
+/// f32, over comparison_texts; both on the CPU, with a context of at most 512 tokens.
+Comparison rounding_cost(const std::string& source, OpenModelOptions rounded, const Progress& progress,
+                         const CancelToken& cancel);
+
 /// What a comparison leaves in the metadata of a converted model (checkpoint/grouped_container.h).
 std::map<std::string, std::string> comparison_metadata(const Comparison& comparison);
 

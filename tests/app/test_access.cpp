@@ -381,7 +381,8 @@ class TestAccess : public QObject {
         static const QRegularExpression same(
             "^(\\W|\\d|_|Ergosphere|MetricMH|MetricMQA|LocalConv|ChannelMix|HyperFFN|SwiGLU|Convolution|"
             "LowRank|LM head|"
-            "demo|moa|bf16|f32|CPU|Vulkan|PDF|SVG|PNG|CSV|NPZ|Tokens?|tokens?|cividis|viridis|magma|"
+            "demo|moa|bf16|f32|f16|q8|q4|CPU|Vulkan|PDF|SVG|PNG|CSV|NPZ|Tokens?|tokens?|cividis|viridis|"
+            "magma|"
             "diverging|Chats?|"
             "Name|Router|template|tokenizer_config|Alpha|Tokenizer|Backend|M|B|[0-9a-f]{64}|Attention|bpc|"
             "Text|System|Format|Enter|"

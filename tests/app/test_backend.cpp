@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Backends in the window: the chip says what runs the model and why, a switch takes effect while a reply is
 // written, a device that fails is told in a banner, the diagnostics page times every operation.
+#include "app/library/library_panel.h"
+#include "app/library/model_card.h"
 #include "app/window/backend_popup.h"
 #include "app/window/developer_dialog.h"
 #include "app/window/message_bar.h"
@@ -9,7 +11,9 @@
 #include "tests/app/support_window.h"
 
 #include <QCheckBox>
+#include <QComboBox>
 #include <QLabel>
+#include <QPushButton>
 #include <QRadioButton>
 #include <QSignalSpy>
 #include <QStandardPaths>
@@ -84,6 +88,48 @@ class BackendTest : public QObject {
                      qPrintable(label->text() + " is cut"));
         }
         popup->close();
+    }
+
+    void theTypesAreChosenOnTheCard() {
+        const qint64 read = t_->controller().contextUsed();
+        const QString source = QString::fromStdString(t_->controller().opened()->source);
+        const auto card = [this] {
+            emit t_->window().findChild<TopBar*>()->cardRequested();
+            auto* shown = qobject_cast<ModelCard*>(t_->dialog("model_card"));
+            return QTest::qWaitFor([&] { return shown && shown->findChild<QComboBox*>("run_weights"); },
+                                   20000)
+                       ? shown
+                       : nullptr;
+        };
+        const auto load = [&](const QString& weights, const QString& cache) {
+            ModelCard* shown = card();
+            shown->findChild<QComboBox*>("run_weights")->setCurrentText(weights);
+            shown->findChild<QComboBox*>("run_cache")->setCurrentText(cache);
+            QTest::mouseClick(shown->findChild<QPushButton*>("load"), Qt::LeftButton);
+        };
+        load("q8", "bf16");
+        const auto dtype = [this] { return t_->controller().opened()->memory.dtype; };
+        QTRY_COMPARE_WITH_TIMEOUT(dtype(), std::string("q8"), 30000);
+        QCOMPARE(t_->controller().opened()->memory.cache, std::string("bf16"));
+        QVERIFY(t_->waitIdle());
+        QCOMPARE(t_->controller().openModels().size(), std::size_t(1)); // in the other's place
+        QTRY_COMPARE(t_->controller().contextUsed(), read); // and it goes on with the conversation
+        QCOMPARE(t_->transcript().document().text(1), reply_);
+        // Remembered for the next time, here and on the card.
+        t_->controller().closeModel(source);
+        QTRY_VERIFY(!t_->controller().opened());
+        emit t_->window().library()->modelChosen(source);
+        QTRY_VERIFY_WITH_TIMEOUT(t_->controller().opened(), 30000);
+        QCOMPARE(dtype(), std::string("q8"));
+        ModelCard* again = card();
+        QVERIFY(again);
+        QCOMPARE(again->findChild<QComboBox*>("run_weights")->currentText(), QString("q8"));
+        QCOMPARE(again->findChild<QComboBox*>("run_cache")->currentText(), QString("bf16"));
+        again->reject();
+        QTRY_VERIFY(!t_->window().findChild<ModelCard*>());
+        load("as stored", "f32");
+        QTRY_COMPARE_WITH_TIMEOUT(dtype(), std::string("bf16, f32"), 30000);
+        QVERIFY(t_->waitIdle());
     }
 
     void theCpuGoesOnWhereADeviceFails() {

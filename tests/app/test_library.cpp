@@ -9,7 +9,9 @@
 #include "app/library/tensor_panel.h"
 #include "app/window/start_options.h"
 #include "engine/base/error.h"
+#include "engine/lab/compare.h"
 
+#include <QComboBox>
 #include <QCryptographicHash>
 #include <QDir>
 #include <QElapsedTimer>
@@ -157,6 +159,60 @@ class TestLibrary : public QObject {
         QCOMPARE(other.context(), 17);
     }
 
+    void typesAreChosenWithWhatTheyNeed() {
+        ModelHeaders headers = readHeaders("demo:moa");
+        MemoryPage page(headers, {"q8", "none such"});
+        QCOMPARE(page.types(), (RunTypes{"q8", QString()})); // as last time; what is not known is not chosen
+        QVERIFY(page.report().contains("weights held as: q8\n"));
+        auto* weights = page.findChild<QComboBox*>("run_weights");
+        auto* cache = page.findChild<QComboBox*>("run_cache");
+        weights->setCurrentText("f32");
+        const auto needed = [&](const RunTypes& types) {
+            return headers.planner->plan(headers.hosts[0], headers.context, types.weights.toStdString(),
+                                         types.cache.toStdString());
+        };
+        const ergo::MemoryPlan plain = needed({"f32", "f32"});
+        cache->setCurrentText("bf16");
+        QCOMPARE(page.types(), (RunTypes{"f32", "bf16"}));
+        const ergo::MemoryPlan rounded = needed(page.types());
+        QVERIFY(rounded.item("cache") < plain.item("cache"));
+        QVERIFY(page.report().contains("total: " + byteText(rounded.total()) + "\n"));
+        QVERIFY(page.report().contains("keys and values held as: bf16\n"));
+        std::vector<ergo::MemoryHost> hosts{headers.hosts[0], headers.hosts[0]};
+        hosts[1].backend = "vulkan:0";
+        hosts[1].device = "A card";
+        page.setHosts(hosts);
+        QCOMPARE(page.findChild<QLabel*>("memory_advice")->text(),
+                 QString("A card: keys and values are kept in f32 there alone."));
+        QVERIFY(!page.report().contains("A card\n"));
+    }
+
+    void whatTypesCostIsMeasured() {
+        const ModelHeaders headers = readHeaders("demo:moa");
+        MemoryPage page(headers);
+        auto* panel = page.findChild<RunTypesPanel*>();
+        auto* measure = page.findChild<QPushButton*>("measure_cost");
+        auto* cost = page.findChild<QLabel*>("rounding_cost");
+        QVERIFY(!measure->isEnabled() && cost->isHidden()); // as it is stored it costs nothing
+        page.findChild<QComboBox*>("run_weights")->setCurrentText("q8");
+        page.show();
+        QSignalSpy measured(panel, &RunTypesPanel::measured);
+        QTest::mouseClick(measure, Qt::LeftButton);
+        QVERIFY(measured.wait(60000));
+        ergo::OpenModelOptions rounded;
+        rounded.model.dtype = "q8";
+        const ergo::Comparison c = ergo::rounding_cost("demo:moa", rounded, {}, {});
+        QVERIFY(c.mean_divergence > 0 && c.mean_divergence < 1e-3 && c.tokens > 200);
+        QCOMPARE(cost->text(), roundingCostText(c.mean_divergence, c.largest_logit_difference, c.tokens));
+        // Another choice is another cost, and a measurement that nobody waits for ends by itself.
+        page.findChild<QComboBox*>("run_cache")->setCurrentText("q8");
+        QVERIFY(cost->isHidden());
+        QTest::mouseClick(measure, Qt::LeftButton);
+        page.findChild<QComboBox*>("run_weights")->setCurrentText("q4");
+        QVERIFY(cost->isHidden());
+        QTest::mouseClick(measure, Qt::LeftButton);
+    }
+
     void cardOffersToLoad() {
         ModelCard card("demo:moa", nullptr);
         card.setAttribute(Qt::WA_DeleteOnClose, false);
@@ -171,11 +227,13 @@ class TestLibrary : public QObject {
         const int own = context->value();
         QVERIFY(own > 16);
         context->setValue(own / 2);
+        card.findChild<QComboBox*>("run_weights")->setCurrentText("bf16");
         card.findChild<QPushButton*>("load")->setFocus();
         QTest::keyClick(&card, Qt::Key_Return); // Load is the default
         QCOMPARE(load.size(), 1);
         QCOMPARE(load.first().first().toString(), QString("demo:moa"));
         QCOMPARE(load.first()[1].value<LoadChoice>().context, qint64(own / 2));
+        QCOMPARE(*load.first()[1].value<LoadChoice>().types, (RunTypes{"bf16", QString()}));
         QVERIFY(load.first()[1].value<LoadChoice>().checkpoint); // what the card has opened is loaded
         QVERIFY(card.reportText().contains("Parameters"));
     }
@@ -311,6 +369,12 @@ class TestLibrary : public QObject {
         RecentModels recent(settings);
         recent.add("demo:moa");
         QVERIFY(recent.sources().isEmpty());
+        recent.setTypes("demo:moa", {"bf16", {}});
+        recent.setTypes("/m/3", {{}, "q8"});
+        QCOMPARE(recent.types("demo:moa"), (RunTypes{"bf16", QString()}));
+        QCOMPARE(recent.types("/m/3"), (RunTypes{QString(), "q8"}));
+        recent.setTypes("demo:moa", {});
+        QCOMPARE(recent.types("demo:moa"), RunTypes{});
         for (int i = 0; i < RecentModels::most + 3; ++i) {
             recent.add(QString("/m/%1").arg(i));
         }
@@ -339,17 +403,22 @@ class TestLibrary : public QObject {
         QCOMPARE(none.model, QString("demo:moa"));
         const StartOptions all =
             parseStartOptions({"ergosphere", "--theme=dark", "--size", "1280x800", "--screenshot", "a.png",
-                               "--ask", "hi", "--lens", "2", "/models/x"});
+                               "--ask", "hi", "--lens", "2", "--dtype", "q8", "--cache=bf16", "/models/x"});
         QCOMPARE(int(*all.theme), int(ThemeChoice::dark));
         QCOMPARE(*all.size, QSize(1280, 800));
         QCOMPARE(all.ask, QString("hi"));
         QCOMPARE(all.model, QString("/models/x"));
         QCOMPARE(all.lens, 2);
+        QVERIFY(!none.types);
+        QCOMPARE(*all.types, (RunTypes{"q8", "bf16"}));
+        QCOMPARE(*parseStartOptions({"ergosphere", "--dtype", "checkpoint"}).types, RunTypes{});
         for (const QStringList& wrong : {QStringList{"--theme", "pink"},
                                          {"--size", "12"},
                                          {"--nonsense"},
                                          {"--lens", "x"},
                                          {"--ask"},
+                                         {"--dtype", "q7"},
+                                         {"--cache", "q4"},
                                          {"a", "b"}}) {
             QVERIFY_EXCEPTION_THROWN(parseStartOptions(QStringList{"ergosphere"} + wrong), ergo::Error);
         }
