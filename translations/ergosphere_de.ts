@@ -1483,6 +1483,14 @@ Open a model first.</source>
         <source>%1 threads</source>
         <translation>%1 Threads</translation>
     </message>
+    <message>
+        <source>weights rounded to %1</source>
+        <translation>Gewichte auf %1 gerundet</translation>
+    </message>
+    <message>
+        <source>keys and values rounded to %1</source>
+        <translation>Schlüssel und Werte auf %1 gerundet</translation>
+    </message>
 </context>
 <context>
     <name>ergosphere::LibraryPanel</name>

@@ -190,8 +190,8 @@ FigureData from_model(const Arguments& arguments, const Context& context, TraceQ
          run_trace(*opened->model, *opened->backend, request, context.cancel, progress_line())) {
         arrays.insert_or_assign(name, std::move(array));
     }
-    spec.provenance =
-        QString::fromStdString(opened->model->info().name + ", " + opened->backend->info().name + ", f32");
+    spec.provenance = QString::fromStdString(opened->model->info().name + ", " +
+                                             opened->backend->info().name + ", " + precision_text(*opened));
     if (const QStringList changes = changes_of(arguments); !changes.isEmpty()) {
         spec.provenance += QStringLiteral(" · altered: ") + changes.join(QStringLiteral(", "));
     }

@@ -63,7 +63,7 @@ void LensData::setModel(std::shared_ptr<const ergo::OpenedModel> opened) {
     if (has) {
         readParameters({});
         if (opened_->backend) {
-            measured_on_ = QString::fromStdString(opened_->backend->info().name) + QStringLiteral(" · f32");
+            setMeasuredOn(QString::fromStdString(opened_->backend->info().name), 0, precisionOf(*opened_));
         }
     }
     emit modelChanged();
@@ -118,6 +118,18 @@ void LensData::readParameters(const std::vector<std::vector<float>>& changed) {
             parameters_[static_cast<int>(i)] = at < changed.size() ? changed[at] : tables->params[at].values;
         }
     }
+}
+
+QString LensData::precisionOf(const ergo::OpenedModel& opened) {
+    const ergo::Roundings rounded = ergo::roundings_of(opened);
+    QStringList parts{"f32"};
+    if (!rounded.weights.empty()) {
+        parts << tr("weights rounded to %1").arg(QString::fromStdString(rounded.weights));
+    }
+    if (!rounded.cache.empty()) {
+        parts << tr("keys and values rounded to %1").arg(QString::fromStdString(rounded.cache));
+    }
+    return parts.join(QStringLiteral(", "));
 }
 
 void LensData::setMeasuredOn(const QString& device, int threads, const QString& precision) {

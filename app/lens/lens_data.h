@@ -56,6 +56,8 @@ class LensData : public QObject {
     /// What the strip "measured on" says: "AMD EPYC, 2 threads, AVX-512", 2, "f32". Taken from the model's
     /// backend by setModel where it has one.
     void setMeasuredOn(const QString& device, int threads, const QString& precision);
+    /// "f32", and what else was rounded when the model was opened.
+    static QString precisionOf(const ergo::OpenedModel& opened);
 
     // What the views read.
 

@@ -26,7 +26,8 @@ void ConversationController::handle(ergo::EventMoved& event) {
         seat_->options.backend = opened_->options.backend; // so that it counts as open with these options
         seat_->options.diagnostics = opened_->options.diagnostics;
     }
-    data_->setMeasuredOn(QString::fromStdString(opened_->backend->info().name), 0, "f32");
+    data_->setMeasuredOn(QString::fromStdString(opened_->backend->info().name), 0,
+                         LensData::precisionOf(*opened_));
     emit backendChanged(QString::fromStdString(event.why), event.fallback);
     emit modelsChanged();
 }

@@ -5,6 +5,7 @@
 #include "engine/backend/reference/reference_backend.h"
 #include "engine/checkpoint/digest.h"
 #include "engine/generate/hybrid.h"
+#include "engine/model/cache_types.h"
 #ifdef ERGO_HAS_VULKAN
 #include "engine/backend/vulkan/vulkan_backend.h"
 #endif
@@ -102,6 +103,18 @@ std::shared_ptr<Backend> make_backend(const std::string& name, int threads) {
 std::string device_text(const OpenedModel& opened) {
     const std::string name = opened.backend->info().name;
     return opened.writer ? name + " reads, " + opened.writer->backend->info().name + " writes" : name;
+}
+
+Roundings roundings_of(const OpenedModel& opened) {
+    const std::string& dtype = opened.options.model.dtype;
+    const std::string cache(dtype_name(cache_type(*opened.model->tables())));
+    return {dtype == "checkpoint" || dtype == "f32" ? "" : dtype, cache == "f32" ? "" : cache};
+}
+
+std::string precision_text(const OpenedModel& opened) {
+    const auto [weights, cache] = roundings_of(opened);
+    return "f32" + (weights.empty() ? "" : ", weights rounded to " + weights) +
+           (cache.empty() ? "" : ", keys and values rounded to " + cache);
 }
 
 std::vector<DeviceInfo> all_devices() {

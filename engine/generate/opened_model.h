@@ -107,6 +107,14 @@ bool is_device_failure(const Error& error);
 /// What runs the model: "llvmpipe", or of a pair "llvmpipe reads, AMD EPYC writes".
 std::string device_text(const OpenedModel& opened);
 
+/// What opening has rounded weights, keys and values to; empty: they are as the checkpoint and f32 have them.
+struct Roundings {
+    std::string weights, cache; ///< "q8"
+};
+Roundings roundings_of(const OpenedModel& opened);
+/// "f32", or "f32, weights rounded to q8, keys and values rounded to bf16".
+std::string precision_text(const OpenedModel& opened);
+
 /// Every device found, the CPU first.
 std::vector<DeviceInfo> all_devices();
 

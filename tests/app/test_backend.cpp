@@ -111,6 +111,9 @@ class BackendTest : public QObject {
         const auto dtype = [this] { return t_->controller().opened()->memory.dtype; };
         QTRY_COMPARE_WITH_TIMEOUT(dtype(), std::string("q8"), 30000);
         QCOMPARE(t_->controller().opened()->memory.cache, std::string("bf16"));
+        QVERIFY2(t_->window().lensData()->measuredOn().endsWith(
+                     "f32, weights rounded to q8, keys and values rounded to bf16"),
+                 qPrintable(t_->window().lensData()->measuredOn()));
         QVERIFY(t_->waitIdle());
         QCOMPARE(t_->controller().openModels().size(), std::size_t(1)); // in the other's place
         QTRY_COMPARE(t_->controller().contextUsed(), read); // and it goes on with the conversation
