@@ -18,7 +18,7 @@ namespace ergo {
 
 /// Rows of a prompt step. Larger steps use the weights better, smaller ones capture less at once: what is
 /// captured of an attention grows with rows times keys.
-inline constexpr std::int64_t prompt_rows = 128;
+inline constexpr std::int64_t prompt_rows = 256;
 
 class SessionRunner {
   public:

@@ -14,12 +14,13 @@ using namespace ergo;
 
 namespace {
 
-std::shared_ptr<const OpenedModel> open_demo(int threads = 2, std::int64_t context = 0) {
+std::shared_ptr<const OpenedModel> open_demo(int threads = 2, std::int64_t context = 0,
+                                             const char* name = "demo:moa") {
     OpenModelOptions options;
     options.backend = "cpu";
     options.threads = threads;
     options.context = context;
-    return open_all("demo:moa", options, {}, {});
+    return open_all(name, options, {}, {});
 }
 
 std::vector<std::int32_t> some_tokens(std::size_t count, std::int64_t vocabulary, std::uint32_t seed = 7) {
@@ -94,11 +95,16 @@ class SessionTest : public QObject {
     Q_OBJECT
     std::shared_ptr<const OpenedModel> opened_;
     std::vector<std::int32_t> ids_;
+    // More than a prompt's step holds, and a model with room for it.
+    std::shared_ptr<const OpenedModel> roomy_;
+    std::vector<std::int32_t> many_;
 
   private slots:
     void initTestCase() {
         opened_ = open_demo();
         ids_ = some_tokens(150, opened_->model->info().vocabulary);
+        roomy_ = open_demo(2, 0, "demo:kotodama");
+        many_ = some_tokens(300, roomy_->model->info().vocabulary);
     }
 
     void rewind_then_replay_is_a_fresh_run_data() {
@@ -128,11 +134,11 @@ class SessionTest : public QObject {
     }
 
     void an_edit_recomputes_what_follows_it_alone() {
-        Session session(opened_);
-        session.set_tokens(ids_, {}, {});
-        QCOMPARE(session.counters().forward_passes, std::uint64_t{2}); // 128 + 22
-        auto edited = ids_;
-        edited[140] = (edited[140] + 1) % 50;
+        Session session(roomy_);
+        session.set_tokens(many_, {}, {});
+        QCOMPARE(session.counters().forward_passes, std::uint64_t{2}); // 256 + 44
+        auto edited = many_;
+        edited[280] = (edited[280] + 1) % 50;
         session.set_tokens(edited, {}, {});
         QCOMPARE(session.counters().forward_passes, std::uint64_t{3});
         session.set_tokens(edited, {}, {}); // nothing changed: the last token alone, for its logits
@@ -166,9 +172,9 @@ class SessionTest : public QObject {
     }
 
     void a_prompt_has_the_logits_of_its_last_token_alone() {
-        Session session(opened_);
+        Session session(roomy_);
         session.time_ops(true);
-        session.set_tokens(ids_, {}, {}); // 128 + 22
+        session.set_tokens(many_, {}, {}); // 256 + 44
         std::map<std::string, std::uint64_t> runs;
         for (const OpTime& op : session.op_times(true)) {
             runs[op.name] = op.runs;
@@ -176,13 +182,13 @@ class SessionTest : public QObject {
         QCOMPARE(runs.at("final.norm"), std::uint64_t{2});
         QCOMPARE(runs.at("lm.out"), std::uint64_t{1});
         const CancelToken stop; // between the two
-        Session cancelled(opened_);
+        Session cancelled(roomy_);
         QVERIFY_EXCEPTION_THROWN(cancelled.set_tokens(
-                                     ids_, [&](double, double, const std::string&) { stop.cancel(); }, stop),
+                                     many_, [&](double, double, const std::string&) { stop.cancel(); }, stop),
                                  Error);
-        QCOMPARE(cancelled.length(), std::int64_t{128});
+        QCOMPARE(cancelled.length(), std::int64_t{256});
         QVERIFY(cancelled.logits().empty());
-        cancelled.set_tokens(ids_, {}, {});
+        cancelled.set_tokens(many_, {}, {});
         QCOMPARE(copy(cancelled.logits()), copy(session.logits()));
     }
 
@@ -226,24 +232,24 @@ class SessionTest : public QObject {
     }
 
     void a_cancelled_prompt_goes_on_where_it_stopped() {
-        Session session(opened_), fresh(opened_);
+        Session session(roomy_), fresh(roomy_);
         CancelToken cancel;
         double seen = 0;
         const auto progress = [&](double done, double total, const std::string&) {
-            QCOMPARE(total, 150.0);
+            QCOMPARE(total, 300.0);
             seen = done;
             cancel.cancel();
         };
         try {
-            session.set_tokens(ids_, progress, cancel);
+            session.set_tokens(many_, progress, cancel);
             QFAIL("it was not cancelled");
         } catch (const Error& error) {
             QCOMPARE(error.kind(), ErrorKind::cancelled);
         }
-        QCOMPARE(seen, 128.0);
+        QCOMPARE(seen, 256.0);
         QCOMPARE(session.length(), prompt_rows);
-        session.set_tokens(ids_, {}, {});
-        fresh.set_tokens(ids_, {}, {});
+        session.set_tokens(many_, {}, {});
+        fresh.set_tokens(many_, {}, {});
         QCOMPARE(copy(session.logits()), copy(fresh.logits()));
     }
 
