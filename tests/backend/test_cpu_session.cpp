@@ -2,6 +2,7 @@
 // What a session relies on: skipped work, repeatable bits, rewinding, snapshots, parameters.
 #include "engine/backend/cpu/cpu_executor.h"
 #include "engine/backend/cpu/cpu_model.h"
+#include "engine/backend/cpu/cpu_sizes.h"
 #include "engine/backend/reference/reference_backend.h"
 #include "engine/base/error.h"
 #include "tests/backend/support_miniature.h"
@@ -11,6 +12,7 @@
 
 #include <cmath>
 #include <limits>
+#include <set>
 #include <thread>
 
 using namespace ergo;
@@ -36,6 +38,7 @@ class TestCpuSession : public QObject {
     void executors_run_side_by_side();
     void weights_are_copied_or_stay();
     void the_layout_of_weights_changes_no_bit();
+    void wide_rows_lie_apart();
     void ops_are_timed();
     void information();
 };
@@ -330,6 +333,39 @@ void TestCpuSession::the_layout_of_weights_changes_no_bit() {
     for (const auto& other : found) {
         SAME_BITS(found[0], other);
     }
+}
+
+void TestCpuSession::wide_rows_lie_apart() {
+    Plan plan;
+    plan.max_rows = 256;
+    for (const std::int64_t width : {512, 530, 576, 768, 1024, 3072, 4096, 11008}) {
+        plan.add_buffer("wide", width);
+    }
+    const auto wide = static_cast<std::int32_t>(plan.buffers.size());
+    plan.add_buffer("narrow", 64);
+    const BufferId tap = plan.add_buffer("tap", 1024);
+    plan.logits = plan.add_buffer("logits", 2048);
+    plan.taps.push_back({0, tap});
+    const auto strides = cpu::row_strides(plan);
+    for (std::size_t b = 0; b < plan.buffers.size(); ++b) {
+        const std::int64_t width = plan.buffers[b].width, stride = strides[b];
+        if (b >= static_cast<std::size_t>(wide)) {
+            QCOMPARE(stride, width); // what is read lies together
+            continue;
+        }
+        QVERIFY(stride >= width && stride < width + 64);
+        std::set<std::int64_t> sets; // of 64, of lines of 64 bytes: two of each of a tile's rows
+        for (std::int64_t row = 0; row < 16; ++row) {
+            sets.insert(row * stride / 16 % 64);
+            sets.insert((row * stride / 16 + 1) % 64);
+        }
+        QCOMPARE(sets.size(), std::size_t{32});
+    }
+    plan.max_rows = 1;
+    QCOMPARE(cpu::row_strides(plan)[0], plan.buffers[0].width);
+    plan.max_rows = 256;
+    plan.logits = {};
+    QCOMPARE(cpu::row_strides(plan)[0], plan.buffers[0].width); // anything may be read
 }
 
 void TestCpuSession::ops_are_timed() {

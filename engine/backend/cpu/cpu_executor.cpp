@@ -45,7 +45,7 @@ struct CpuProgram final : Program {
     MemoryNeed taken() const override {
         MemoryNeed taken;
         for (const CpuBuffer& buffer : buffers) {
-            taken.scratch += buffer.data.capacity() * sizeof(float);
+            taken.scratch += (buffer.data.capacity() + buffer.together.capacity()) * sizeof(float);
         }
         return taken;
     }
@@ -63,13 +63,13 @@ std::size_t size_of(std::int64_t count) {
     return static_cast<std::size_t>(count);
 }
 
-CpuBuffer make_buffer(const BufferInfo& info, std::int64_t max_rows) {
+CpuBuffer make_buffer(const BufferInfo& info, std::int64_t stride, std::int64_t max_rows) {
     CpuBuffer buffer;
     buffer.extent = info.extent;
     buffer.width = info.width;
-    buffer.stride = info.extent == Extent::rows ? info.width : 0;
+    buffer.stride = info.extent == Extent::rows ? stride : 0;
     if (info.extent != Extent::rows_keys) { // those grow with the keys, see size_captures
-        buffer.data.resize(size_of(buffer_floats(info, max_rows, 0)));
+        buffer.data.resize(size_of(buffer_floats(info, stride, max_rows, 0)));
     }
     return buffer;
 }
@@ -84,8 +84,8 @@ void size_captures(CpuProgram& program, std::int64_t rows, std::int64_t keys) {
         buffer.stride = buffer.width * keys;
         const std::size_t needed = size_of(rows * buffer.stride), held = buffer.data.size();
         if (needed > held) {
-            const std::size_t most = size_of(
-                buffer_floats(program.plan->buffers[i], program.plan->max_rows, program.session->capacity));
+            const std::size_t most = size_of(buffer_floats(
+                program.plan->buffers[i], 0, program.plan->max_rows, program.session->capacity));
             buffer.data = AlignedFloats(); // first, so that never both are held
             buffer.data.resize(std::min(std::max(needed, 2 * held), most));
         }
@@ -224,8 +224,9 @@ std::unique_ptr<Program> CpuExecutor::prepare(std::shared_ptr<const Plan> plan) 
     auto program = std::make_unique<CpuProgram>();
     program->session = &session_;
     program->timed = session_.timed;
-    for (const BufferInfo& info : plan->buffers) {
-        program->buffers.push_back(make_buffer(info, plan->max_rows));
+    const std::vector<std::int64_t> strides = row_strides(*plan);
+    for (std::size_t i = 0; i < strides.size(); ++i) {
+        program->buffers.push_back(make_buffer(plan->buffers[i], strides[i], plan->max_rows));
     }
     program->needed.reserve(size_of(plan->max_rows));
     const Resolver resolver{session_, program->buffers, plan->max_rows};
@@ -275,7 +276,14 @@ std::span<const float> CpuExecutor::read(Program& prepared, BufferId id) {
     if (id.index < 0 || size_of(id.index) >= program.buffers.size()) {
         throw Error(ErrorKind::usage, "the plan has no buffer " + std::to_string(id.index) + ".");
     }
-    const CpuBuffer& buffer = program.buffers[size_of(id.index)];
+    CpuBuffer& buffer = program.buffers[size_of(id.index)];
+    if (buffer.extent == Extent::rows && buffer.stride != buffer.width) { // no tap, but somebody looks
+        buffer.together.resize(size_of(program.rows * buffer.width));
+        for (std::int64_t r = 0; r < program.rows; ++r) {
+            std::copy_n(buffer.row(r), buffer.width, buffer.together.data() + r * buffer.width);
+        }
+        return {buffer.together.data(), buffer.together.size()};
+    }
     const std::int64_t count = buffer.extent == Extent::last_row
                                    ? std::min<std::int64_t>(program.rows, 1) * buffer.width
                                    : program.rows * buffer.stride;

@@ -55,6 +55,7 @@ struct CpuBuffer {
     std::int64_t width = 0;
     std::int64_t stride = 0; ///< floats from row to row; 0 for last_row
     AlignedFloats data;
+    AlignedFloats together; ///< rows as they were read, where they lie apart
     float* row(std::int64_t r) { return data.data() + r * stride; }
 };
 

@@ -215,12 +215,47 @@ std::uint64_t row_bytes(const Tables& tables, std::int64_t capacity) {
     return rows * blocks_of(capacity) * state_block * sizeof(float);
 }
 
-std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t rows, std::int64_t keys) {
+namespace {
+
+/// So many lines that 16 rows, two lines of each, fall into 32 of 64 sets.
+std::int64_t apart(std::int64_t width) {
+    constexpr std::int64_t line = 64 / sizeof(float), least = 512; // narrower rows grow too much
+    std::int64_t lines = (width + line - 1) / line;
+    while (lines % 4 != 2) {
+        ++lines;
+    }
+    return width < least ? width : lines * line;
+}
+
+} // namespace
+
+std::vector<std::int64_t> row_strides(const Plan& plan) {
+    std::vector<std::int64_t> strides;
+    for (const BufferInfo& buffer : plan.buffers) {
+        const bool inside = plan.logits && plan.max_rows > 1 && buffer.extent == BufferInfo::Extent::rows;
+        strides.push_back(inside ? apart(buffer.width) : buffer.width);
+    }
+    const auto read = [&](BufferId id) {
+        if (id) {
+            const auto at = static_cast<std::size_t>(id.index);
+            strides[at] = plan.buffers[at].width;
+        }
+    };
+    read(plan.logits);
+    read(plan.logit_parts);
+    for (const TapBinding& tap : plan.taps) {
+        read(tap.buffer);
+    }
+    return strides;
+}
+
+std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t stride, std::int64_t rows,
+                           std::int64_t keys) {
     switch (buffer.extent) {
     case BufferInfo::Extent::last_row:
         return buffer.width;
     case BufferInfo::Extent::rows:
-        return buffer.width * rows;
+        return stride * rows;
     case BufferInfo::Extent::rows_keys:
         break;
     }
@@ -334,9 +369,11 @@ MemoryNeed need(const Tables& tables, std::uint64_t copy_limit, int threads, std
         const auto [session, worker] = largest_pairs(tables, *plan, capacity);
         pairs = std::max(pairs, session);
         pair_tile = std::max(pair_tile, worker);
-        for (const BufferInfo& buffer : plan->buffers) {
-            need.scratch +=
-                static_cast<std::uint64_t>(buffer_floats(buffer, plan->max_rows, capacity)) * sizeof(float);
+        const std::vector<std::int64_t> strides = row_strides(*plan);
+        for (std::size_t i = 0; i < strides.size(); ++i) {
+            need.scratch += static_cast<std::uint64_t>(
+                                buffer_floats(plan->buffers[i], strides[i], plan->max_rows, capacity)) *
+                            sizeof(float);
         }
     }
     need.scratch += rounded_rows;

@@ -52,8 +52,14 @@ std::uint64_t state_bytes(const StateInfo& state, std::int64_t capacity);
 /// Logits or scores of one worker, for one tile of queries and `capacity` positions; of `side` heads where a
 /// state has them side by side.
 std::uint64_t row_bytes(const Tables& tables, std::int64_t capacity);
-/// Floats of a plan's buffer when a step of `rows` rows sees `keys` keys.
-std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t rows, std::int64_t keys);
+/// Floats from row to row of a plan's buffers; of those that are not of rows, their width. Tiles of a dozen
+/// rows are read and written at one column after another: where rows lie a multiple of a few kilobytes apart,
+/// as most widths have it, all of these meet in a few sets of the first cache, which hold 8. Wide rows that
+/// nobody reads from outside are moved apart.
+std::vector<std::int64_t> row_strides(const Plan& plan);
+/// Floats of a plan's buffer with rows `stride` apart when a step of `rows` rows sees `keys` keys.
+std::int64_t buffer_floats(const BufferInfo& buffer, std::int64_t stride, std::int64_t rows,
+                           std::int64_t keys);
 
 /// Room for the rounded rows of the widest product of a plan whose weight is in whole numbers; 0 without one.
 std::uint64_t rounded_rows_bytes(const Tables& tables, const Plan& plan);

@@ -169,11 +169,16 @@ HWY_INLINE void scores_at(const ScoreArgs& a, const float* query_norm, std::int6
     }
 }
 
+/// Whether scores hang on the length of the query, a sum in order, as long as a dot product with 16 keys.
+bool needs_norm(const ScoreArgs& a) {
+    return a.score == Attention::Score::cosine || (a.score == Attention::Score::gravity && a.expanded);
+}
+
 template <int Queries, DType type> void scores_of(const ScoreArgs& a, std::int64_t first, std::int64_t end) {
     constexpr int half = unroll / 2;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(D()));
     float query_norm[Queries] = {};
-    for (int q = 0; q < Queries; ++q) {
+    for (int q = 0; q < Queries && needs_norm(a); ++q) {
         for (std::int64_t c = 0; c < a.dim; ++c) {
             query_norm[q] += a.query[q][c] * a.query[q][c];
         }

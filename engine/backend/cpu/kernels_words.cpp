@@ -45,11 +45,40 @@ void pack_word_tile(const LinearArgs& a, std::int64_t tile, float* packed) {
 struct Column {
     __m512 low, high;
 };
-template <class W> HWY_INLINE Column column_at(const typename W::Stored* at) {
-    return {W::load(D(), at).raw, W::load(D(), at + width).raw};
-}
 HWY_INLINE Column zeros() {
     return {_mm512_setzero_ps(), _mm512_setzero_ps()};
+}
+/// Of two inputs.
+struct Columns {
+    Column first, second;
+};
+/// bf16 as packed blocks are taken apart, [inputs / 2][32][2].
+struct Bf16Pairs {
+    using Stored = std::uint16_t;
+};
+/// Pair number p; weights [inputs][32] but for Bf16Pairs.
+template <class W> HWY_INLINE Columns columns_at(const typename W::Stored* weights, std::int64_t p) {
+    const auto* at = weights + 2 * p * interleave;
+    if constexpr (std::is_same_v<W, Bf16Pairs>) {
+        const __m512i low = _mm512_load_si512(at), high = _mm512_load_si512(at + 2 * width);
+        const __m512i upper = _mm512_set1_epi32(static_cast<std::int32_t>(0xffff0000));
+        return {{_mm512_castsi512_ps(_mm512_slli_epi32(low, 16)),
+                 _mm512_castsi512_ps(_mm512_slli_epi32(high, 16))},
+                {_mm512_castsi512_ps(_mm512_and_si512(low, upper)),
+                 _mm512_castsi512_ps(_mm512_and_si512(high, upper))}};
+    } else {
+        return {{W::load(D(), at).raw, W::load(D(), at + width).raw},
+                {W::load(D(), at + interleave).raw, W::load(D(), at + interleave + width).raw}};
+    }
+}
+/// Of an input that has no other beside it.
+template <class W> HWY_INLINE Column last_column(const typename W::Stored* weights, std::int64_t p) {
+    if constexpr (std::is_same_v<W, Bf16Pairs>) {
+        return columns_at<W>(weights, p).first; // whole pairs lie there
+    } else {
+        const auto* at = weights + 2 * p * interleave;
+        return {W::load(D(), at).raw, W::load(D(), at + width).raw};
+    }
 }
 /// Of the outputs' weights.
 struct Extents {
@@ -70,12 +99,13 @@ struct Extents {
 };
 template <class W> HWY_INLINE Extents extents_of(const typename W::Stored* weights, std::int64_t inputs) {
     Extents even, odd; // two chains
-    for (std::int64_t p = 0; p < inputs / 2; ++p, weights += 2 * interleave) {
-        even.add(column_at<W>(weights));
-        odd.add(column_at<W>(weights + interleave));
+    for (std::int64_t p = 0; p < inputs / 2; ++p) {
+        const Columns both = columns_at<W>(weights, p);
+        even.add(both.first);
+        odd.add(both.second);
     }
     if (inputs % 2 != 0) {
-        even.add(column_at<W>(weights));
+        even.add(last_column<W>(weights, inputs / 2));
     }
     even.add(odd);
     return even;
@@ -121,7 +151,7 @@ HWY_INLINE Column use_extents(const float* extents, WordOutputs& to) {
     return {scale_to_whole(squares.low), scale_to_whole(squares.high)};
 }
 
-/// Of weights that lie side by side, [inputs][32].
+/// Of weights that lie side by side.
 template <class W>
 HWY_NOINLINE void find_extents(const typename W::Stored* weights, std::int64_t inputs, float* to) {
     const Extents found = extents_of<W>(weights, inputs);
@@ -140,11 +170,12 @@ HWY_NOINLINE void fill(const typename W::Stored* weights, std::int64_t inputs, c
         find_extents<W>(weights, inputs, found);
     }
     PairsOut out(use_extents(extents ? extents : found, to.outputs), to.pairs);
-    for (std::int64_t p = 0; p < inputs / 2; ++p, weights += 2 * interleave) {
-        out.add(p, column_at<W>(weights), column_at<W>(weights + interleave));
+    for (std::int64_t p = 0; p < inputs / 2; ++p) {
+        const Columns both = columns_at<W>(weights, p);
+        out.add(p, both.first, both.second);
     }
     if (inputs % 2 != 0) {
-        out.add(inputs / 2, column_at<W>(weights), zeros());
+        out.add(inputs / 2, last_column<W>(weights, inputs / 2), zeros());
     }
     out.store_crossed(to.outputs);
 }
@@ -154,7 +185,7 @@ struct WeightBlock {
     std::int64_t o, end, first, inputs;
 };
 
-/// A block as `use` wants it, side by side.
+/// A block as `use` wants it, side by side as columns_at reads it.
 template <class W, class Use> void with_block(const LinearArgs& a, const WeightBlock& block, const Use& use) {
     if (a.interleaved && block.o + tile_outputs <= a.outputs / interleave * interleave) {
         const auto* weights = static_cast<const typename W::Stored*>(a.weight);
@@ -163,8 +194,8 @@ template <class W, class Use> void with_block(const LinearArgs& a, const WeightB
     }
     if (a.packed) {
         alignas(64) std::uint16_t unpacked[block_inputs * tile_outputs];
-        unpack_block<Unpacked::inputs>(packed_block_at(a, block.o, block.first), block.inputs, unpacked);
-        use.template of<Bf16>(unpacked);
+        unpack_block<Unpacked::pairs>(packed_block_at(a, block.o, block.first), block.inputs, unpacked);
+        use.template of<Bf16Pairs>(unpacked);
         return;
     }
     alignas(64) float turned[block_inputs * tile_outputs];
