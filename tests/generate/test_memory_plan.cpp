@@ -195,6 +195,21 @@ class TestMemoryPlan : public QObject {
         QVERIFY(weights("bf16") > 150'000ull * 128 * 3 / 2);
     }
 
+    void the_cache_follows_its_type() {
+        const MemoryPlanner planner(open_model(open_checkpoint("demo:kotodama"), {}));
+        const MemoryHost cpu = memory_hosts(1).at(0);
+        const MemoryPlan plain = planner.plan(cpu, 512), half = planner.plan(cpu, 512, {}, "bf16"),
+                         quarter = planner.plan(cpu, 512, "q8", "q8");
+        QCOMPARE(plain.cache, std::string("f32"));
+        QCOMPARE(half.cache, std::string("bf16"));
+        QCOMPARE(half.item("cache") * 2, plain.item("cache"));
+        QCOMPARE(half.dtype, plain.dtype);
+        QCOMPARE(quarter.cache + " " + quarter.dtype, std::string("q8 q8"));
+        QVERIFY(quarter.item("cache") * 3 < plain.item("cache")); // and scales
+        QCOMPARE(planner.plan(cpu, 512, {}, "f32").total(), plain.total());
+        QVERIFY_EXCEPTION_THROWN(planner.plan(cpu, 512, {}, "q4"), Error);
+    }
+
     void what_does_not_fit_is_refused_with_what_would() {
         const MemoryPlanner planner(model());
         MemoryHost host = memory_hosts(1).at(0);
