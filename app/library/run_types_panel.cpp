@@ -64,11 +64,11 @@ RunTypesPanel::RunTypesPanel(QString source, ergo::OpenModelOptions options, con
     cache_->setCurrentIndex(std::max(0, cache_->findData(chosen.cache)));
     const auto choose = [this] {
         stop();
-        show({});
+        tell({});
         measure_->setEnabled(types() != RunTypes{});
         emit changed();
     };
-    show({});
+    tell({});
     measure_->setEnabled(types() != RunTypes{});
     connect(weights_, &QComboBox::currentIndexChanged, this, choose);
     connect(cache_, &QComboBox::currentIndexChanged, this, choose);
@@ -80,6 +80,7 @@ RunTypesPanel::~RunTypesPanel() {
     if (job_) {
         job_->cancel();
     }
+    freeElsewhere([last = std::move(options_.checkpoint)]() mutable { last.reset(); });
 }
 
 QComboBox* RunTypesPanel::addChoice(const char* name, const QString& label, const QString& tip) {
@@ -99,14 +100,14 @@ RunTypes RunTypesPanel::types() const {
     return {weights_->currentData().toString(), cache_->currentData().toString()};
 }
 
-void RunTypesPanel::show(const QString& text) {
+void RunTypesPanel::tell(const QString& text) {
     cost_->setText(text);
     cost_->setVisible(!text.isEmpty());
 }
 
 void RunTypesPanel::measure() {
     stop();
-    show({});
+    tell({});
     ergo::OpenModelOptions options = options_;
     options.model.dtype = types().weights.toStdString();
     options.model.cache = types().cache.toStdString();
@@ -126,7 +127,7 @@ void RunTypesPanel::measure() {
     const auto over = [this](const QString& text) {
         job_ = nullptr;
         progress_->finish();
-        show(text);
+        tell(text);
         emit measured();
     };
     connect(job, &BackgroundJob::done, this, [over, result] {

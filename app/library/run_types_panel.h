@@ -36,7 +36,7 @@ class RunTypesPanel : public QWidget {
     QComboBox* addChoice(const char* name, const QString& label, const QString& tip);
     void measure();
     void stop();
-    void show(const QString& text);
+    void tell(const QString& text);
 
     QString source_;
     ergo::OpenModelOptions options_;

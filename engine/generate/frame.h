@@ -2,6 +2,7 @@
 // What a step let its readers see. Made by the session's thread, handed over by value through a ring.
 #pragma once
 
+#include "engine/model/observable.h"
 #include "engine/tensor/tensor.h"
 
 #include <cstdint>
@@ -25,5 +26,9 @@ struct Frame {
     bool recomputed = false; ///< from a second pass over the same tokens, not from the run that wrote them
     std::vector<Capture> captures;
 };
+
+/// The same rows in frames of whole rows, each of at most `most` numbers, or of one row: who takes them one
+/// at a time is never held up for long. `observables` are the model's.
+std::vector<Frame> in_portions(Frame&& frame, const std::vector<Observable>& observables, std::size_t most);
 
 } // namespace ergo

@@ -17,6 +17,7 @@ namespace ergo {
 namespace {
 
 constexpr std::size_t ring_frames = 256;
+constexpr std::size_t frame_numbers = std::size_t{1} << 20; // copied in a few milliseconds
 constexpr double compiling_patience = 1; // seconds; kernels that are on disk are there sooner
 
 struct CommandOpen {
@@ -300,7 +301,7 @@ class Worker::Impl {
         }
         try {
             session_->recapture(
-                wanted, [this](Frame&& frame) { push_patiently(std::move(frame)); }, progress(), current_);
+                wanted, [this](Frame&& frame) { hand_out(std::move(frame), true); }, progress(), current_);
         } catch (const Error& error) {
             emit(EventProgress{"looking back", 1, 1});
             if (error.kind() != ErrorKind::cancelled) {
@@ -313,6 +314,18 @@ class Worker::Impl {
     bool taken(bool& flag) {
         const std::lock_guard lock(mutex_);
         return std::exchange(flag, false);
+    }
+
+    void hand_out(Frame&& frame, bool patiently) {
+        for (Frame& portion : in_portions(std::move(frame), opened_->model->observables(), frame_numbers)) {
+            if (patiently) {
+                push_patiently(std::move(portion));
+            } else if (!frames_.push(std::move(portion))) {
+                dropped_.fetch_add(1, std::memory_order_relaxed);
+                frames_missing_ = true;
+            }
+        }
+        wake();
     }
 
     // Looking back can wait for a slow reader, unlike a reply that is being written.
@@ -381,17 +394,7 @@ class Worker::Impl {
                 subscriptions.push_back({index, observe.heads});
             }
         }
-        session_->subscribe(subscriptions, [this](Frame&& frame) {
-            if (patient_) {
-                push_patiently(std::move(frame));
-                return;
-            }
-            if (!frames_.push(std::move(frame))) {
-                dropped_.fetch_add(1, std::memory_order_relaxed);
-                frames_missing_ = true;
-            }
-            wake();
-        });
+        session_->subscribe(subscriptions, [this](Frame&& frame) { hand_out(std::move(frame), patient_); });
         return subscriptions;
     }
 
