@@ -9,7 +9,9 @@
 #include "app/lens/router_picture.h"
 #include "app/lens/router_ribbon.h"
 #include "app/window/theme.h"
+#include "engine/generate/frame.h"
 #include "tests/app/lens_synthetic.h"
+#include "tests/app/support_window.h"
 
 #include <QApplication>
 #include <QComboBox>
@@ -123,6 +125,33 @@ class TestLens : public QObject {
         changes.clear();
         selection.setSite(1);
         QCOMPARE(changes.count(), 0);
+    }
+
+    void data_takes_a_prompts_step_in_portions() {
+        Stage whole(0), cut(0);
+        const int attention = cut.data.observable("layers.0.metric_attention.attention");
+        constexpr std::int64_t position = 3840;
+        ergo::Frame step = make_frame(whole.model, 0, position, 256); // 8 heads: 34 MB
+        auto portions = ergo::in_portions(ergo::Frame(step), cut.model.observables, std::size_t{1} << 20);
+        QVERIFY(portions.size() > 8);
+        double start = thread_cpu_ms();
+        whole.data.add(std::move(step));
+        const double at_once = thread_cpu_ms() - start;
+        double longest = 0;
+        for (ergo::Frame& portion : portions) {
+            start = thread_cpu_ms();
+            cut.data.add(std::move(portion));
+            longest = std::max(longest, thread_cpu_ms() - start);
+        }
+        qInfo("at once %.1f ms, the longest portion %.1f ms", at_once, longest);
+        QVERIFY2(longest < handler_ms, qPrintable(QString::number(longest)));
+        for (const int row : {0, 100, 255}) {
+            const auto a = whole.data.pairRow(attention, 5, position + row);
+            const auto b = cut.data.pairRow(attention, 5, position + row);
+            QCOMPARE(b.size(), std::size_t(position + row + 1));
+            QVERIFY(std::equal(a.begin(), a.end(), b.begin(), b.end()));
+        }
+        QCOMPARE(cut.data.pairRows(attention, 7), position + 256);
     }
 
     void data_gathers_rows_by_position() {
