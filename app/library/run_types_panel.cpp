@@ -57,9 +57,14 @@ RunTypesPanel::RunTypesPanel(QString source, ergo::OpenModelOptions options, con
     cost_->setTextFormat(Qt::PlainText);
     cost_->setWordWrap(true);
     cost_->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
-    column->addWidget(cost_);
     progress_ = new ProgressRow;
-    column->addWidget(progress_);
+    auto* below = new QWidget; // has its height from the start, so that nothing beneath it jumps
+    auto* result = new QHBoxLayout(below);
+    result->setContentsMargins(0, 0, 0, 0);
+    result->addWidget(cost_, 1);
+    result->addWidget(progress_, 1);
+    below->setMinimumHeight(progress_->sizeHint().height());
+    column->addWidget(below);
     weights_->setCurrentIndex(std::max(0, weights_->findData(chosen.weights)));
     cache_->setCurrentIndex(std::max(0, cache_->findData(chosen.cache)));
     const auto choose = [this] {

@@ -178,9 +178,11 @@ template <int Queries, DType type> void scores_of(const ScoreArgs& a, std::int64
     constexpr int half = unroll / 2;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(D()));
     float query_norm[Queries] = {};
-    for (int q = 0; q < Queries && needs_norm(a); ++q) {
-        for (std::int64_t c = 0; c < a.dim; ++c) {
-            query_norm[q] += a.query[q][c] * a.query[q][c];
+    if (needs_norm(a)) {
+        for (int q = 0; q < Queries; ++q) {
+            for (std::int64_t c = 0; c < a.dim; ++c) {
+                query_norm[q] += a.query[q][c] * a.query[q][c];
+            }
         }
     }
     for (std::int64_t at = first * state_block; at < end; at += unroll * lanes) {
