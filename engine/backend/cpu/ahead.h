@@ -90,21 +90,18 @@ class RowsAhead {
     /// `next`: of the first tile, null for none; every tile has `tile` floats, `block` of them in that block.
     RowsAhead(const float* next, std::int64_t tiles, std::int64_t tile, std::int64_t block,
               std::int64_t panels)
-        : wanted_(next && tiles * tile > most_floats),
-          ahead_(wanted_ ? Pieces{next, tiles, tile * size, block * size} : Pieces{}, panels * tiles) {}
+        : share_(Ahead(next && tiles * tile > most_floats ? Pieces{next, tiles, tile * size, block * size}
+                                                          : Pieces{},
+                       1)
+                     .share(0)),
+          lines_(share_.each_of(panels * tiles)) {}
 
-    HWY_INLINE void fetch() {
-        if (wanted_) {
-            AheadShare share = ahead_.share(done_++);
-            share.fetch(share.each_of(1));
-        }
-    }
+    HWY_INLINE void fetch() { share_.fetch(lines_); }
 
   private:
     static constexpr std::int64_t size = sizeof(float), most_floats = (1 << 20) / size;
-    bool wanted_;
-    Ahead ahead_;
-    std::int64_t done_ = 0; ///< tiles
+    AheadShare share_;
+    std::int64_t lines_; ///< a tile
 };
 
 /// Asks for where a row's sums of 32 outputs go, into the first cache. Those of a block of inputs join what

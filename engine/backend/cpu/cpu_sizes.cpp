@@ -219,12 +219,12 @@ namespace {
 
 /// So many lines that 16 rows, two lines of each, fall into 32 of 64 sets.
 std::int64_t apart(std::int64_t width) {
-    constexpr std::int64_t line = 64 / sizeof(float), least = 512; // narrower rows grow too much
-    std::int64_t lines = (width + line - 1) / line;
+    constexpr std::int64_t line_floats = 64 / sizeof(float), least = 512; // narrower rows grow too much
+    std::int64_t lines = (width + line_floats - 1) / line_floats;
     while (lines % 4 != 2) {
         ++lines;
     }
-    return width < least ? width : lines * line;
+    return width < least ? width : lines * line_floats;
 }
 
 } // namespace

@@ -278,15 +278,17 @@ struct Fetch {
 template <class W> class Unpacking {
   public:
     static_assert(packed_quad == ahead_step);
-    HWY_INLINE Unpacking(const Unpacker<unpacked_as<W>>& unpacker, const Fetching& fetching)
-        : unpacker_(unpacker), fetching_(fetching) {}
+    HWY_INLINE Unpacking(const PackedBlock& block, typename W::Stored* numbers, const Fetching& fetching)
+        : unpacker_(block), numbers_(numbers), fetching_(fetching) {}
     HWY_INLINE void step() {
-        unpacker_.next();
+        unpacker_.next(numbers_);
+        numbers_ += unpacker_.quad_numbers;
         fetching_.step();
     }
 
   private:
     Unpacker<unpacked_as<W>> unpacker_;
+    typename W::Stored* numbers_;
     Fetching fetching_;
 };
 template <class W> struct UnpackAndFetch {
@@ -294,7 +296,7 @@ template <class W> struct UnpackAndFetch {
     typename W::Stored* numbers;
     const Ahead& ahead;
     HWY_INLINE Unpacking<W> begin(std::int64_t depth) const {
-        return {Unpacker<unpacked_as<W>>(block, numbers), Fetch{ahead, 0}.begin(depth)};
+        return {block, numbers, Fetch{ahead, 0}.begin(depth)};
     }
 };
 // Where that pays though the compiler runs out of registers in the largest tiles.

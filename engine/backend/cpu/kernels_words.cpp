@@ -180,6 +180,23 @@ HWY_NOINLINE void fill(const typename W::Stored* weights, std::int64_t inputs, c
     out.store_crossed(to.outputs);
 }
 
+/// Of packed weights whose extents are known: taken apart on the way, so that they pass the first cache once.
+HWY_NOINLINE void fill_packed(const PackedBlock& block, std::int64_t inputs, const float* extents,
+                              WordPanel& to) {
+    Unpacker<Unpacked::pairs> unpacker(block);
+    alignas(64) std::uint16_t quads[2][unpacker.quad_numbers]; // in turn: one is read while one is written
+    PairsOut out(use_extents(extents, to.outputs), to.pairs);
+    for (std::int64_t p = 0; p < inputs / 2; p += packed_quad / 2) {
+        std::uint16_t* const quad = quads[p / 2 % 2];
+        unpacker.next(quad);
+        for (std::int64_t i = 0; i < packed_quad / 2; ++i) {
+            const Columns both = columns_at<Bf16Pairs>(quad, i);
+            out.add(p + i, both.first, both.second);
+        }
+    }
+    out.store_crossed(to.outputs);
+}
+
 /// Inputs [first, first + inputs) of outputs [o, o + 32), of which some may lie beyond `end`.
 struct WeightBlock {
     std::int64_t o, end, first, inputs;
@@ -193,9 +210,7 @@ template <class W, class Use> void with_block(const LinearArgs& a, const WeightB
         return;
     }
     if (a.packed) {
-        alignas(64) std::uint16_t unpacked[block_inputs * tile_outputs];
-        unpack_block<Unpacked::pairs>(packed_block_at(a, block.o, block.first), block.inputs, unpacked);
-        use.template of<Bf16Pairs>(unpacked);
+        use.of_packed(packed_block_at(a, block.o, block.first));
         return;
     }
     alignas(64) float turned[block_inputs * tile_outputs];
@@ -206,12 +221,25 @@ template <class Use> void with_block(const LinearArgs& a, const WeightBlock& blo
     a.type == DType::f16 ? with_block<F16>(a, block, use) : with_block<Bf16>(a, block, use);
 }
 
+void find_packed_extents(const PackedBlock& block, std::int64_t inputs, float* out) {
+    alignas(64) std::uint16_t unpacked[block_inputs * tile_outputs];
+    unpack_block<Unpacked::pairs>(block, inputs, unpacked);
+    find_extents<Bf16Pairs>(unpacked, inputs, out);
+}
+
 struct Fill {
     std::int64_t inputs;
     const float* extents;
     WordPanel& panel;
     template <class W> void of(const typename W::Stored* weights) const {
         fill<W>(weights, inputs, extents, panel);
+    }
+    void of_packed(const PackedBlock& block) const {
+        float found[word_extents];
+        if (!extents) {
+            find_packed_extents(block, inputs, found);
+        }
+        fill_packed(block, inputs, extents ? extents : found, panel);
     }
 };
 struct FindExtents {
@@ -220,6 +248,7 @@ struct FindExtents {
     template <class W> void of(const typename W::Stored* weights) const {
         find_extents<W>(weights, inputs, out);
     }
+    void of_packed(const PackedBlock& block) const { find_packed_extents(block, inputs, out); }
 };
 
 /// From the first of a matrix to those of a block.
@@ -237,23 +266,36 @@ void extents_of_words(const LinearArgs& a, std::int64_t begin, std::int64_t end,
     }
 }
 
+/// Asks for what a tile begins with, into the first cache: it lies too far from the tile before for the
+/// machine to foresee.
+HWY_INLINE void fetch_tile(const float* stretch) {
+    constexpr int begin = (sizeof(WordTile) + 2 * sizeof(__m512i)) / sizeof(float);
+#pragma GCC unroll 8
+    for (int i = 0; i < begin; i += width) {
+        __builtin_prefetch(stretch + i, 0, 3);
+    }
+}
+
 template <Way way>
 void linear_words(const LinearArgs& a, const float* packed, std::int64_t begin, std::int64_t end) {
     WordPanel panel;
-    const std::int64_t tiles = tiles_of(a.rows, word_rows);
+    const std::int64_t tiles = tiles_of(a.rows, word_rows), tile_floats = tile_words(a.inputs);
     for (std::int64_t i = 0; i < a.inputs; i += block_inputs, packed += word_tile(block_inputs)) {
         const std::int64_t inputs = std::min(block_inputs, a.inputs - i);
         RowsAhead rows_ahead(i + block_inputs < a.inputs ? packed + word_tile(block_inputs) : nullptr, tiles,
-                             tile_words(a.inputs), word_tile(block_inputs),
+                             tile_floats, word_tile(block_inputs),
                              (end - begin + tile_outputs - 1) / tile_outputs);
         for (std::int64_t o = begin; o < end; o += tile_outputs) {
             const float* extents = a.extents ? a.extents + extents_at(a, o, i) : nullptr;
             with_block(a, {o, end, i, inputs}, Fill{inputs, extents, panel});
             const Ahead ahead(panel_after(a, {o, i}, {tile_outputs, block_inputs}, begin, end), tiles);
-            for (std::int64_t tile = 0; tile < tiles; ++tile) {
-                const TileRows rows = rows_of_tile(a.rows, word_rows, tile);
+            TileWalk walk(a.rows, word_rows);
+            const float *stretch = packed, *next = stretch;
+            for (std::int64_t tile = 0; tile < tiles; ++tile, stretch = next) {
+                const TileRows rows = walk.next();
+                next = tile + 1 < tiles ? stretch + tile_floats : packed;
+                fetch_tile(next);
                 rows_ahead.fetch();
-                const float* stretch = packed + tile * tile_words(a.inputs);
                 multiply_words_where_possible<way>(
                     rows.last - rows.first, *reinterpret_cast<const WordTile*>(stretch), panel.outputs,
                     panel.pairs, pairs_of(inputs), ahead, tile, Block{o, end - o, i > 0}, a.out + rows.first);

@@ -264,9 +264,10 @@ HWY_INLINE void unpack_numbers(const std::uint8_t* quad, V8 table, UnpackedNumbe
 /// A block as the kernels of many rows read it, made once for all of them, quad after quad.
 template <Unpacked order> class Unpacker {
   public:
-    /// `to`: the block's numbers.
-    Unpacker(const PackedBlock& block, UnpackedNumber<order>* to)
-        : quad_(block.quads), exception_(block.exceptions), last_(block.last), to_(to),
+    static constexpr std::int64_t quad_numbers = packed_quad * interleave;
+
+    HWY_INLINE explicit Unpacker(const PackedBlock& block)
+        : quad_(block.quads), exception_(block.exceptions), last_(block.last),
 #if HWY_TARGET == HWY_SCALAR
           table_(block.base)
 #else
@@ -275,22 +276,21 @@ template <Unpacked order> class Unpacker {
     {
     }
 
-    HWY_INLINE void next() {
-        unpack_numbers<order>(quad_, table_, to_);
+    /// The next quad, to `to`.
+    HWY_INLINE void next(UnpackedNumber<order>* to) {
+        unpack_numbers<order>(quad_, table_, to);
         while (exception_ < last_ && *exception_ >> 16 == number_) {
             const PackedSpot spot = packed_spot(*exception_);
-            put_upper(*exception_, to_[unpacked_at<order>(spot.output, spot.input % packed_quad)]);
+            put_upper(*exception_, to[unpacked_at<order>(spot.output, spot.input % packed_quad)]);
             ++exception_;
         }
         quad_ += packed_quad_bytes(order == Unpacked::floats ? DType::f32 : DType::bf16);
-        to_ += packed_quad * interleave;
         ++number_;
     }
 
   private:
     const std::uint8_t* quad_;
     const std::uint32_t *exception_, *last_;
-    UnpackedNumber<order>* to_;
     std::uint32_t number_ = 0;
 #if HWY_TARGET == HWY_SCALAR
     std::uint8_t table_;
@@ -302,9 +302,9 @@ template <Unpacked order> class Unpacker {
 /// All of a block of `inputs` inputs.
 template <Unpacked order>
 HWY_NOINLINE void unpack_block(const PackedBlock& block, std::int64_t inputs, UnpackedNumber<order>* to) {
-    Unpacker<order> unpacker(block, to);
-    for (std::int64_t i = 0; i < inputs; i += packed_quad) {
-        unpacker.next();
+    Unpacker<order> unpacker(block);
+    for (std::int64_t i = 0; i < inputs; i += packed_quad, to += unpacker.quad_numbers) {
+        unpacker.next(to);
     }
 }
 

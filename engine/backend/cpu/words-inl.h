@@ -230,12 +230,24 @@ HWY_INLINE void add_crossed(const std::uint32_t* in, const std::uint32_t* weight
     }
 }
 
+/// The pairs that a way takes at once.
+template <Way way> constexpr std::int64_t pairs_a_step = way == Way::crossed ? 2 : 1;
+template <int Rows, Way way>
+HWY_INLINE void add_step(const std::uint32_t*& in, const std::uint32_t*& weights, __m512* sum0,
+                         __m512* sum1) {
+    way == Way::crossed ? add_crossed<Rows>(in, weights, sum0, sum1)
+                        : add_words<Rows>(in, weights, sum0, sum1);
+    in += pairs_a_step<way> * width;
+    weights += pairs_a_step<way> * tile_outputs;
+}
+
 /// Takes away what crossing will add.
 template <int Rows>
 HWY_INLINE void begin_crossed(const WordTile& tile, const WordOutputs& outputs, __m512* sum0, __m512* sum1) {
     const __m512i zero = _mm512_setzero_si512();
-    const __m512i low = _mm512_sub_epi32(zero, _mm512_load_si512(outputs.crossed));
-    const __m512i high = _mm512_sub_epi32(zero, _mm512_load_si512(outputs.crossed + width));
+    __m512i low = _mm512_sub_epi32(zero, _mm512_load_si512(outputs.crossed));
+    __m512i high = _mm512_sub_epi32(zero, _mm512_load_si512(outputs.crossed + width));
+    __asm__("" : "+v"(low), "+v"(high)); // else compilers add first and negate each sum
 #pragma GCC unroll 16
     for (int r = 0; r < crossed_rows(Rows); ++r) {
         const __m512i row = _mm512_set1_epi32(tile.crossed[r]);
@@ -255,7 +267,7 @@ __attribute__((noinline)) void multiply_words(const WordTile& tile, const WordOu
                                               const std::uint32_t* weights, std::int64_t pairs,
                                               const Ahead& ahead, std::int64_t share_of_ahead,
                                               const Block& block, float* const* out) {
-    constexpr std::int64_t step = way == Way::crossed ? 2 : 1;
+    constexpr std::int64_t step = pairs_a_step<way>;
     static_assert(ahead_step % step == 0);
     AheadShare share = ahead.share(share_of_ahead);
     const std::int64_t lines = share.each_of(pairs / ahead_step);
@@ -268,16 +280,19 @@ __attribute__((noinline)) void multiply_words(const WordTile& tile, const WordOu
     if constexpr (way == Way::crossed) {
         begin_crossed<Rows>(tile, outputs, sum0, sum1);
     }
-    for (std::int64_t p = 0; p + step <= pairs;
-         p += step, in += step * width, weights += step * tile_outputs) {
-        if (p % ahead_step == 0) {
-            share.fetch(lines);
-            if (const std::int64_t row = p / ahead_step; row < Rows) {
-                fetch_sums(out[row] + block.output);
-            }
+    std::int64_t p = 0;
+    for (; p + ahead_step <= pairs; p += ahead_step) {
+        share.fetch(lines);
+        if (const std::int64_t row = p / ahead_step; row < Rows) {
+            fetch_sums(out[row] + block.output);
         }
-        way == Way::crossed ? add_crossed<Rows>(in, weights, sum0, sum1)
-                            : add_words<Rows>(in, weights, sum0, sum1);
+#pragma GCC unroll 4
+        for (std::int64_t i = 0; i < ahead_step; i += step) {
+            add_step<Rows, way>(in, weights, sum0, sum1);
+        }
+    }
+    for (; p + step <= pairs; p += step) {
+        add_step<Rows, way>(in, weights, sum0, sum1);
     }
     if (pairs % step != 0) {
         add_words<Rows>(in, weights, sum0, sum1);
