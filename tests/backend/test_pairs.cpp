@@ -5,6 +5,7 @@
 #include "engine/backend/cpu/cpu_backend.h"
 #include "engine/backend/cpu/kernels.h"
 #include "engine/backend/cpu/memory.h"
+#include "engine/backend/cpu/tile_rows.h"
 #include "engine/backend/reference/reference_backend.h"
 #include "engine/base/half.h"
 #include "tests/backend/support_plans.h"
@@ -200,6 +201,23 @@ class TestPairs : public QObject {
                                                             .arg(whole[i])
                                                             .arg(example.wanted[i])
                                                             .arg(example.away[i])));
+        }
+    }
+
+    // One after the other or each asked for by its number: the same, and all rows.
+    void tiles_of_rows() {
+        for (const std::int64_t most : {1, 6, 12, 14}) {
+            for (std::int64_t rows = 1; rows < 300; ++rows) {
+                cpu::TileWalk walk(rows, most);
+                std::int64_t end = 0;
+                for (std::int64_t tile = 0; tile < cpu::tiles_of(rows, most); ++tile) {
+                    const cpu::TileRows next = walk.next(), same = cpu::rows_of_tile(rows, most, tile);
+                    QVERIFY(next.first == end && next.last > end && next.last - end <= most);
+                    QVERIFY(same.first == next.first && same.last == next.last);
+                    end = next.last;
+                }
+                QCOMPARE(end, rows);
+            }
         }
     }
 
